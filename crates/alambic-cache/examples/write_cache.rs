@@ -1,0 +1,97 @@
+//! Writes a small cache, so that other tools can be tried on it.
+//!
+//! ```text
+//! cargo run -p alambic-cache --example write_cache -- target/cache-f16
+//! python tools/read_cache.py target/cache-f16
+//! ```
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use alambic_cache::{
+    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation,
+    ValueType,
+};
+
+const VOCAB_SIZE: u32 = 100;
+const K: usize = 8;
+
+/// One target of a teacher whose favourite is `favourite` and whose probabilities fall as 1/rank².
+fn push_target(targets: &mut TopKTargets, favourite: u32) {
+    let weight = |rank: u32| 1.0 / f64::from(rank * rank);
+    let partition: f64 = (1..=VOCAB_SIZE).map(weight).sum();
+    let probability = |rank: u32| weight(rank) / partition;
+    let entropy: f64 = (1..=VOCAB_SIZE)
+        .map(|rank| -probability(rank) * probability(rank).ln())
+        .sum();
+    let head = K as u32;
+    targets
+        .token_ids
+        .extend((0..head).map(|rank| (favourite + rank) % VOCAB_SIZE));
+    targets
+        .log_probs
+        .extend((1..=head).map(|rank| probability(rank).ln() as f32));
+    targets
+        .tail_mass
+        .push((head + 1..=VOCAB_SIZE).map(probability).sum::<f64>() as f32);
+    targets.entropy.push(entropy as f32);
+}
+
+/// A segment that counts up from `start`; the teacher expects it to.
+fn record(teacher: &str, start: u32, num_tokens: u32) -> TargetRecord {
+    let token_ids: Vec<u32> = (0..num_tokens).map(|i| (start + i) % VOCAB_SIZE).collect();
+    let loss_mask: Vec<bool> = (0..num_tokens).map(|i| i > 1).collect();
+    let mut targets = TopKTargets {
+        k: K,
+        token_ids: Vec::new(),
+        log_probs: Vec::new(),
+        tail_mass: Vec::new(),
+        entropy: Vec::new(),
+    };
+    let labels = token_ids
+        .iter()
+        .zip(&loss_mask)
+        .filter(|(_, counted)| **counted);
+    labels.for_each(|(&label, _)| push_target(&mut targets, label));
+    let key = SegmentKey::of(teacher, &token_ids, &loss_mask);
+    TargetRecord {
+        key,
+        token_ids,
+        loss_mask,
+        targets,
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn main() -> Result<(), Box<dyn Error>> {
+    let dir = PathBuf::from(
+        std::env::args()
+            .nth(1)
+            .ok_or("usage: write_cache DIRECTORY")?,
+    );
+    let teacher_fingerprint = "a1".repeat(32);
+    let mut writer = CacheWriter::open(
+        &dir,
+        CacheSpec {
+            teacher_fingerprint: teacher_fingerprint.clone(),
+            tokenizer_fingerprint: "b2".repeat(32),
+            vocab_size: VOCAB_SIZE as usize,
+            truncation: Truncation::TopK { k: K },
+            temperatures: vec![1.0],
+            values: ValueType::F16,
+            segments_per_shard: 3,
+        },
+    )?;
+    let records: Vec<_> = (0..5)
+        .map(|i| record(&teacher_fingerprint, 20 * i, 4 + i))
+        .collect();
+    for (index, shard) in records.chunks(3).enumerate() {
+        writer.write_shard(index, shard)?;
+    }
+    writer.finish(2)?;
+    println!(
+        "{}",
+        serde_json::to_string_pretty(&CacheReader::open(&dir)?.info())?
+    );
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Arrow batches to records.
+
+use std::path::Path;
+
+use arrow::array::{AsArray, FixedSizeBinaryArray, RecordBatch};
+use arrow::datatypes::UInt32Type;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::layout::{self, SCHEMA};
+use crate::{CacheError, CacheSpec, SegmentKey, TargetRecord, TopKTargets, ValueType};
+
+/// One batch of a shard; its columns have the types of the layout, their values may be hostile.
+pub(crate) struct ShardBatch<'a> {
+    pub(crate) batch: &'a RecordBatch,
+    /// Row of the shard at which the batch starts.
+    pub(crate) first_row: usize,
+    pub(crate) spec: &'a CacheSpec,
+    pub(crate) path: &'a Path,
+}
+
+impl ShardBatch<'_> {
+    /// The record at `row` of the batch, its lengths checked against its counts.
+    pub(crate) fn record(&self, row: usize) -> Result<TargetRecord, CacheError> {
+        let num_tokens = self.count(layout::COLUMN_NUM_TOKENS, row);
+        let num_targets = self.count(layout::COLUMN_NUM_TARGETS, row);
+        let token_ids = self.batch.column(layout::COLUMN_TOKEN_IDS).as_list::<i32>();
+        let token_ids = token_ids.value(row);
+        let loss_mask = self.batch.column(layout::COLUMN_LOSS_MASK).as_list::<i32>();
+        let loss_mask = loss_mask.value(row);
+        self.expect_length("length of token_ids", row, num_tokens, token_ids.len())?;
+        Ok(TargetRecord {
+            key: key(
+                self.batch.column(layout::COLUMN_KEY).as_fixed_size_binary(),
+                row,
+            ),
+            token_ids: token_ids.as_primitive::<UInt32Type>().values().to_vec(),
+            loss_mask: loss_mask.as_boolean().values().iter().collect(),
+            targets: self.targets(row, num_targets)?,
+        })
+    }
+
+    fn targets(&self, row: usize, num_targets: usize) -> Result<TopKTargets, CacheError> {
+        let k = self.spec.truncation.k();
+        let values = self.spec.values;
+        let bytes = |column, value_bytes, per_target: usize| {
+            let expected = num_targets
+                .saturating_mul(per_target)
+                .saturating_mul(value_bytes);
+            self.binary(column, row, expected)
+        };
+        let log_probs = bytes(layout::COLUMN_TARGET_LOG_PROBS, values.num_bytes(), k)?;
+        Ok(TopKTargets {
+            k,
+            token_ids: to_u32(bytes(layout::COLUMN_TARGET_IDS, 4, k)?),
+            log_probs: match values {
+                ValueType::F16 => f16_to_f32(log_probs),
+                ValueType::F32 => to_f32(log_probs),
+            },
+            tail_mass: to_f32(bytes(layout::COLUMN_TAIL_MASS, 4, 1)?),
+            entropy: to_f32(bytes(layout::COLUMN_ENTROPY, 4, 1)?),
+        })
+    }
+
+    fn count(&self, column: usize, row: usize) -> usize {
+        let column = self.batch.column(column).as_primitive::<UInt32Type>();
+        column.value(row) as usize
+    }
+
+    fn binary(&self, column: usize, row: usize, expected: usize) -> Result<&[u8], CacheError> {
+        let bytes = self.batch.column(column).as_binary::<i32>().value(row);
+        let field = format!("bytes of {}", SCHEMA.field(column).name());
+        self.expect_length(&field, row, expected, bytes.len())?;
+        Ok(bytes)
+    }
+
+    fn expect_length(
+        &self,
+        field: &str,
+        row: usize,
+        expected: usize,
+        found: usize,
+    ) -> Result<(), CacheError> {
+        if expected == found {
+            return Ok(());
+        }
+        Err(CacheError::InvalidRecord {
+            path: self.path.to_owned(),
+            row: self.first_row + row,
+            field: field.to_owned(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        })
+    }
+}
+
+/// The key at `row` of a column of the layout.
+pub(crate) fn key(column: &FixedSizeBinaryArray, row: usize) -> SegmentKey {
+    let bytes = column.value(row).try_into();
+    SegmentKey::from_bytes(bytes.expect("the schema was checked: 32 bytes"))
+}
+
+fn to_u32(bytes: &[u8]) -> Vec<u32> {
+    let (chunks, _) = bytes.as_chunks();
+    chunks
+        .iter()
+        .map(|&chunk| u32::from_le_bytes(chunk))
+        .collect()
+}
+
+fn to_f32(bytes: &[u8]) -> Vec<f32> {
+    let (chunks, _) = bytes.as_chunks();
+    chunks
+        .iter()
+        .map(|&chunk| f32::from_le_bytes(chunk))
+        .collect()
+}
+
+fn f16_to_f32(bytes: &[u8]) -> Vec<f32> {
+    let (chunks, _) = bytes.as_chunks();
+    let halves: Vec<f16> = chunks
+        .iter()
+        .map(|&chunk| f16::from_le_bytes(chunk))
+        .collect();
+    halves.to_f32_vec()
+}

@@ -1,0 +1,118 @@
+//! The Parquet layout of a shard: columns, footer keys, file names.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::basic::{Compression, Encoding};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+
+use crate::{CacheSpec, FORMAT_VERSION};
+
+/// Name of the manifest, written last.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// Name of the lock file of writers.
+pub(crate) const LOCK_FILE: &str = "lock";
+
+pub(crate) const KEY_FORMAT_VERSION: &str = "alambic.format_version";
+pub(crate) const KEY_SPEC: &str = "alambic.spec";
+pub(crate) const KEY_SHARD_INDEX: &str = "alambic.shard_index";
+
+pub(crate) const COLUMN_KEY: usize = 0;
+pub(crate) const COLUMN_NUM_TOKENS: usize = 1;
+pub(crate) const COLUMN_NUM_TARGETS: usize = 2;
+pub(crate) const COLUMN_TOKEN_IDS: usize = 3;
+pub(crate) const COLUMN_LOSS_MASK: usize = 4;
+pub(crate) const COLUMN_TARGET_IDS: usize = 5;
+pub(crate) const COLUMN_TARGET_LOG_PROBS: usize = 6;
+pub(crate) const COLUMN_TAIL_MASS: usize = 7;
+pub(crate) const COLUMN_ENTROPY: usize = 8;
+
+/// A row group ends once its targets reach this size, so that a reader's buffers stay small.
+pub(crate) const ROW_GROUP_TARGET_BYTES: usize = 16 << 20;
+
+/// The columns of a shard, in order; none may hold nulls.
+pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("key", DataType::FixedSizeBinary(32), false),
+        Field::new("num_tokens", DataType::UInt32, false),
+        Field::new("num_targets", DataType::UInt32, false),
+        Field::new(
+            "token_ids",
+            DataType::List(element(DataType::UInt32)),
+            false,
+        ),
+        Field::new(
+            "loss_mask",
+            DataType::List(element(DataType::Boolean)),
+            false,
+        ),
+        Field::new("target_ids", DataType::Binary, false),
+        Field::new("target_log_probs", DataType::Binary, false),
+        Field::new("tail_mass", DataType::Binary, false),
+        Field::new("entropy", DataType::Binary, false),
+    ]))
+});
+
+/// The item of a list column, named as the Parquet specification names it.
+pub(crate) fn element(data_type: DataType) -> Arc<Field> {
+    Arc::new(Field::new("element", data_type, false))
+}
+
+/// Writer settings: nothing in them depends on time, machine or library version.
+pub(crate) fn writer_properties(footer: Vec<KeyValue>) -> WriterProperties {
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(format!("alambic-cache version {FORMAT_VERSION}"))
+        .set_key_value_metadata(Some(footer))
+        .set_encoding(Encoding::PLAIN)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(None)
+        .build()
+}
+
+/// The key-values of a shard's footer.
+pub(crate) fn footer(spec: &CacheSpec, index: usize) -> Vec<KeyValue> {
+    let spec = serde_json::to_string(spec).expect("a struct of numbers and strings is JSON");
+    vec![
+        KeyValue::new(KEY_FORMAT_VERSION.into(), FORMAT_VERSION.to_string()),
+        KeyValue::new(KEY_SPEC.into(), spec),
+        KeyValue::new(KEY_SHARD_INDEX.into(), index.to_string()),
+    ]
+}
+
+/// `shard-00007.parquet` for 7.
+pub(crate) fn shard_file_name(index: usize) -> String {
+    format!("shard-{index:05}.parquet")
+}
+
+/// 7 for `shard-00007.parquet`; `None` for every other spelling.
+pub(crate) fn shard_index(file_name: &str) -> Option<usize> {
+    let digits = file_name.strip_prefix("shard-")?.strip_suffix(".parquet")?;
+    let index = digits.parse().ok()?;
+    (shard_file_name(index) == file_name).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shard_names_have_one_spelling() {
+        for index in [0, 7, 99_999, 100_000] {
+            assert_eq!(shard_index(&shard_file_name(index)), Some(index));
+        }
+        for name in [
+            "shard-0.parquet",
+            "shard-000000.parquet",
+            "shard-+0001.parquet",
+            "shard-.parquet",
+            "manifest.json",
+        ] {
+            assert_eq!(shard_index(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Teacher outputs on disk: Parquet shards, a manifest, integrity and resume.
+//!
+//! A teacher is run once; what it said is kept as a *cache*, and any number of students train
+//! from it. A cache is a directory of immutable shards, `shard-00000.parquet` and so on, one row
+//! per segment, and a `manifest.json` that is written last: a directory with a manifest is whole.
+//!
+//! - [`CacheWriter`] captures: it takes records shard by shard, resumes after a kill, finishes.
+//! - [`CacheReader`] trains: it returns the records of one shard at a time.
+//! - [`verify`] proves that nothing changed since the capture.
+//!
+//! # A capture and a reading
+//!
+//! ```
+//! use alambic_cache::{
+//!     CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation,
+//!     ValueType, verify,
+//! };
+//!
+//! let spec = CacheSpec {
+//!     teacher_fingerprint: "a1".repeat(32),
+//!     tokenizer_fingerprint: "b2".repeat(32),
+//!     vocab_size: 4,
+//!     truncation: Truncation::TopK { k: 2 },
+//!     temperatures: vec![1.0],
+//!     values: ValueType::F16,
+//!     segments_per_shard: 128,
+//! };
+//! // The segment "1 3 0", whose last two tokens are labels; the teacher's distribution over the
+//! // four tokens is 1/2, 1/4, 1/8, 1/8 at both.
+//! let (token_ids, loss_mask) = (vec![1, 3, 0], vec![false, true, true]);
+//! let record = TargetRecord {
+//!     key: SegmentKey::of(&spec.teacher_fingerprint, &token_ids, &loss_mask),
+//!     token_ids,
+//!     loss_mask,
+//!     targets: TopKTargets {
+//!         k: 2,
+//!         token_ids: vec![3, 0, /* second label */ 0, 2],
+//!         log_probs: vec![0.5f32.ln(), 0.25f32.ln(), 0.5f32.ln(), 0.25f32.ln()],
+//!         tail_mass: vec![0.25, 0.25],
+//!         entropy: vec![1.75 * 2f32.ln(); 2],
+//!     },
+//! };
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! let mut writer = CacheWriter::open(dir, spec)?;
+//! if !writer.has_shard(0, &[record.key])? {
+//!     writer.write_shard(0, &[record])?;
+//! }
+//! writer.finish(1)?;
+//!
+//! assert_eq!(verify(dir)?.num_targets, 2);
+//! let reader = CacheReader::open(dir)?;
+//! let stored = &reader.read_shard(0)?[0];
+//! assert_eq!(stored.targets.token_ids, [3, 0, 0, 2]);
+//! assert!((stored.targets.log_probs[1] - 0.25f32.ln()).abs() < 1e-3); // f16
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What a record promises
+//!
+//! Checked when it is written and again when it is read; a record that breaks a rule is
+//! [`CacheError::InvalidRecord`]:
+//! - at least one token, `loss_mask` as long as `token_ids` and `false` at 0;
+//! - one row of targets per counted label, `k` entries each, the same `k` in the whole cache;
+//! - ids below `vocab_size`, distinct within a row;
+//! - log-probabilities finite, descending, at most 0 (within [`LOG_PROB_TOLERANCE_NATS`]);
+//! - tail mass in `[0, 1]`, exactly 0 if `k == vocab_size`; head and tail add up to 1 (within
+//!   [`MASS_TOLERANCE`]);
+//! - entropy in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]).
+//!
+//! Nothing is renormalised, clamped or dropped. Storing [`ValueType::F16`] rounds
+//! log-probabilities to nearest, a relative error of at most [`F16_RELATIVE_ERROR`].
+//!
+//! # What a directory promises
+//!
+//! Files appear whole or not at all and are never overwritten; one writer at a time; the same
+//! records give the same bytes. Files may be hostile: reading them gives records or an error.
+//! The layout is described in `docs/cache-format.md`.
+
+mod decode;
+mod encode;
+mod error;
+mod info;
+mod invariants;
+mod layout;
+mod manifest;
+mod reader;
+mod record;
+mod segment_key;
+mod shard_content;
+mod shard_file;
+mod shared_file;
+mod spec;
+mod verify;
+mod write_once_dir;
+mod writer;
+
+pub use error::CacheError;
+pub use info::CacheInfo;
+pub use invariants::{
+    ENTROPY_TOLERANCE_NATS, F16_RELATIVE_ERROR, LOG_PROB_TOLERANCE_NATS, MASS_TOLERANCE,
+};
+pub use layout::MANIFEST_FILE;
+pub use manifest::{Manifest, ShardEntry};
+pub use reader::CacheReader;
+pub use record::{TargetRecord, TopKTargets};
+pub use segment_key::SegmentKey;
+pub use spec::{CacheSpec, FORMAT_VERSION, Truncation, ValueType};
+pub use verify::{VerifyReport, verify};
+pub use writer::CacheWriter;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;

@@ -1,0 +1,594 @@
+//! Writing a cache: shard by shard, resumable, the manifest last.
+
+use std::path::{Path, PathBuf};
+
+use crate::invariants::RecordRules;
+use crate::layout::{self, LOCK_FILE, MANIFEST_FILE};
+use crate::manifest::manifest_path;
+use crate::shard_content::ShardContent;
+use crate::shard_file::ShardFile;
+use crate::shared_file::SharedFile;
+use crate::write_once_dir::{WriteOnceDir, io_error};
+use crate::{CacheError, CacheSpec, Manifest, SegmentKey, ShardEntry, TargetRecord, encode};
+
+/// Writes a cache, or resumes writing one; holds the directory's lock until it is dropped.
+///
+/// Shards are written once and appear whole or not at all, so a capture that was killed asks
+/// [`has_shard`](Self::has_shard) for each shard and computes the missing ones. The same records
+/// give the same bytes.
+///
+/// ```
+/// use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let spec = CacheSpec {
+///     teacher_fingerprint: "a1".repeat(32),
+///     tokenizer_fingerprint: "b2".repeat(32),
+///     vocab_size: 4,
+///     truncation: Truncation::TopK { k: 2 },
+///     temperatures: vec![1.0],
+///     values: ValueType::F32,
+///     segments_per_shard: 1,
+/// };
+/// let record = TargetRecord {
+///     key: SegmentKey::of(&spec.teacher_fingerprint, &[1, 3], &[false, true]),
+///     token_ids: vec![1, 3],
+///     loss_mask: vec![false, true],
+///     // Probabilities 1/2, 1/4, 1/8, 1/8: two entries and the mass of the rest.
+///     targets: TopKTargets {
+///         k: 2,
+///         token_ids: vec![3, 0],
+///         log_probs: vec![0.5f32.ln(), 0.25f32.ln()],
+///         tail_mass: vec![0.25],
+///         entropy: vec![1.75 * 2f32.ln()],
+///     },
+/// };
+///
+/// let mut writer = CacheWriter::open(dir, spec.clone())?;
+/// assert!(!writer.has_shard(0, &[record.key])?);
+/// writer.write_shard(0, std::slice::from_ref(&record))?;
+/// drop(writer); // the capture is interrupted here ...
+///
+/// let writer = CacheWriter::open(dir, spec)?;
+/// assert!(writer.has_shard(0, &[record.key])?); // ... and resumed here
+/// let manifest = writer.finish(1)?;
+/// assert_eq!(manifest.num_targets, 1);
+/// assert_eq!(CacheReader::open(dir)?.read_shard(0)?, [record]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct CacheWriter {
+    dir: WriteOnceDir,
+    spec: CacheSpec,
+}
+
+impl CacheWriter {
+    /// Creates the directory, or resumes one whose shards belong to this specification.
+    ///
+    /// Files that a killed writer left half written are removed.
+    ///
+    /// # Errors
+    /// [`CacheError::AlreadyComplete`] if there is a manifest, [`CacheError::Locked`] if another
+    /// writer holds the directory, [`CacheError::SpecMismatch`] if a shard was captured under
+    /// another specification, [`CacheError::InvalidSpec`], [`CacheError::Io`].
+    ///
+    /// ```
+    /// use alambic_cache::{CacheError, CacheSpec, CacheWriter, Truncation, ValueType};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// let spec = CacheSpec {
+    ///     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32),
+    ///     vocab_size: 4, truncation: Truncation::TopK { k: 2 }, temperatures: vec![1.0],
+    ///     values: ValueType::F16, segments_per_shard: 8,
+    /// };
+    /// let writer = CacheWriter::open(dir, spec.clone())?;
+    /// assert!(matches!(CacheWriter::open(dir, spec), Err(CacheError::Locked { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(dir: &Path, spec: CacheSpec) -> Result<Self, CacheError> {
+        spec.validate()?;
+        let manifest = manifest_path(dir);
+        // Before the lock, so that a finished cache on a read-only disk says what it is.
+        refuse_complete(&manifest)?;
+        let dir = WriteOnceDir::open(dir, LOCK_FILE)?;
+        refuse_complete(&manifest)?;
+        let writer = Self { dir, spec };
+        for (index, path) in writer.existing_shards()? {
+            writer.open_shard(index, &path)?;
+        }
+        Ok(writer)
+    }
+
+    /// Whether shard `index` exists and holds exactly these segments, in this order.
+    ///
+    /// # Errors
+    /// An existing shard that is damaged, belongs to another specification or holds other
+    /// segments is an error that names it: [`CacheError::SpecMismatch`],
+    /// [`CacheError::SegmentCount`], [`CacheError::KeyMismatch`], [`CacheError::Parquet`] ...
+    ///
+    /// ```
+    /// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, Truncation, ValueType};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let spec = CacheSpec {
+    /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+    /// #     truncation: Truncation::TopK { k: 2 }, temperatures: vec![1.0], values: ValueType::F16,
+    /// #     segments_per_shard: 8,
+    /// # };
+    /// let writer = CacheWriter::open(dir.path(), spec)?;
+    /// let key = SegmentKey::of("teacher", &[1, 3], &[false, true]);
+    /// assert!(!writer.has_shard(0, &[key])?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn has_shard(&self, index: usize, keys: &[SegmentKey]) -> Result<bool, CacheError> {
+        let path = self.shard_path(index);
+        if !path.try_exists().map_err(io_error(&path, "find"))? {
+            return Ok(false);
+        }
+        let found = self.open_shard(index, &path)?.keys()?;
+        if found.len() != keys.len() {
+            return Err(CacheError::SegmentCount {
+                path,
+                expected: keys.len().to_string(),
+                found: found.len(),
+            });
+        }
+        match (0..keys.len()).find(|&row| keys[row] != found[row]) {
+            None => Ok(true),
+            Some(row) => Err(CacheError::KeyMismatch {
+                path,
+                row,
+                expected: keys[row],
+                found: found[row],
+            }),
+        }
+    }
+
+    /// Writes shard `index` if it is absent.
+    ///
+    /// When this returns, the shard is on the disk; after any error nothing of it is.
+    ///
+    /// # Errors
+    /// [`CacheError::InvalidRecord`] if a record breaks a rule (see the crate's documentation),
+    /// [`CacheError::SegmentCount`] for none or more than `segments_per_shard` records,
+    /// [`CacheError::AlreadyExists`], [`CacheError::Io`] or [`CacheError::Parquet`] when the disk
+    /// refuses.
+    ///
+    /// ```
+    /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let spec = CacheSpec {
+    /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+    /// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F16,
+    /// #     segments_per_shard: 8,
+    /// # };
+    /// # let record = TargetRecord {
+    /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+    /// # };
+    /// let mut writer = CacheWriter::open(dir.path(), spec)?;
+    /// writer.write_shard(0, std::slice::from_ref(&record))?;
+    /// let again = writer.write_shard(0, &[record]);
+    /// assert!(matches!(again, Err(CacheError::AlreadyExists { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_shard(
+        &mut self,
+        index: usize,
+        records: &[TargetRecord],
+    ) -> Result<(), CacheError> {
+        let path = self.shard_path(index);
+        let most = self.spec.segments_per_shard;
+        if !(1..=most).contains(&records.len()) {
+            let expected = format!("1..={most}");
+            return Err(CacheError::SegmentCount {
+                path,
+                expected,
+                found: records.len(),
+            });
+        }
+        let mut rules = RecordRules::new(&self.spec);
+        for (row, record) in records.iter().enumerate() {
+            rules.check(record, row, &path)?;
+            encode::check_storable(record, &self.spec, row, &path)?;
+        }
+        self.dir
+            .put_if_absent(&layout::shard_file_name(index), |sink| {
+                encode::encode_shard(sink, &self.spec, index, records, &path)
+            })
+    }
+
+    /// Reads every shard back, then writes the manifest: from here on the cache is complete.
+    ///
+    /// # Errors
+    /// [`CacheError::MissingShard`] if one of `0..num_shards` is absent,
+    /// [`CacheError::UnexpectedShard`] if there are others, any error of reading a damaged shard.
+    ///
+    /// ```
+    /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, Truncation, ValueType};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let spec = CacheSpec {
+    /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+    /// #     truncation: Truncation::TopK { k: 2 }, temperatures: vec![1.0], values: ValueType::F16,
+    /// #     segments_per_shard: 8,
+    /// # };
+    /// let writer = CacheWriter::open(dir.path(), spec)?;
+    /// let outcome = writer.finish(3); // nothing was written
+    /// assert!(matches!(outcome, Err(CacheError::MissingShard { num_shards: 3, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish(self, num_shards: usize) -> Result<Manifest, CacheError> {
+        let existing = self.existing_shards()?;
+        // Zero shards are no cache: the first one is then the one missing.
+        for index in 0..num_shards.max(1) {
+            if existing.get(index).is_none_or(|(found, _)| *found != index) {
+                return Err(CacheError::MissingShard {
+                    path: self.shard_path(index),
+                    num_shards,
+                });
+            }
+        }
+        if let Some((_, path)) = existing.into_iter().nth(num_shards) {
+            return Err(CacheError::UnexpectedShard { path, num_shards });
+        }
+        let shards = (0..num_shards).map(|index| self.entry(index));
+        let manifest = Manifest::of(self.spec.clone(), shards.collect::<Result<_, _>>()?);
+        self.dir.put_if_absent(MANIFEST_FILE, |sink| {
+            let path = manifest_path(self.dir.path());
+            sink.write_all(manifest.to_json().as_bytes())
+                .map_err(io_error(&path, "write"))
+        })?;
+        Ok(manifest)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn dir_mut(&mut self) -> &mut WriteOnceDir {
+        &mut self.dir
+    }
+
+    fn entry(&self, index: usize) -> Result<ShardEntry, CacheError> {
+        let path = self.shard_path(index);
+        let content = ShardContent::read(&path)?;
+        let records = content.records(&self.spec, index, &path)?;
+        Ok(content.entry(index, &records))
+    }
+
+    fn shard_path(&self, index: usize) -> PathBuf {
+        self.dir.path().join(layout::shard_file_name(index))
+    }
+
+    fn open_shard<'a>(
+        &'a self,
+        index: usize,
+        path: &'a Path,
+    ) -> Result<ShardFile<'a, SharedFile>, CacheError> {
+        ShardFile::open(SharedFile::open(path)?, &self.spec, index, path)
+    }
+
+    /// The shards in the directory by index; a name that only resembles one is an error.
+    fn existing_shards(&self) -> Result<Vec<(usize, PathBuf)>, CacheError> {
+        let mut shards = Vec::new();
+        for name in self
+            .dir
+            .file_names()?
+            .iter()
+            .filter(|name| name.starts_with("shard-"))
+        {
+            let path = self.dir.path().join(name);
+            match layout::shard_index(name) {
+                Some(index) => shards.push((index, path)),
+                None => return Err(CacheError::ShardName { path }),
+            }
+        }
+        shards.sort_unstable();
+        Ok(shards)
+    }
+}
+
+fn refuse_complete(manifest: &Path) -> Result<(), CacheError> {
+    match manifest.try_exists().map_err(io_error(manifest, "find"))? {
+        true => Err(CacheError::AlreadyComplete {
+            path: manifest.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{CacheReader, F16_RELATIVE_ERROR, ValueType, sample};
+
+    /// Half the distance between f16 subnormals.
+    const F16_SUBNORMAL_ERROR: f32 = 1.0 / (1u32 << 25) as f32;
+
+    fn error<T: std::fmt::Debug>(outcome: Result<T, CacheError>) -> String {
+        outcome.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn f32_records_come_back_equal() {
+        for k in [1, 8, 50] {
+            let dir = tempfile::tempdir().unwrap();
+            let spec = sample::spec(ValueType::F32, k);
+            sample::write_cache(dir.path(), &spec);
+            let reader = CacheReader::open(dir.path()).unwrap();
+            assert_eq!(reader.read_shard(0).unwrap(), sample::records(&spec, 0, 3));
+            assert_eq!(reader.read_shard(1).unwrap(), sample::records(&spec, 10, 3));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn f16_records_come_back_within_the_rounding_error(seed in 0u64..1_000_000, k in 1usize..=50) {
+            let dir = tempfile::tempdir().unwrap();
+            let spec = sample::spec(ValueType::F16, k);
+            let written = sample::records(&spec, seed, 4);
+            let mut writer = CacheWriter::open(dir.path(), spec).unwrap();
+            writer.write_shard(0, &written).unwrap();
+            writer.finish(1).unwrap();
+            let mut read = CacheReader::open(dir.path()).unwrap().read_shard(0).unwrap();
+            for (written, read) in written.iter().zip(&mut read) {
+                for (x, y) in written.targets.log_probs.iter().zip(&read.targets.log_probs) {
+                    let bound = (x.abs() * F16_RELATIVE_ERROR).max(F16_SUBNORMAL_ERROR);
+                    prop_assert!((x - y).abs() <= bound, "{x} came back as {y}");
+                }
+                // Everything else is exact.
+                read.targets.log_probs.clone_from(&written.targets.log_probs);
+            }
+            prop_assert_eq!(read, written);
+        }
+    }
+
+    #[test]
+    fn the_same_records_give_the_same_bytes() {
+        let spec = sample::spec(ValueType::F16, 8);
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        sample::write_cache(first.path(), &spec);
+        // The second capture is interrupted after each shard and writes them in another order.
+        for index in [1, 0] {
+            let mut writer = CacheWriter::open(second.path(), spec.clone()).unwrap();
+            writer
+                .write_shard(index, &sample::records(&spec, 10 * index as u64, 3))
+                .unwrap();
+        }
+        CacheWriter::open(second.path(), spec)
+            .unwrap()
+            .finish(2)
+            .unwrap();
+        for file in ["shard-00000.parquet", "shard-00001.parquet", MANIFEST_FILE] {
+            let bytes = |dir: &tempfile::TempDir| fs::read(dir.path().join(file)).unwrap();
+            assert_eq!(bytes(&first), bytes(&second), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_resumed_writer_knows_which_shards_are_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let (first, second) = (sample::records(&spec, 0, 3), sample::records(&spec, 10, 3));
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        writer.write_shard(0, &first).unwrap();
+        drop(writer);
+        // What a kill in the middle of the second shard leaves behind.
+        let leftover = dir.path().join(".tmp-shard-00001.parquet");
+        fs::write(&leftover, b"PAR1 and then nothing").unwrap();
+
+        let mut writer = CacheWriter::open(dir.path(), spec).unwrap();
+        assert!(!leftover.exists());
+        assert!(writer.has_shard(0, &sample::keys(&first)).unwrap());
+        assert!(!writer.has_shard(1, &sample::keys(&second)).unwrap());
+        writer.write_shard(1, &second).unwrap();
+        assert_eq!(writer.finish(2).unwrap().num_segments, 6);
+    }
+
+    #[test]
+    fn a_shard_of_another_specification_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        writer
+            .write_shard(0, &sample::records(&spec, 0, 3))
+            .unwrap();
+        drop(writer);
+        type Change = fn(&mut CacheSpec);
+        let changes: [(&str, Change); 6] = [
+            ("teacher_fingerprint", |spec| {
+                spec.teacher_fingerprint = "c3".repeat(32)
+            }),
+            ("tokenizer_fingerprint", |spec| {
+                spec.tokenizer_fingerprint = "c3".repeat(32)
+            }),
+            ("vocab_size", |spec| spec.vocab_size = 51),
+            ("truncation", |spec| {
+                spec.truncation = crate::Truncation::TopK { k: 9 }
+            }),
+            ("values", |spec| spec.values = ValueType::F32),
+            ("segments_per_shard", |spec| spec.segments_per_shard = 5),
+        ];
+        for (changed, change) in changes {
+            let mut other = spec.clone();
+            change(&mut other);
+            match CacheWriter::open(dir.path(), other) {
+                Err(CacheError::SpecMismatch { path, field, .. }) => {
+                    assert_eq!(field, changed);
+                    assert!(path.ends_with("shard-00000.parquet"));
+                }
+                outcome => panic!("{changed}: {outcome:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_shard_of_other_segments_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        let records = sample::records(&spec, 0, 3);
+        writer.write_shard(0, &records).unwrap();
+        let mut keys = sample::keys(&records);
+        let outcome = writer.has_shard(0, &keys[..2]);
+        assert!(
+            matches!(outcome, Err(CacheError::SegmentCount { found: 3, .. })),
+            "{outcome:?}"
+        );
+        keys.swap(1, 2);
+        match writer.has_shard(0, &keys) {
+            Err(CacheError::KeyMismatch { path, row: 1, .. }) => {
+                assert!(path.ends_with("shard-00000.parquet"));
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn a_renamed_shard_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        writer
+            .write_shard(0, &sample::records(&spec, 0, 3))
+            .unwrap();
+        drop(writer);
+        let rename = |from: &str, to: &str| fs::rename(dir.path().join(from), dir.path().join(to));
+        rename("shard-00000.parquet", "shard-00001.parquet").unwrap();
+        let outcome = CacheWriter::open(dir.path(), spec.clone());
+        assert!(matches!(
+            outcome,
+            Err(CacheError::ShardIndexMismatch { expected: 1, .. })
+        ));
+        rename("shard-00001.parquet", "shard-1.parquet").unwrap();
+        let outcome = CacheWriter::open(dir.path(), spec);
+        assert!(matches!(outcome, Err(CacheError::ShardName { .. })));
+    }
+
+    #[test]
+    fn an_existing_shard_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        writer
+            .write_shard(0, &sample::records(&spec, 0, 3))
+            .unwrap();
+        let before = fs::read(dir.path().join("shard-00000.parquet")).unwrap();
+        let outcome = writer.write_shard(0, &sample::records(&spec, 50, 2));
+        assert!(
+            matches!(outcome, Err(CacheError::AlreadyExists { .. })),
+            "{outcome:?}"
+        );
+        assert_eq!(
+            fs::read(dir.path().join("shard-00000.parquet")).unwrap(),
+            before
+        );
+        writer.finish(1).unwrap();
+    }
+
+    #[test]
+    fn a_second_writer_is_refused_while_the_first_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        let outcome = CacheWriter::open(dir.path(), spec.clone());
+        assert!(
+            matches!(outcome, Err(CacheError::Locked { .. })),
+            "{outcome:?}"
+        );
+        drop(writer);
+        CacheWriter::open(dir.path(), spec).unwrap();
+    }
+
+    #[test]
+    fn a_complete_cache_takes_no_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        sample::write_cache(dir.path(), &spec);
+        let outcome = CacheWriter::open(dir.path(), spec);
+        assert!(
+            matches!(outcome, Err(CacheError::AlreadyComplete { .. })),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn finishing_needs_every_shard_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let open = || CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        assert!(matches!(
+            open().finish(0),
+            Err(CacheError::MissingShard { .. })
+        ));
+        for index in [0, 2] {
+            open()
+                .write_shard(index, &sample::records(&spec, 0, 1))
+                .unwrap();
+        }
+        for num_shards in [2, 3, 4, usize::MAX] {
+            assert!(error(open().finish(num_shards)).contains("shard-00001.parquet is missing"));
+        }
+        let message = error(open().finish(1));
+        assert!(
+            message.contains("shard-00002.parquet is not one of the 1 shards"),
+            "{message}"
+        );
+        assert!(!dir.path().join(MANIFEST_FILE).exists());
+    }
+
+    #[test]
+    fn finishing_refuses_a_damaged_shard() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F32, 8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        let records = sample::records(&spec, 0, 3);
+        writer.write_shard(0, &records).unwrap();
+        let path = dir.path().join("shard-00000.parquet");
+        let mut bytes = fs::read(&path).unwrap();
+        // A log-probability becomes NaN in place.
+        let stored = records[1].targets.log_probs[0].to_le_bytes();
+        let position = bytes
+            .windows(4)
+            .position(|window| window == stored)
+            .unwrap();
+        bytes[position..position + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        let message = error(writer.finish(1));
+        assert!(
+            message.contains("shard-00000.parquet, row 1: targets.log_probs[0][0]"),
+            "{message}"
+        );
+        assert!(!dir.path().join(MANIFEST_FILE).exists());
+    }
+
+    #[test]
+    fn a_shard_holds_between_one_and_its_maximum_of_segments() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        for count in [0, 5] {
+            let outcome = writer.write_shard(0, &sample::records(&spec, 0, count));
+            assert!(error(outcome).contains(&format!("should hold 1..=4 segments, found {count}")));
+        }
+        writer
+            .write_shard(0, &sample::records(&spec, 0, 4))
+            .unwrap();
+    }
+
+    #[test]
+    fn a_broken_record_is_refused_before_anything_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        let mut records = sample::records(&spec, 0, 3);
+        records[2] = sample::record(&sample::spec(ValueType::F16, 7), 2);
+        let message = error(writer.write_shard(0, &records));
+        let expected = "row 2: targets.k should be 8, the same for every row of the cache, found 7";
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(writer.dir.file_names().unwrap(), [LOCK_FILE]);
+    }
+}

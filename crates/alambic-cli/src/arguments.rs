@@ -1,0 +1,221 @@
+//! The command line: every command and its arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::cache::CacheCommand;
+use crate::commands::doctor::DoctorArguments;
+use crate::commands::export::ExportArguments;
+use crate::commands::generate::GenerateArguments;
+use crate::commands::quickstart::QuickstartArguments;
+use crate::commands::report::ReportArguments;
+use crate::output::OutputFormat;
+
+/// Distil small language models from large ones.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alambic",
+    version,
+    about,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  alambic quickstart\n  alambic run recipe.toml --out runs/first\n\n\
+                  Exit codes: 0 done, 1 failed, 2 bad input."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print one JSON document on stdout at the end; progress goes to stderr.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Cli {
+    /// What stdout is written for.
+    pub(crate) fn format(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { OutputFormat::Text }
+    }
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the embedded demonstration: nothing to download.
+    #[command(after_help = "Example:\n  alambic quickstart --out runs/quickstart")]
+    Quickstart(QuickstartArguments),
+    /// Run every stage of a recipe; finished stages are skipped, broken ones resumed.
+    #[command(after_help = "Example:\n  alambic run recipe.toml --out runs/first --set optimizer.learning_rate=1e-3")]
+    Run(RecipeArguments),
+    /// Ask the teacher and keep its answers in the cache.
+    #[command(after_help = "Example:\n  alambic capture recipe.toml --out runs/first --device wgpu:0")]
+    Capture(RecipeArguments),
+    /// Train the student on the cache, and the baseline beside it.
+    #[command(after_help = "Example:\n  alambic train recipe.toml --out runs/first --set training.total_steps=1000")]
+    Train(RecipeArguments),
+    /// Measure teacher, student and baseline on the test split.
+    #[command(after_help = "Example:\n  alambic evaluate recipe.toml --out runs/first --json")]
+    Evaluate(RecipeArguments),
+    /// Find what would fail or mislead later, before any compute.
+    #[command(after_help = "Example:\n  alambic doctor recipe.toml --set teacher.path=downloads/teacher")]
+    Doctor(DoctorArguments),
+    /// Continue a prompt with a model.
+    #[command(after_help = "Example:\n  alambic generate runs/first/student --prompt \"Once upon a time\" --greedy")]
+    Generate(GenerateArguments),
+    /// Look into a cache of teacher answers.
+    #[command(after_help = "Example:\n  alambic cache verify runs/first/cache")]
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Cache {
+        /// What to do with the cache.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
+    /// Show one run, or compare several.
+    #[command(after_help = "Example:\n  alambic report runs/first runs/second")]
+    Report(ReportArguments),
+    /// Repeat a recipe over the seeds and learning rates of its [experiment] section.
+    #[command(after_help = "Example:\n  alambic experiment recipe.toml --out runs/seeds --set 'experiment.seeds=[1, 2, 3]'")]
+    Experiment(RecipeArguments),
+    /// Write the student of a run as a Hugging Face directory.
+    #[command(after_help = "Example:\n  alambic export runs/first --out exported --dtype bf16")]
+    Export(ExportArguments),
+}
+
+impl Command {
+    /// The word typed on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Quickstart(_) => "quickstart",
+            Self::Run(_) => "run",
+            Self::Capture(_) => "capture",
+            Self::Train(_) => "train",
+            Self::Evaluate(_) => "evaluate",
+            Self::Doctor(_) => "doctor",
+            Self::Generate(_) => "generate",
+            Self::Cache { command } => command.name(),
+            Self::Report(_) => "report",
+            Self::Experiment(_) => "experiment",
+            Self::Export(_) => "export",
+        }
+    }
+}
+
+/// A recipe, where its run goes, and what is changed about it.
+#[derive(Debug, Args)]
+pub(crate) struct RecipeArguments {
+    /// The recipe, a TOML file.
+    pub(crate) recipe: PathBuf,
+    /// The run directory; the same directory resumes a run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArguments,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+}
+
+/// Changes to a recipe.
+#[derive(Debug, Args)]
+pub(crate) struct OverrideArguments {
+    /// Set a key of the recipe; may be repeated, the later one counts. The value is TOML or a bare
+    /// string; relative paths start at the current directory.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// Where tensors live.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArguments {
+    /// auto, cpu, ndarray, wgpu, wgpu:N, cuda or cuda:N; auto takes a GPU when there is one.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("alambic").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_and_accepts_json() {
+        fn check(command: &clap::Command, path: &str) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{path} shows no example");
+            assert!(help.contains(path), "the example of {path} shows another command");
+            for inner in command.get_subcommands() {
+                check(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        check(&Cli::command(), "alambic");
+        for line in ["run r.toml --out d --json", "--json report d", "cache info d --json"] {
+            assert!(parse(line).unwrap().json, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_recipe_command_takes_overrides_in_order() {
+        let cli = parse("run r.toml --out d --set a.b=1 --set a.b=2 --device wgpu:1").unwrap();
+        let Command::Run(arguments) = cli.command else {
+            panic!("{:?}", cli.command)
+        };
+        assert_eq!(arguments.recipe, PathBuf::from("r.toml"));
+        assert_eq!(arguments.out, PathBuf::from("d"));
+        assert_eq!(arguments.overrides.set, ["a.b=1", "a.b=2"]);
+        assert_eq!(arguments.device.device, "wgpu:1");
+    }
+
+    #[test]
+    fn every_command_knows_its_name() {
+        for line in [
+            "quickstart",
+            "run r --out d",
+            "capture r --out d",
+            "train r --out d",
+            "evaluate r --out d",
+            "doctor r",
+            "generate d --prompt p",
+            "report d",
+            "experiment r --out d",
+            "export d --out e",
+        ] {
+            let name = parse(line).unwrap().command.name();
+            assert_eq!(line.split_whitespace().next(), Some(name));
+        }
+        assert_eq!(parse("cache verify d").unwrap().command.name(), "cache verify");
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_refused() {
+        for (line, kind) in [
+            ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+            ("distil", ErrorKind::InvalidSubcommand),
+            ("run r.toml", ErrorKind::MissingRequiredArgument),
+            ("run --out d", ErrorKind::MissingRequiredArgument),
+            ("run r.toml --out d --fast", ErrorKind::UnknownArgument),
+            ("report", ErrorKind::MissingRequiredArgument),
+            ("generate d", ErrorKind::MissingRequiredArgument),
+            ("generate d --prompt p --greedy --temperature 1", ErrorKind::ArgumentConflict),
+            ("generate d --prompt p --greedy --top-k 1", ErrorKind::ArgumentConflict),
+            ("generate d --prompt p --temperature 0", ErrorKind::ValueValidation),
+            ("generate d --prompt p --top-p 1.5", ErrorKind::ValueValidation),
+            ("generate d --prompt p --top-k 0", ErrorKind::ValueValidation),
+            ("export d --out e --dtype f64", ErrorKind::InvalidValue),
+            ("quickstart --seed -1", ErrorKind::UnknownArgument),
+        ] {
+            assert_eq!(parse(line).unwrap_err().kind(), kind, "{line}");
+        }
+    }
+}

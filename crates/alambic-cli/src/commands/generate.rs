@@ -1,0 +1,67 @@
+//! `alambic generate`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::arguments::DeviceArguments;
+
+/// New tokens when nothing else is said.
+const DEFAULT_MAX_NEW_TOKENS: usize = 100;
+
+/// Sampling from the model's own distribution, neither sharpened nor softened.
+const DEFAULT_TEMPERATURE: f64 = 1.0;
+
+/// The random numbers of a first attempt.
+const DEFAULT_SEED: u64 = 0;
+
+/// Arguments of `alambic generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// The model, a directory in the Hugging Face layout.
+    #[arg(value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// The text to continue.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: String,
+    /// Most tokens to add.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NEW_TOKENS, value_parser = count)]
+    pub(crate) max_new_tokens: usize,
+    /// Always take the most likely token.
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "seed"])]
+    pub(crate) greedy: bool,
+    /// Divides the logits before sampling.
+    #[arg(long, value_name = "T", default_value_t = DEFAULT_TEMPERATURE, value_parser = positive)]
+    pub(crate) temperature: f64,
+    /// Sample from the K most likely tokens only.
+    #[arg(long, value_name = "K", value_parser = count)]
+    pub(crate) top_k: Option<usize>,
+    /// Sample from the fewest tokens that hold this probability together.
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub(crate) top_p: Option<f64>,
+    /// Makes tokens that stand in the text already less likely; 1 changes nothing.
+    #[arg(long, value_name = "R", value_parser = positive)]
+    pub(crate) repetition_penalty: Option<f64>,
+    /// Decides the random numbers.
+    #[arg(long, value_name = "S", default_value_t = DEFAULT_SEED)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|_| "expected a whole number above 0".to_string())?;
+    if count > 0 { Ok(count) } else { Err("expected a whole number above 0".into()) }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text, "expected a finite number above 0", |number| number.is_finite() && number > 0.0)
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    number(text, "expected a number above 0 and at most 1", |number| number > 0.0 && number <= 1.0)
+}
+
+fn number(text: &str, expected: &str, holds: impl Fn(f64) -> bool) -> Result<f64, String> {
+    text.parse().ok().filter(|number| holds(*number)).ok_or_else(|| expected.to_string())
+}

@@ -1,0 +1,33 @@
+//! The command `alambic`: distil small language models from large ones.
+//!
+//! The binary is glue: it reads arguments, shows progress, calls one function of
+//! [`alambic::pipeline`] per command and prints what came back.
+
+mod arguments;
+mod commands;
+mod failure;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::Cli;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let result = match Cli::try_parse() {
+        Ok(cli) => {
+            let output = Output::new(cli.format());
+            let result = commands::execute(&cli.command, progress::for_stderr());
+            output.print(&cli.command, &result);
+            result.map(drop)
+        }
+        Err(error) => {
+            output::print_usage(&error);
+            Err(error.into())
+        }
+    };
+    ExitCode::from(failure::exit_code(&result))
+}

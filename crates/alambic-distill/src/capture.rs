@@ -1,0 +1,274 @@
+//! Capture: a teacher reads text once, and its soft labels are kept in a cache.
+
+use std::path::Path;
+use std::thread;
+
+use alambic_cache::{
+    CacheSpec, CacheWriter, Manifest, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType,
+};
+use alambic_text::Segment;
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::token_batch::{check_fits, label_rows, right_padded};
+use crate::top_k::TopKSelector;
+use crate::{DistillError, StopHandle, teacher::Teacher};
+
+/// What is kept of the teacher's distributions, and in which portions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaptureConfig {
+    /// Entries kept per label, at most the vocabulary size.
+    pub top_k: usize,
+    /// Precision of the stored log-probabilities.
+    pub values: ValueType,
+    /// Segments per shard: the unit of resume and of shuffling.
+    pub segments_per_shard: usize,
+    /// Segments per forward pass of the teacher; memory only, but part of what fixes the bytes.
+    pub batch_segments: usize,
+    /// Fingerprint of the tokenizer that made the segments.
+    pub tokenizer_fingerprint: String,
+}
+
+/// How far a capture is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaptureProgress {
+    /// Shards that are whole on disk.
+    pub shards: usize,
+    /// Segments in them.
+    pub segments: u64,
+    /// Tokens in them.
+    pub tokens: u64,
+}
+
+/// How a capture ended.
+#[derive(Clone, Debug)]
+pub enum CaptureOutcome {
+    /// Every segment is in the cache and the manifest is written.
+    Complete(Manifest),
+    /// A stop was requested; the shards so far are whole and will be found again.
+    Stopped(CaptureProgress),
+}
+
+/// Writes the teacher's targets for `segments` into the cache at `dir`.
+///
+/// Shards that an earlier, interrupted capture left are kept: batches are fixed by shard, so the
+/// bytes are those of an undisturbed capture. Memory holds one shard of segments and one batch of
+/// dense distributions, `batch_segments · longest · vocab` numbers.
+///
+/// # Errors
+/// [`DistillError::SegmentTooLong`] and [`DistillError::TokenOutOfVocabulary`] for a segment that
+/// the teacher cannot read, [`DistillError::Empty`] when there are no segments, and the cache's
+/// errors. Errors of the `segments` iterator are passed on.
+pub fn capture<E>(
+    teacher: &dyn Teacher,
+    segments: impl Iterator<Item = Result<Segment, E>>,
+    dir: &Path,
+    config: &CaptureConfig,
+    stop: &StopHandle,
+    mut on_progress: impl FnMut(CaptureProgress),
+) -> Result<CaptureOutcome, DistillError>
+where
+    DistillError: From<E>,
+{
+    check_config(teacher, config)?;
+    let mut writer = CacheWriter::open(dir, spec(teacher, config))?;
+    let mut progress = CaptureProgress::default();
+    let mut segments = segments.peekable();
+    while segments.peek().is_some() {
+        if stop.is_stopped() {
+            return Ok(CaptureOutcome::Stopped(progress));
+        }
+        let shard: Vec<Segment> = segments
+            .by_ref()
+            .take(config.segments_per_shard)
+            .collect::<Result<_, _>>()?;
+        write_shard(teacher, &mut writer, progress.shards, &shard, config)?;
+        progress.shards += 1;
+        progress.segments += shard.len() as u64;
+        progress.tokens += shard
+            .iter()
+            .map(|segment| segment.teacher().token_ids().len() as u64)
+            .sum::<u64>();
+        on_progress(progress);
+    }
+    if progress.shards == 0 {
+        return Err(DistillError::Empty {
+            what: "the text to capture".into(),
+            hint: "no segment with a label was found; check the files and the splits",
+        });
+    }
+    Ok(CaptureOutcome::Complete(writer.finish(progress.shards)?))
+}
+
+fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), DistillError> {
+    if !teacher.capabilities().dense {
+        return Err(DistillError::TeacherCannot {
+            what: "whole distributions to select from",
+        });
+    }
+    for (key, value, limit, expected) in [
+        (
+            "top_k",
+            config.top_k,
+            teacher.vocab_size(),
+            "1 to the teacher's vocabulary size",
+        ),
+        (
+            "segments_per_shard",
+            config.segments_per_shard,
+            usize::MAX,
+            "at least 1",
+        ),
+        (
+            "batch_segments",
+            config.batch_segments,
+            usize::MAX,
+            "at least 1",
+        ),
+    ] {
+        if value == 0 || value > limit {
+            return Err(DistillError::Setting {
+                key,
+                found: value.to_string(),
+                expected,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn spec(teacher: &dyn Teacher, config: &CaptureConfig) -> CacheSpec {
+    CacheSpec {
+        teacher_fingerprint: teacher.fingerprint().to_owned(),
+        tokenizer_fingerprint: config.tokenizer_fingerprint.clone(),
+        vocab_size: teacher.vocab_size(),
+        truncation: Truncation::TopK { k: config.top_k },
+        temperatures: vec![1.0],
+        values: config.values,
+        segments_per_shard: config.segments_per_shard,
+    }
+}
+
+fn write_shard(
+    teacher: &dyn Teacher,
+    writer: &mut CacheWriter,
+    index: usize,
+    shard: &[Segment],
+    config: &CaptureConfig,
+) -> Result<(), DistillError> {
+    for segment in shard {
+        let ids = segment.teacher().token_ids();
+        check_fits(
+            segment,
+            ids,
+            "teacher",
+            teacher.max_sequence_tokens(),
+            teacher.vocab_size(),
+        )?;
+    }
+    let keys: Vec<SegmentKey> = shard
+        .iter()
+        .map(|segment| {
+            let view = segment.teacher();
+            SegmentKey::of(teacher.fingerprint(), view.token_ids(), view.loss_mask())
+        })
+        .collect();
+    if writer.has_shard(index, &keys)? {
+        return Ok(());
+    }
+    let targets = score(teacher, shard, config);
+    let records: Vec<TargetRecord> = shard
+        .iter()
+        .zip(keys)
+        .zip(targets)
+        .map(|((segment, key), targets)| TargetRecord {
+            key,
+            token_ids: segment.student().token_ids().to_vec(),
+            loss_mask: segment.student().loss_mask().to_vec(),
+            targets,
+        })
+        .collect();
+    Ok(writer.write_shard(index, &records)?)
+}
+
+/// The targets of every segment, in the order of the shard.
+///
+/// Batches are made of segments of similar length, to waste little on padding.
+fn score(teacher: &dyn Teacher, shard: &[Segment], config: &CaptureConfig) -> Vec<TopKTargets> {
+    let mut by_length: Vec<usize> = (0..shard.len()).collect();
+    by_length.sort_by_key(|&index| shard[index].teacher().token_ids().len());
+    let mut targets: Vec<Option<TopKTargets>> = vec![None; shard.len()];
+    for batch in by_length.chunks(config.batch_segments) {
+        let segments: Vec<&Segment> = batch.iter().map(|&index| &shard[index]).collect();
+        let scored = score_batch(teacher, &segments, config.top_k);
+        for (&index, scored) in batch.iter().zip(scored) {
+            targets[index] = Some(scored);
+        }
+    }
+    targets
+        .into_iter()
+        .map(|targets| targets.expect("every segment is in one batch"))
+        .collect()
+}
+
+fn score_batch(teacher: &dyn Teacher, segments: &[&Segment], k: usize) -> Vec<TopKTargets> {
+    let ids: Vec<&[u32]> = segments
+        .iter()
+        .map(|segment| segment.teacher().token_ids())
+        .collect();
+    let masks: Vec<&[bool]> = segments
+        .iter()
+        .map(|segment| segment.teacher().loss_mask())
+        .collect();
+    let log_probs = teacher.log_probs(right_padded(&ids, teacher.device()));
+    let [batch, longest, vocab] = log_probs.dims();
+    let rows = label_rows(&masks, longest);
+    let num_rows = rows.len();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [num_rows]), teacher.device());
+    let picked = log_probs
+        .tensor()
+        .clone()
+        .reshape([batch * longest, vocab])
+        .select(0, rows);
+    let values = picked.into_data().convert::<f32>();
+    let values = values.as_slice::<f32>().expect("just converted");
+    let counts: Vec<usize> = segments
+        .iter()
+        .map(|segment| segment.teacher().num_labels())
+        .collect();
+    select_in_parallel(values, vocab, &counts, k)
+}
+
+/// Selects each segment's rows, segments spread over the machine's threads.
+fn select_in_parallel(
+    values: &[f32],
+    vocab: usize,
+    counts: &[usize],
+    k: usize,
+) -> Vec<TopKTargets> {
+    let mut portions = Vec::with_capacity(counts.len());
+    let mut rest = values;
+    for &count in counts {
+        let (portion, after) = rest.split_at(count * vocab);
+        portions.push(portion);
+        rest = after;
+    }
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let per_thread = portions.len().div_ceil(threads).max(1);
+    let select = |portion: &&[f32]| {
+        let mut selector = TopKSelector::new(k);
+        portion
+            .chunks_exact(vocab)
+            .for_each(|row| selector.push(row));
+        selector.finish()
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = portions
+            .chunks(per_thread)
+            .map(|chunk| scope.spawn(move || chunk.iter().map(select).collect::<Vec<_>>()))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("selection does not panic"))
+            .collect()
+    })
+}

@@ -1,0 +1,49 @@
+//! Truncated teacher distributions on the device.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// The teacher's `k` most likely tokens at every position, with the mass of the rest.
+///
+/// The stored probabilities are those of the full softmax at temperature 1: they are not
+/// renormalised, and `Σ exp(log_probs) + tail_mass = 1` up to the rounding of the stored values.
+/// Rows of positions that are not labels hold zeros and must be masked.
+#[derive(Clone, Debug)]
+pub struct TopKTargetBatch {
+    /// Token ids, `[batch, seq, k]`, distinct within a counted row.
+    pub token_ids: Tensor<3, Int>,
+    /// Log-probabilities in nats, `[batch, seq, k]`.
+    pub log_probs: Tensor<3>,
+    /// Probability outside of the stored entries, `[batch, seq]`.
+    pub tail_mass: Tensor<2>,
+    /// Entropy of the full teacher distribution in nats, `[batch, seq]`.
+    pub entropy: Tensor<2>,
+}
+
+impl TopKTargetBatch {
+    /// Builds the batch from row-major host values.
+    ///
+    /// # Panics
+    /// If a vector's length does not match `[batch, seq, k]` or `[batch, seq]`.
+    pub fn from_host(
+        token_ids: Vec<i32>,
+        log_probs: Vec<f32>,
+        tail_mass: Vec<f32>,
+        entropy: Vec<f32>,
+        [batch, seq, k]: [usize; 3],
+        device: &Device,
+    ) -> Self {
+        let rows =
+            |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [batch, seq]), device);
+        Self {
+            token_ids: Tensor::from_data(TensorData::new(token_ids, [batch, seq, k]), device),
+            log_probs: Tensor::from_data(TensorData::new(log_probs, [batch, seq, k]), device),
+            tail_mass: rows(tail_mass),
+            entropy: rows(entropy),
+        }
+    }
+
+    /// `[batch, seq, k]`.
+    pub fn dims(&self) -> [usize; 3] {
+        self.log_probs.dims()
+    }
+}

@@ -1,0 +1,130 @@
+//! What a student is trained on: shards of records, with or without teacher targets.
+
+use alambic_cache::{CacheReader, SegmentKey, TargetRecord, TopKTargets};
+use alambic_text::Segment;
+use sha2::{Digest, Sha256};
+
+use crate::DistillError;
+
+/// Shards of training records that can be read in any order.
+pub trait TrainingSource: Send + Sync {
+    /// Number of shards.
+    fn num_shards(&self) -> usize;
+
+    /// The records of one shard, the same at every call.
+    ///
+    /// # Errors
+    /// When the shard cannot be read or is damaged.
+    fn read_shard(&self, index: usize) -> Result<Vec<TargetRecord>, DistillError>;
+
+    /// Whether the records carry teacher targets.
+    fn has_targets(&self) -> bool;
+
+    /// Size of the vocabulary that the token ids belong to.
+    fn vocab_size(&self) -> usize;
+
+    /// Names the content, so that a checkpoint is not continued on other data.
+    fn identity(&self) -> String;
+}
+
+impl TrainingSource for CacheReader {
+    fn num_shards(&self) -> usize {
+        self.manifest().shards.len()
+    }
+
+    fn read_shard(&self, index: usize) -> Result<Vec<TargetRecord>, DistillError> {
+        Ok(CacheReader::read_shard(self, index)?)
+    }
+
+    fn has_targets(&self) -> bool {
+        true
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.manifest().spec.vocab_size
+    }
+
+    fn identity(&self) -> String {
+        let mut hash = Sha256::new();
+        for shard in &self.manifest().shards {
+            hash.update(shard.sha256.as_bytes());
+        }
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// Plain text without a teacher, made shard by shard: for training on hard labels alone.
+pub struct PlainText<F> {
+    identity: String,
+    num_shards: usize,
+    vocab_size: usize,
+    segments: F,
+}
+
+impl<F> PlainText<F>
+where
+    F: Fn(usize) -> Result<Vec<Segment>, DistillError> + Send + Sync,
+{
+    /// A source whose shard `i` is `segments(i)`, a pure function; `identity` names what it makes.
+    pub fn new(
+        identity: impl Into<String>,
+        num_shards: usize,
+        vocab_size: usize,
+        segments: F,
+    ) -> Self {
+        Self {
+            identity: identity.into(),
+            num_shards,
+            vocab_size,
+            segments,
+        }
+    }
+}
+
+impl<F> TrainingSource for PlainText<F>
+where
+    F: Fn(usize) -> Result<Vec<Segment>, DistillError> + Send + Sync,
+{
+    fn num_shards(&self) -> usize {
+        self.num_shards
+    }
+
+    fn read_shard(&self, index: usize) -> Result<Vec<TargetRecord>, DistillError> {
+        let segments = (self.segments)(index)?;
+        Ok(segments.iter().map(without_targets).collect())
+    }
+
+    fn has_targets(&self) -> bool {
+        false
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+}
+
+/// Stands for the teacher in the keys of records that have none.
+const NO_TEACHER: &str = "";
+
+fn without_targets(segment: &Segment) -> TargetRecord {
+    let view = segment.student();
+    TargetRecord {
+        key: SegmentKey::of(NO_TEACHER, view.token_ids(), view.loss_mask()),
+        token_ids: view.token_ids().to_vec(),
+        loss_mask: view.loss_mask().to_vec(),
+        targets: TopKTargets {
+            k: 0,
+            token_ids: Vec::new(),
+            log_probs: Vec::new(),
+            tail_mass: Vec::new(),
+            entropy: Vec::new(),
+        },
+    }
+}

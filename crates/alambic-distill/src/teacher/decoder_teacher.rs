@@ -1,0 +1,70 @@
+//! A decoder in this process as the teacher.
+
+use alambic_transformer::{AttentionContext, Checkpoint, Decoder, DecoderConfig};
+use burn::tensor::{Device, Int, Tensor};
+
+use super::{Teacher, TeacherCapabilities};
+use crate::loss::LogProbs;
+
+/// A [`Decoder`] that runs in this process, on a plain device.
+#[derive(Debug)]
+pub struct DecoderTeacher {
+    decoder: Decoder,
+    config: DecoderConfig,
+    fingerprint: String,
+    device: Device,
+}
+
+impl DecoderTeacher {
+    /// Wraps a decoder whose parameters are on `device`, which must be without autodiff.
+    pub fn new(decoder: Decoder, fingerprint: impl Into<String>, device: &Device) -> Self {
+        Self {
+            config: decoder.config().clone(),
+            decoder,
+            fingerprint: fingerprint.into(),
+            device: device.clone(),
+        }
+    }
+
+    /// Wraps a loaded checkpoint.
+    pub fn from_checkpoint(checkpoint: Checkpoint, device: &Device) -> Self {
+        Self::new(checkpoint.decoder, checkpoint.fingerprint, device)
+    }
+
+    /// The model itself.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+}
+
+impl Teacher for DecoderTeacher {
+    fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    fn num_parameters(&self) -> usize {
+        self.config.num_parameters()
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    fn max_sequence_tokens(&self) -> usize {
+        self.config.max_position_embeddings
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn capabilities(&self) -> TeacherCapabilities {
+        TeacherCapabilities::dense()
+    }
+
+    fn log_probs(&self, token_ids: Tensor<2, Int>) -> LogProbs {
+        let [batch, seq] = token_ids.dims();
+        let context = AttentionContext::causal(batch, seq, &self.device);
+        LogProbs::from_logits(self.decoder.forward(token_ids, &context))
+    }
+}

@@ -1,0 +1,345 @@
+//! The trainer: burn-train's `Learner`, one optimizer step at a time.
+//!
+//! burn-train counts in epochs; a distillation run counts in steps. So the loop is our own
+//! strategy, with checkpoints that are whole or absent, exact resume, global-norm clipping, and
+//! gradients normalised by the labels of the whole accumulation window.
+
+mod checkpoint;
+mod config;
+mod gradients;
+mod metrics;
+mod no_items;
+mod optimizer;
+mod renderer;
+mod schedule;
+mod steps;
+mod student;
+mod validation;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alambic_transformer::Decoder;
+use burn::module::Module;
+use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
+use burn::train::logger::InMemoryMetricLogger;
+use burn::train::metric::{LossMetric, store::EventStoreClient};
+use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
+
+pub use checkpoint::BestStep;
+pub use config::{RunSettings, TrainerConfig};
+pub use metrics::{
+    JsonlMetrics, MetricSink, Metrics, StepMetrics, ValidationMetrics, read_metrics,
+};
+pub use optimizer::AdamWSettings;
+pub use schedule::Schedule;
+
+use crate::{DistillError, RunLock, StopHandle, TrainingSource, Windows};
+use checkpoint::{CheckpointState, CheckpointStore, PARTS, RunIdentity};
+use schedule::ScheduledRate;
+use steps::{Run, RunEnd, StepGranular};
+use student::Student;
+
+/// Why a run returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// All steps were taken.
+    Finished,
+    /// A stop was requested; training the same directory again continues.
+    Interrupted,
+    /// Validation did not improve for as long as patience lasts.
+    NoImprovement,
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub struct TrainingOutcome {
+    /// The student on the plain device: the last step's, or with early stopping the best one's.
+    pub student: Decoder,
+    /// Why the run returned.
+    pub reason: StopReason,
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// Labels trained on.
+    pub tokens: u64,
+    /// Seconds of training, resumed parts included.
+    pub seconds: f64,
+    /// The step with the lowest validation NLL.
+    pub best: Option<BestStep>,
+}
+
+/// Trains a student from a cache, or on plain text without a teacher.
+///
+/// The directory holds `metrics.jsonl` and `checkpoints/`; when it has a checkpoint, the run
+/// continues from there, bit for bit as if it had not been interrupted.
+pub struct Trainer {
+    config: TrainerConfig,
+    settings: RunSettings,
+    sinks: Vec<Box<dyn MetricSink>>,
+    stop: StopHandle,
+}
+
+impl Trainer {
+    /// A trainer with checked settings.
+    ///
+    /// # Errors
+    /// [`DistillError::Setting`] naming the first impossible setting.
+    pub fn try_new(config: TrainerConfig, settings: RunSettings) -> Result<Self, DistillError> {
+        config.validate(&settings)?;
+        Ok(Self {
+            config,
+            settings,
+            sinks: Vec::new(),
+            stop: StopHandle::new(),
+        })
+    }
+
+    /// Adds a receiver of metrics, besides `metrics.jsonl`.
+    pub fn with_sink(mut self, sink: impl MetricSink + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Lets `stop` end the run cleanly.
+    pub fn with_stop(mut self, stop: StopHandle) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Trains `student` (on a plain device) on `train`, reading `validation` now and then.
+    ///
+    /// # Errors
+    /// [`DistillError::NotFinite`] when the loss or the gradient is not a number: the last
+    /// checkpoint stays whole. [`DistillError::CheckpointMismatch`] when the directory belongs to
+    /// another configuration, [`DistillError::Locked`] when another process uses it.
+    pub fn train(
+        mut self,
+        student: Decoder,
+        train: Arc<dyn TrainingSource>,
+        validation: Option<Arc<dyn TrainingSource>>,
+        directory: &Path,
+    ) -> Result<TrainingOutcome, DistillError> {
+        check_source(&student, &*train, &self.config)?;
+        let _lock = RunLock::acquire(directory)?;
+        let store = CheckpointStore::open(&directory.join("checkpoints"))?;
+        let plain = student.device();
+        let state = self.resume_state(&store, &student, &*train)?;
+        let learner = self.learner(student, &store, &state)?;
+        let log = JsonlMetrics::open(&directory.join("metrics.jsonl"), state.step)?;
+        self.sinks.insert(0, Box::new(log));
+        let with_targets = self.config.objective.needs_targets();
+        let windows = Windows::try_new(
+            train,
+            self.config.windows.clone(),
+            state.position,
+            with_targets,
+        )?;
+        let run = Run {
+            config: self.config,
+            settings: self.settings,
+            device: plain.autodiff(),
+            windows,
+            validation,
+            store,
+            sinks: self.sinks,
+            stop: self.stop,
+            state,
+        };
+        launch(run, learner, directory)
+    }
+
+    /// The state of the newest checkpoint, or that of a run that begins.
+    fn resume_state(
+        &self,
+        store: &CheckpointStore,
+        student: &Decoder,
+        train: &dyn TrainingSource,
+    ) -> Result<CheckpointState, DistillError> {
+        let identity = RunIdentity {
+            config: self.config.clone(),
+            student: student.config().clone(),
+            data: train.identity(),
+        };
+        let Some(step) = store.latest()? else {
+            return Ok(CheckpointState::new(0, Default::default(), identity));
+        };
+        let state = store.state(step)?;
+        let differs = |field, found: String, expected: String| DistillError::CheckpointMismatch {
+            path: store.directory(step),
+            field,
+            found,
+            expected,
+        };
+        if state.identity.config != identity.config {
+            return Err(differs(
+                "settings",
+                to_json(&state.identity.config),
+                to_json(&identity.config),
+            ));
+        }
+        if state.identity.student != identity.student {
+            return Err(differs(
+                "student",
+                to_json(&state.identity.student),
+                to_json(&identity.student),
+            ));
+        }
+        if state.identity.data != identity.data {
+            return Err(differs("data", state.identity.data, identity.data));
+        }
+        Ok(state)
+    }
+
+    /// The learner at the state's step.
+    fn learner(
+        &self,
+        student: Decoder,
+        store: &CheckpointStore,
+        state: &CheckpointState,
+    ) -> Result<Learner<Student>, DistillError> {
+        let device = student.device();
+        let model = Student::new(student, self.config.objective.clone()).train();
+        let optimizer = self.config.optimizer.init(&model, &device);
+        let rate = ScheduledRate {
+            schedule: self.config.schedule,
+            total_steps: self.config.total_steps,
+            next_step: state.step,
+        };
+        let mut learner = Learner::new(model, optimizer, rate);
+        if state.step > 0 {
+            learner.load_model(store.record(state.step, PARTS[0])?);
+            learner.load_optim(store.record(state.step, PARTS[1])?);
+        }
+        Ok(learner)
+    }
+}
+
+/// Runs the steps under burn-train and collects what they leave.
+fn launch(
+    run: Run,
+    learner: Learner<Student>,
+    directory: &Path,
+) -> Result<TrainingOutcome, DistillError> {
+    let early_stopping = run.config.early_stopping_patience.is_some();
+    let checkpoints = directory.join("checkpoints");
+    let (dashboard, stop) = (run.settings.dashboard, run.stop.clone());
+    let [model, optimizer, scheduler] = PARTS.map(|part| run.store.part(part));
+    let strategy = Arc::new(StepGranular::new(run));
+    let mut training = SupervisedTraining::new(
+        directory,
+        Arc::new(no_items::NoItems),
+        Arc::new(no_items::NoItems),
+    )
+    .with_application_logger(None)
+    .with_metric_logger(InMemoryMetricLogger::new())
+    .with_custom_checkpointers(model, optimizer, scheduler)
+    .with_checkpointing_strategy(SaveWhenAsked)
+    .with_interrupter(stop.interrupter())
+    .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
+    training = if dashboard {
+        training.metric_train_numeric(LossMetric::new())
+    } else {
+        training.renderer(Box::new(renderer::Quiet))
+    };
+    let result = training.launch(learner);
+    let end = strategy.take_end().ok_or_else(|| {
+        framework(
+            result
+                .error
+                .as_deref()
+                .map(|error| error as &dyn std::error::Error),
+        )
+    })??;
+    if let Some(error) = result.error {
+        return Err(framework(Some(&*error)));
+    }
+    outcome(result.model, end, early_stopping, &checkpoints)
+}
+
+fn outcome(
+    model: Student,
+    end: RunEnd,
+    early_stopping: bool,
+    checkpoints: &PathBuf,
+) -> Result<TrainingOutcome, DistillError> {
+    let RunEnd { reason, state } = end;
+    let best = state
+        .best
+        .filter(|best| early_stopping && best.step != state.step);
+    let model = match best {
+        Some(best) => {
+            let store = CheckpointStore::open(checkpoints)?;
+            store.state(best.step)?; // verifies the files
+            model.load_record(store.record(best.step, PARTS[0])?)
+        }
+        None => model,
+    };
+    Ok(TrainingOutcome {
+        student: model.into_decoder(),
+        reason,
+        steps: state.step,
+        tokens: state.tokens,
+        seconds: state.seconds,
+        best: state.best,
+    })
+}
+
+fn framework(error: Option<&dyn std::error::Error>) -> DistillError {
+    let message = error.map_or("it returned without a result".into(), |error| {
+        error.to_string()
+    });
+    DistillError::Framework { message }
+}
+
+/// Refuses data that the student cannot learn from.
+fn check_source(
+    student: &Decoder,
+    train: &dyn TrainingSource,
+    config: &TrainerConfig,
+) -> Result<(), DistillError> {
+    let (vocab, cached) = (student.config().vocab_size, train.vocab_size());
+    if vocab != cached {
+        return Err(DistillError::Setting {
+            key: "student.vocab_size",
+            found: vocab.to_string(),
+            expected: "the vocabulary size of the data's tokenizer",
+        });
+    }
+    if config.objective.needs_targets() && !train.has_targets() {
+        return Err(DistillError::Setting {
+            key: "objective",
+            found: "a term that reads teacher targets".into(),
+            expected: "cross_entropy alone for data without a teacher",
+        });
+    }
+    let (window, limit) = (
+        config.windows.sequence_tokens,
+        student.config().max_position_embeddings,
+    );
+    if window > limit {
+        return Err(DistillError::Setting {
+            key: "sequence_tokens",
+            found: window.to_string(),
+            expected: "at most student.max_position_embeddings",
+        });
+    }
+    Ok(())
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("settings are plain data")
+}
+
+/// Our strategy decides when to save; burn-train's checkpointer only does it.
+#[derive(Clone)]
+struct SaveWhenAsked;
+
+impl CheckpointingStrategy for SaveWhenAsked {
+    fn checkpointing(
+        &mut self,
+        _step: usize,
+        _store: &EventStoreClient,
+    ) -> Vec<CheckpointingAction> {
+        vec![CheckpointingAction::Save]
+    }
+}

@@ -1,0 +1,343 @@
+//! The step-granular strategy: burn-train's learner, driven one optimizer step at a time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use burn::data::dataloader::Progress;
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Device;
+use burn::train::{
+    EventProcessorTraining, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
+};
+
+use super::checkpoint::{CheckpointState, CheckpointStore};
+use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
+use super::student::{MicroBatch, PassOutput, Student};
+use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
+use crate::{DistillError, DistillationBatch, StopHandle, TrainingSource, Window, Windows};
+
+/// Everything a run owns while it trains.
+pub(crate) struct Run {
+    pub(crate) config: TrainerConfig,
+    pub(crate) settings: RunSettings,
+    pub(crate) device: Device,
+    pub(crate) windows: Windows,
+    pub(crate) validation: Option<Arc<dyn TrainingSource>>,
+    pub(crate) store: CheckpointStore,
+    pub(crate) sinks: Vec<Box<dyn MetricSink>>,
+    pub(crate) stop: StopHandle,
+    pub(crate) state: CheckpointState,
+}
+
+/// How the steps ended.
+pub(crate) struct RunEnd {
+    pub(crate) reason: StopReason,
+    pub(crate) state: CheckpointState,
+}
+
+/// The strategy that burn-train calls; holds the run going in and its end coming out.
+pub(crate) struct StepGranular {
+    run: Mutex<Option<Run>>,
+    end: Mutex<Option<Result<RunEnd, DistillError>>>,
+}
+
+impl StepGranular {
+    pub(crate) fn new(run: Run) -> Self {
+        Self {
+            run: Mutex::new(Some(run)),
+            end: Mutex::new(None),
+        }
+    }
+
+    /// The result, once burn-train has returned.
+    pub(crate) fn take_end(&self) -> Option<Result<RunEnd, DistillError>> {
+        self.end.lock().expect("no holder panics").take()
+    }
+}
+
+impl SupervisedLearningStrategy<Student> for StepGranular {
+    fn fit(
+        &self,
+        mut components: TrainingComponents<Student>,
+        mut learner: Learner<Student>,
+        _train: TrainLoader<Student>,
+        _valid: ValidLoader<Student>,
+        _first: usize,
+    ) -> (Student, SupervisedTrainingEventProcessor<Student>) {
+        let run = self
+            .run
+            .lock()
+            .expect("no holder panics")
+            .take()
+            .expect("a strategy fits once");
+        let end = run.train(&mut learner, &mut components);
+        *self.end.lock().expect("no holder panics") = Some(end);
+        (learner.model(), components.event_processor)
+    }
+}
+
+/// One optimizer step's numbers, read back from the device.
+struct StepResult {
+    term_means: Vec<f64>,
+    loss: f64,
+    gradient_norm: f64,
+}
+
+impl Run {
+    fn train(
+        mut self,
+        learner: &mut Learner<Student>,
+        components: &mut TrainingComponents<Student>,
+    ) -> Result<RunEnd, DistillError> {
+        let started = Instant::now();
+        let seconds_before = self.state.seconds;
+        let mut saved = self.state.step;
+        self.start_dashboard(components);
+        let reason = loop {
+            if self.state.step >= self.config.total_steps {
+                break StopReason::Finished;
+            }
+            if self.stop.is_stopped() {
+                break StopReason::Interrupted;
+            }
+            let window = self.windows.next_window()?;
+            let step = self.state.step + 1;
+            let result = self.optimize(learner, components, &window, step)?;
+            self.state.step = step;
+            self.state.tokens += window.num_labels;
+            self.state.position = self.windows.position();
+            self.state.seconds = seconds_before + started.elapsed().as_secs_f64();
+            self.record_step(learner, &result)?;
+            let last = step == self.config.total_steps;
+            let mut patience_is_over = false;
+            if last || step % self.settings.evaluate_every_steps == 0 {
+                patience_is_over = self.evaluate(learner)?;
+            }
+            if last
+                || patience_is_over
+                || step % self.settings.checkpoint_every_steps == 0
+                || self.is_best(step)
+            {
+                self.save(learner, components)?;
+                saved = step;
+            }
+            if patience_is_over {
+                break StopReason::NoImprovement;
+            }
+        };
+        if saved != self.state.step {
+            self.save(learner, components)?;
+        }
+        Ok(RunEnd {
+            reason,
+            state: self.state,
+        })
+    }
+
+    /// All passes of a window, clipping, and the optimizer step.
+    fn optimize(
+        &self,
+        learner: &mut Learner<Student>,
+        components: &mut TrainingComponents<Student>,
+        window: &Window,
+        step: u64,
+    ) -> Result<StepResult, DistillError> {
+        let model = learner.model();
+        let mut accumulator = GradientsAccumulator::<Student>::new();
+        let mut sums = vec![0.0; self.config.objective.terms().len()];
+        for sequences in window.sequences.chunks(self.settings.micro_batch_sequences) {
+            let batch = DistillationBatch::from_sequences(sequences, &self.device);
+            let pass = learner.train_step(MicroBatch {
+                batch,
+                window_labels: window.num_labels,
+            });
+            accumulator.accumulate(&model, pass.grads);
+            let read = pass.item.term_sums.clone().into_data().convert::<f32>();
+            let read = read.try_to_vec::<f32>().expect("just converted");
+            sums.iter_mut()
+                .zip(read)
+                .for_each(|(sum, value)| *sum += f64::from(value));
+            self.show(components, pass.item, step, learner);
+        }
+        let labels = window.num_labels.max(1) as f64;
+        let term_means: Vec<f64> = sums.into_iter().map(|sum| sum / labels).collect();
+        let weights = self.config.objective.terms().iter().map(|term| term.weight);
+        let loss = term_means
+            .iter()
+            .zip(weights)
+            .map(|(mean, weight)| mean * weight)
+            .sum();
+        self.check_finite(step, "loss", loss, window)?;
+        let gradients = accumulator.grads();
+        let gradient_norm = gradients::global_norm(&model, &gradients);
+        self.check_finite(step, "gradient norm", gradient_norm, window)?;
+        learner.lr_step();
+        learner.optimizer_step(self.clipped(&model, gradients, gradient_norm));
+        Ok(StepResult {
+            term_means,
+            loss,
+            gradient_norm,
+        })
+    }
+
+    fn clipped(&self, model: &Student, gradients: GradientsParams, norm: f64) -> GradientsParams {
+        match self.config.max_gradient_norm {
+            Some(max_norm) => gradients::clip(model, gradients, norm, max_norm),
+            None => gradients,
+        }
+    }
+
+    fn check_finite(
+        &self,
+        step: u64,
+        quantity: &'static str,
+        value: f64,
+        window: &Window,
+    ) -> Result<(), DistillError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let keys = window
+            .sequences
+            .iter()
+            .flat_map(|sequence| &sequence.segment_keys);
+        let segments: Vec<&str> = keys.map(|key| &key[..key.len().min(12)]).collect();
+        let checkpoint = self.store.latest()?.map_or("none".to_owned(), |step| {
+            self.store.directory(step).display().to_string()
+        });
+        Err(DistillError::NotFinite {
+            step,
+            quantity,
+            value,
+            segments: segments.join(", "),
+            checkpoint,
+        })
+    }
+
+    fn record_step(
+        &mut self,
+        learner: &Learner<Student>,
+        result: &StepResult,
+    ) -> Result<(), DistillError> {
+        let names = self
+            .config
+            .objective
+            .terms()
+            .iter()
+            .map(|term| term.kind.name().to_owned());
+        let terms: BTreeMap<String, f64> = names.zip(result.term_means.iter().copied()).collect();
+        self.record(Metrics::Step(StepMetrics {
+            step: self.state.step,
+            tokens: self.state.tokens,
+            loss: result.loss,
+            terms,
+            learning_rate: learner.lr_current().base(),
+            gradient_norm: result.gradient_norm,
+            seconds: self.state.seconds,
+        }))
+    }
+
+    /// Reads the validation data; true when patience is over.
+    fn evaluate(&mut self, learner: &Learner<Student>) -> Result<bool, DistillError> {
+        let Some(source) = self.validation.clone() else {
+            return Ok(false);
+        };
+        let model = learner.model().valid();
+        let batch = self.settings.micro_batch_sequences;
+        let score = validate(model.decoder(), &*source, &self.config.windows, batch)?;
+        let (step, tokens) = (self.state.step, self.state.tokens);
+        self.record(Metrics::Validation(ValidationMetrics {
+            step,
+            tokens,
+            nll: score.nll,
+            kl_to_teacher: score.kl_to_teacher,
+            top1_agreement: score.top1_agreement,
+        }))?;
+        if self.state.best.is_none_or(|best| score.nll < best.nll) {
+            self.state.best = Some(BestStep {
+                step,
+                nll: score.nll,
+            });
+            self.state.evaluations_without_improvement = 0;
+        } else {
+            self.state.evaluations_without_improvement += 1;
+        }
+        let waited = self.state.evaluations_without_improvement;
+        Ok(self
+            .config
+            .early_stopping_patience
+            .is_some_and(|patience| waited >= patience))
+    }
+
+    fn is_best(&self, step: u64) -> bool {
+        self.config.early_stopping_patience.is_some()
+            && self.state.best.is_some_and(|best| best.step == step)
+    }
+
+    fn record(&mut self, metrics: Metrics) -> Result<(), DistillError> {
+        self.sinks
+            .iter_mut()
+            .try_for_each(|sink| sink.record(&metrics))
+    }
+
+    fn save(
+        &self,
+        learner: &Learner<Student>,
+        components: &mut TrainingComponents<Student>,
+    ) -> Result<(), DistillError> {
+        self.store.begin(self.state.step)?;
+        let checkpointer = components
+            .checkpointer
+            .as_mut()
+            .expect("the trainer registers one");
+        checkpointer.checkpoint(learner, self.state.step as usize, &components.event_store);
+        self.store.commit(self.state.clone())?;
+        self.store.prune(
+            self.settings.keep_checkpoints,
+            self.state.best.map(|best| best.step),
+        )
+    }
+
+    fn start_dashboard(&self, components: &mut TrainingComponents<Student>) {
+        if self.settings.dashboard {
+            let total_items = self.config.total_steps as usize;
+            let event = LearnerEvent::StartSplit {
+                epoch_number: 1,
+                total_items,
+            };
+            components
+                .interrupter
+                .fail_on_error(components.event_processor.process_train(event));
+        }
+    }
+
+    /// Hands a pass to burn's dashboard, if there is one.
+    fn show(
+        &self,
+        components: &mut TrainingComponents<Student>,
+        output: PassOutput,
+        step: u64,
+        learner: &Learner<Student>,
+    ) {
+        if self.settings.dashboard {
+            let progress = Progress::new(
+                step as usize,
+                self.config.total_steps as usize,
+                Some("steps".into()),
+            );
+            let item = TrainingItem::new(
+                output,
+                progress,
+                Some(step as usize),
+                Some(learner.lr_current()),
+            );
+            let event = LearnerEvent::ProcessedItem(item);
+            components
+                .interrupter
+                .fail_on_error(components.event_processor.process_train(event));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Documents of a Parquet file.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, ArrayRef, AsArray, LargeListArray, LargeStringArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::open_file;
+use crate::conversation::{Conversation, Message, PromptErasing, Role};
+use crate::document::{Document, DocumentSource, SourcedDocument};
+use crate::error::{Cause, TextError};
+
+/// Rows decoded at a time: bounds the memory that one file needs.
+const BATCH_ROWS: usize = 256;
+
+const EXPECTED_COLUMNS: &str = "exactly one of the columns `text` (strings) and `messages` \
+                                (lists of structs of the strings `role` and `content`)";
+
+/// Reads the one column of a Parquet file that holds documents, batch by batch.
+#[derive(Debug)]
+pub(super) struct ParquetReader {
+    path: PathBuf,
+    batches: ParquetRecordBatchReader,
+    erasing: PromptErasing,
+    column: Option<Column>,
+    next_row: usize,
+    record: u64,
+    skipped_empty: u64,
+}
+
+/// The documents of one batch of rows.
+#[derive(Debug)]
+enum Column {
+    Text(LargeStringArray),
+    Messages {
+        rows: LargeListArray,
+        roles: LargeStringArray,
+        contents: LargeStringArray,
+    },
+}
+
+impl ParquetReader {
+    pub(super) fn open(path: &Path, erasing: PromptErasing) -> Result<Self, TextError> {
+        let failed = |error| parquet_failed(path, 0, error);
+        let builder = ParquetRecordBatchReaderBuilder::try_new(open_file(path)?).map_err(failed)?;
+        let column = document_column(path, builder.schema())?;
+        let projection = ProjectionMask::roots(builder.parquet_schema(), [column]);
+        let batches = builder
+            .with_projection(projection)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            batches,
+            erasing,
+            column: None,
+            next_row: 0,
+            record: 0,
+            skipped_empty: 0,
+        })
+    }
+
+    pub(super) fn skipped_empty(&self) -> u64 {
+        self.skipped_empty
+    }
+
+    pub(super) fn next_document(&mut self) -> Result<Option<SourcedDocument>, TextError> {
+        loop {
+            let Some(column) = &self.column else {
+                let Some(batch) = self.batches.next() else {
+                    return Ok(None);
+                };
+                let batch =
+                    batch.map_err(|error| parquet_failed(&self.path, self.record, error))?;
+                self.column = Some(Column::try_new(&self.path, &batch)?);
+                self.next_row = 0;
+                continue;
+            };
+            if self.next_row == column.num_rows() {
+                self.column = None;
+                continue;
+            }
+            self.record += 1;
+            let source = DocumentSource {
+                path: self.path.clone(),
+                record: self.record,
+            };
+            let document = column.document(self.next_row, &source, &self.erasing)?;
+            self.next_row += 1;
+            match document {
+                Some(document) => return Ok(Some(SourcedDocument { document, source })),
+                None => self.skipped_empty += 1,
+            }
+        }
+    }
+}
+
+impl Column {
+    fn try_new(path: &Path, batch: &RecordBatch) -> Result<Self, TextError> {
+        let column = batch.column(0);
+        if is_string(column.data_type()) {
+            return Ok(Self::Text(strings(path, column)?));
+        }
+        let rows = match column.data_type() {
+            DataType::List(item) => {
+                let large = DataType::LargeList(item.clone());
+                cast(column, &large).map_err(|error| parquet_failed(path, 0, error))?
+            }
+            _ => column.clone(),
+        };
+        // The schema was checked when the file was opened.
+        let wrong_type = || wrong_columns(path, column.data_type().to_string());
+        let rows = rows.as_list_opt::<i64>().ok_or_else(wrong_type)?.clone();
+        let messages = rows.values().as_struct_opt().ok_or_else(wrong_type)?;
+        let field = |name| {
+            let values = messages.column_by_name(name).ok_or_else(wrong_type)?;
+            strings(path, values)
+        };
+        Ok(Self::Messages {
+            roles: field("role")?,
+            contents: field("content")?,
+            rows,
+        })
+    }
+
+    fn num_rows(&self) -> usize {
+        match self {
+            Self::Text(texts) => texts.len(),
+            Self::Messages { rows, .. } => rows.len(),
+        }
+    }
+
+    /// The row's document, or `None` if there is no text in it.
+    fn document(
+        &self,
+        row: usize,
+        place: &DocumentSource,
+        erasing: &PromptErasing,
+    ) -> Result<Option<Document>, TextError> {
+        let null = |field| TextError::NullField {
+            place: place.clone(),
+            field,
+        };
+        match self {
+            Self::Text(texts) if texts.is_null(row) => Err(null("text")),
+            Self::Text(texts) => {
+                let text = texts.value(row);
+                Ok((!text.is_empty()).then(|| Document::Text(text.to_owned())))
+            }
+            Self::Messages { rows, .. } if rows.is_null(row) => Err(null("messages")),
+            Self::Messages {
+                rows,
+                roles,
+                contents,
+            } => {
+                let offsets = rows.value_offsets();
+                let messages = (offsets[row] as usize..offsets[row + 1] as usize)
+                    .map(|i| {
+                        if roles.is_null(i) {
+                            return Err(null("role"));
+                        }
+                        if contents.is_null(i) {
+                            return Err(null("content"));
+                        }
+                        let role = Role::from_name(roles.value(i)).ok_or_else(|| {
+                            TextError::UnknownRole {
+                                place: place.clone(),
+                                found: roles.value(i).to_owned(),
+                            }
+                        })?;
+                        Ok(Message::new(role, contents.value(i)))
+                    })
+                    .collect::<Result<Vec<_>, _>>()?;
+                Ok(Some(Document::Conversation(Conversation {
+                    messages,
+                    erasing: erasing.clone(),
+                })))
+            }
+        }
+    }
+}
+
+/// The index of the column with documents, if there is exactly one and its type is right.
+fn document_column(path: &Path, schema: &Schema) -> Result<usize, TextError> {
+    let (index, field) = match (
+        schema.column_with_name("text"),
+        schema.column_with_name("messages"),
+    ) {
+        (Some(column), None) | (None, Some(column)) => column,
+        _ => {
+            let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+            return Err(wrong_columns(path, format!("columns {names:?}")));
+        }
+    };
+    let data_type = field.data_type();
+    let fits = if field.name() == "text" {
+        is_string(data_type)
+    } else {
+        is_messages(data_type)
+    };
+    if !fits {
+        let found = format!("column `{}` of type {data_type}", field.name());
+        return Err(wrong_columns(path, found));
+    }
+    Ok(index)
+}
+
+fn is_string(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_string(values),
+        _ => false,
+    }
+}
+
+/// Whether it is a list of structs of the strings `role` and `content`, and of nothing else.
+fn is_messages(data_type: &DataType) -> bool {
+    let (DataType::List(item) | DataType::LargeList(item)) = data_type else {
+        return false;
+    };
+    let DataType::Struct(fields) = item.data_type() else {
+        return false;
+    };
+    fields.len() == 2
+        && ["role", "content"].iter().all(|name| {
+            let field = fields.find(name);
+            field.is_some_and(|(_, field)| is_string(field.data_type()))
+        })
+}
+
+fn strings(path: &Path, column: &ArrayRef) -> Result<LargeStringArray, TextError> {
+    let column =
+        cast(column, &DataType::LargeUtf8).map_err(|error| parquet_failed(path, 0, error))?;
+    match column.as_string_opt::<i64>() {
+        Some(strings) => Ok(strings.clone()),
+        None => Err(wrong_columns(path, column.data_type().to_string())),
+    }
+}
+
+fn wrong_columns(path: &Path, found: String) -> TextError {
+    TextError::ParquetColumns {
+        path: path.to_owned(),
+        expected: EXPECTED_COLUMNS,
+        found,
+    }
+}
+
+fn parquet_failed(
+    path: &Path,
+    row: u64,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> TextError {
+    TextError::Parquet {
+        path: path.to_owned(),
+        row,
+        source: Cause::new(error),
+    }
+}

@@ -1,0 +1,274 @@
+//! Text to token ids and back.
+
+mod byte_pair_training;
+mod fingerprint;
+mod text_stream;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::fs;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+pub use self::text_stream::TextStream;
+use crate::error::{Cause, TextError};
+
+/// Whether the tokenizer adds its beginning and end tokens while encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialTokens {
+    /// As its post-processor says, for example `<s>` first.
+    Add,
+    /// Nothing is added. Special tokens that stand in the text are recognised all the same.
+    Omit,
+}
+
+/// What becomes of special tokens while decoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialTokensInText {
+    /// They appear, for example as `</s>`.
+    Show,
+    /// They are left out.
+    Skip,
+}
+
+/// The tokens of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Encoding {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// For each token the bytes `start..end` of the text that it stands for.
+    ///
+    /// Tokens that are parts of one character share that character's bytes; added tokens stand for
+    /// no text and have an empty range.
+    pub byte_offsets: Vec<(usize, usize)>,
+}
+
+/// A Hugging Face tokenizer (`tokenizer.json`).
+///
+/// A file's own truncation and padding are not applied: [`SegmentConfig`](crate::SegmentConfig)
+/// and [`Packer`](crate::Packer) decide about lengths, in sight.
+///
+/// ```
+/// use alambic_text::{SpecialTokens, SpecialTokensInText, Tokenizer};
+///
+/// let texts = ["the cat sat on the mat", "the dog sat on the cat"].map(String::from);
+/// let tokenizer = Tokenizer::train_byte_level_bpe(texts, 280, &["<|endoftext|>"])?;
+///
+/// let encoding = tokenizer.encode("the cat", SpecialTokens::Omit)?;
+/// assert_eq!(encoding.byte_offsets, [(0, 3), (3, 7)]);
+/// let text = tokenizer.decode(&encoding.ids, SpecialTokensInText::Show)?;
+/// assert_eq!(text, "the cat");
+/// assert_eq!(tokenizer.token_to_id("<|endoftext|>"), Some(0));
+/// # Ok::<(), alambic_text::TextError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    vocab_size: usize,
+    fingerprint: String,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`TextError::File`] if it cannot be read, otherwise as [`Tokenizer::from_bytes`].
+    pub fn from_file(path: &Path) -> Result<Self, TextError> {
+        let bytes = fs::read(path).map_err(|source| TextError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::load(&bytes, &path.display().to_string())
+    }
+
+    /// Parses the content of a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`TextError::LoadTokenizer`] if it is not one, or contradicts itself (such as merges of
+    /// tokens outside the vocabulary); [`TextError::RandomTokenizer`] if it has merge dropout.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TextError> {
+        Self::load(bytes, "memory")
+    }
+
+    /// Trains a byte-level byte-pair tokenizer (Sennrich et al. 2016, arXiv:1508.07909; Radford
+    /// et al. 2019).
+    ///
+    /// The vocabulary is, in this order: the special tokens, the 256 bytes, and merges of the most
+    /// frequent pairs until `vocab_size` tokens are there or no pair is left; the pair that is
+    /// greater in byte order wins a tie. The same texts therefore always give the same tokenizer,
+    /// byte for byte. Texts are cut into words as GPT-2 does; special tokens in them are cut out.
+    ///
+    /// # Errors
+    /// [`TextError::TrainTokenizer`] if `vocab_size` has no room for the bytes and special tokens,
+    /// or if a special token is empty, given twice or written like a learned token.
+    pub fn train_byte_level_bpe(
+        texts: impl IntoIterator<Item = String>,
+        vocab_size: usize,
+        special_tokens: &[&str],
+    ) -> Result<Self, TextError> {
+        let json = byte_pair_training::train(texts, vocab_size, special_tokens)?;
+        Self::load(json.to_string().as_bytes(), "training")
+    }
+
+    fn load(bytes: &[u8], origin: &str) -> Result<Self, TextError> {
+        let failed = |source| TextError::LoadTokenizer {
+            origin: origin.to_owned(),
+            source,
+        };
+        let mut inner =
+            contain_panic(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(failed)?;
+        if let tokenizers::ModelWrapper::BPE(bpe) = inner.get_model()
+            && let Some(dropout) = bpe.dropout
+            && dropout != 0.0
+        {
+            return Err(TextError::RandomTokenizer {
+                origin: origin.to_owned(),
+                dropout: f64::from(dropout),
+            });
+        }
+        inner
+            .with_padding(None)
+            .with_truncation(None)
+            .map_err(|error| failed(Cause::new(error)))?;
+        let fingerprint = contain_panic(|| fingerprint::of(&inner)).map_err(failed)?;
+        Ok(Self {
+            vocab_size: inner.get_vocab_size(true),
+            fingerprint,
+            inner,
+        })
+    }
+
+    /// Encodes a text.
+    ///
+    /// # Errors
+    /// [`TextError::Encode`] if the tokenizer cannot represent the text.
+    pub fn encode(&self, text: &str, special: SpecialTokens) -> Result<Encoding, TextError> {
+        let encoding = contain_panic(|| self.inner.encode(text, special == SpecialTokens::Add))
+            .map_err(|source| TextError::Encode {
+                start: text.chars().take(40).collect(),
+                source,
+            })?;
+        Ok(Encoding {
+            ids: encoding.get_ids().to_vec(),
+            byte_offsets: encoding.get_offsets().to_vec(),
+        })
+    }
+
+    /// Decodes tokens to text.
+    ///
+    /// Bytes that are not UTF-8 together become U+FFFD.
+    ///
+    /// # Errors
+    /// [`TextError::UnknownToken`] for an id that the tokenizer does not have.
+    pub fn decode(&self, ids: &[u32], special: SpecialTokensInText) -> Result<String, TextError> {
+        if let Some(&token_id) = ids.iter().find(|&&id| self.inner.id_to_token(id).is_none()) {
+            return Err(TextError::UnknownToken {
+                token_id,
+                vocab_size: self.vocab_size,
+            });
+        }
+        contain_panic(|| self.inner.decode(ids, special == SpecialTokensInText::Skip)).map_err(
+            |source| TextError::Decode {
+                tokens: ids.len(),
+                source,
+            },
+        )
+    }
+
+    /// Decodes tokens one by one, as a model generates them.
+    #[must_use]
+    pub fn decode_stream(&self, special: SpecialTokensInText) -> TextStream<'_> {
+        TextStream::new(self, special)
+    }
+
+    /// Number of tokens, added tokens included.
+    ///
+    /// A model may have more rows than that, where its vocabulary was padded.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The id of a token as it is written in the vocabulary.
+    #[must_use]
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The token with this id, as it is written in the vocabulary.
+    #[must_use]
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// SHA-256 of everything that decides which ids a text gets, in lower-case hex.
+    ///
+    /// It covers the vocabulary, the model with its merges, the added tokens, normalizer,
+    /// pre-tokenizer and post-processor, and the ids of a fixed probe text. It does not depend on
+    /// how the file is formatted. Two tokenizers with equal fingerprints can share a cache.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Writes a `tokenizer.json`; an existing file is replaced as a whole.
+    ///
+    /// # Errors
+    /// [`TextError::File`] if it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), TextError> {
+        let failed = |source| TextError::File {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        };
+        let json = self
+            .inner
+            .to_string(true)
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        write_atomically(path, json.as_bytes()).map_err(failed)
+    }
+}
+
+/// Writes next to the file and renames, so that nothing half-written keeps the file's name.
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = std::ffi::OsString::from(".tmp-");
+    name.push(path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?);
+    name.push(format!("-{}", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let write = || {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        // The first error is the one worth reporting.
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+/// Turns a panic of the tokenizer library into an error.
+///
+/// The library asserts about the content of files in several places; a file is user data, which
+/// must not bring the process down.
+fn contain_panic<T>(
+    action: impl FnOnce() -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
+) -> Result<T, Cause> {
+    match catch_unwind(AssertUnwindSafe(action)) {
+        Ok(result) => result.map_err(Cause::new),
+        Err(panic) => {
+            let reason = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            let reason = reason.unwrap_or("no reason given");
+            Err(Cause::new(format!(
+                "the tokenizer library gave up: {reason}"
+            )))
+        }
+    }
+}

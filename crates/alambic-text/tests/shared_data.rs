@@ -1,0 +1,225 @@
+//! Tokenizers and chat templates as they are in the wild, from the shared data directory.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use alambic_text::{
+    ChatTemplate, FixedDate, GenerationPrompt, Message, Role, SpecialTokens, SpecialTokensInText,
+    TextError, Tokenizer,
+};
+use serde_json::Value;
+
+/// The shared data directory, or a loud line if it is not there.
+fn shared(path: &str) -> Option<PathBuf> {
+    let directory = std::env::var_os("ALAMBIC_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    let path = directory.join(path);
+    if !path.exists() {
+        eprintln!(
+            "skipped: {} needs the shared data directory (set ALAMBIC_SHARED)",
+            path.display()
+        );
+        return None;
+    }
+    Some(path)
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+const SAMPLES: [&str; 6] = [
+    "",
+    "Once upon a time, there was a little girl named Lily.",
+    "  two  spaces\n\n\ttab, and a line's end \r\n",
+    "Zo\u{eb}'s caf\u{e9} \u{2014} \u{65e5}\u{672c} \u{1f642} \u{41f}\u{440}\u{438}",
+    "3.14159 + 2 == 5.14159; x_i = f(y) // 100%",
+    "\u{0}\u{7f}\u{a0}\u{ad}\u{fffd}",
+];
+
+#[test]
+fn stories260k_encodes_as_its_original_tokenizer() {
+    let Some(directory) = shared("data/stories260K") else {
+        return;
+    };
+    let tokenizer = Tokenizer::from_file(&directory.join("hf/tokenizer.json")).unwrap();
+    let cases = read_json(&directory.join("golden/tokenizer_cases.json"));
+    for case in cases.as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        let expected: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+        let ids = tokenizer.encode(text, SpecialTokens::Add).unwrap().ids;
+        assert_eq!(ids, expected, "{text:?}");
+        let decoded = tokenizer.decode(&ids, SpecialTokensInText::Skip).unwrap();
+        assert_eq!(decoded.trim_start(), text.trim_start());
+    }
+}
+
+#[test]
+fn shared_tokenizers_load_and_byte_level_ones_are_lossless() {
+    for (file, is_byte_level) in [
+        ("llama3-format-2k/tokenizer.json", true),
+        ("phi-2/tokenizer.json", true),
+        ("phi-3-mini/tokenizer.json", false),
+        ("torchtune-tiny/tokenizer.json", true),
+        ("torchtune-tiny/tiny_bpe_tokenizer.json", false),
+    ] {
+        let Some(path) = shared(&format!("data/tokenizers/{file}")) else {
+            return;
+        };
+        let tokenizer = Tokenizer::from_file(&path).unwrap();
+        assert_eq!(tokenizer.fingerprint().len(), 64);
+        for text in SAMPLES {
+            let encoding = tokenizer.encode(text, SpecialTokens::Omit).unwrap();
+            assert_eq!(encoding.ids.len(), encoding.byte_offsets.len());
+            for (start, end) in encoding.byte_offsets {
+                assert!(
+                    text.get(start..end).is_some(),
+                    "{file}: {start}..{end} of {text:?}"
+                );
+            }
+            let decoded = tokenizer
+                .decode(&encoding.ids, SpecialTokensInText::Show)
+                .unwrap();
+            if is_byte_level {
+                assert_eq!(decoded, text, "{file}");
+            }
+            let mut stream = tokenizer.decode_stream(SpecialTokensInText::Show);
+            let mut streamed = String::new();
+            for &id in &encoding.ids {
+                streamed.extend(stream.push(id).unwrap());
+            }
+            streamed.extend(stream.finish().unwrap());
+            assert_eq!(streamed, decoded, "{file}");
+        }
+    }
+}
+
+#[test]
+fn shared_tokenizers_have_different_fingerprints_that_survive_saving() {
+    let mut fingerprints = Vec::new();
+    let directory = tempfile::tempdir().unwrap();
+    for file in [
+        "data/stories260K/hf/tokenizer.json",
+        "data/tokenizers/llama3-format-2k/tokenizer.json",
+        "data/tokenizers/torchtune-tiny/tokenizer.json",
+    ] {
+        let Some(path) = shared(file) else {
+            return;
+        };
+        let tokenizer = Tokenizer::from_file(&path).unwrap();
+        let saved = directory.path().join("tokenizer.json");
+        tokenizer.save(&saved).unwrap();
+        let reloaded = Tokenizer::from_file(&saved).unwrap();
+        assert_eq!(reloaded.fingerprint(), tokenizer.fingerprint(), "{file}");
+        fingerprints.push(tokenizer.fingerprint().to_owned());
+    }
+    fingerprints.sort_unstable();
+    fingerprints.dedup();
+    assert_eq!(fingerprints.len(), 3);
+}
+
+#[test]
+fn merges_are_those_of_an_independent_trainer() {
+    let Some(directory) = shared("data/cs336-bpe") else {
+        return;
+    };
+    let text = fs::read_to_string(directory.join("corpus.en")).unwrap();
+    let tokenizer = Tokenizer::train_byte_level_bpe([text], 500, &["<|endoftext|>"]).unwrap();
+    let saved = tempfile::tempdir().unwrap();
+    let saved = saved.path().join("tokenizer.json");
+    tokenizer.save(&saved).unwrap();
+    let json = read_json(&saved);
+    let merges: Vec<String> = json["model"]["merges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| {
+            format!(
+                "{} {}",
+                pair[0].as_str().unwrap(),
+                pair[1].as_str().unwrap()
+            )
+        })
+        .collect();
+    let expected = fs::read_to_string(directory.join("train-bpe-reference-merges.txt")).unwrap();
+    let expected: Vec<&str> = expected.lines().collect();
+    assert_eq!(merges, expected);
+}
+
+/// The template of one of the golden cases.
+fn template(path: &Path) -> ChatTemplate {
+    let text = fs::read_to_string(path).unwrap();
+    let source = if path.extension().unwrap() == "json" {
+        let config: Value = serde_json::from_str(&text).unwrap();
+        config["chat_template"].as_str().unwrap().to_owned()
+    } else {
+        text
+    };
+    let leap_day = FixedDate::try_new(2024, 2, 29).unwrap();
+    ChatTemplate::new(&source, "<BOS>", "<EOS>")
+        .unwrap()
+        .with_date(leap_day)
+}
+
+#[test]
+fn chat_templates_render_as_with_jinja2_in_python() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chat_templates.json");
+    for case in read_json(&golden).as_array().unwrap() {
+        let name = case["template"].as_str().unwrap();
+        let Some(path) = shared(name) else {
+            return;
+        };
+        let template = template(&path);
+        let messages: Vec<Message> = serde_json::from_value(case["messages"].clone()).unwrap();
+        for (key, generation_prompt) in [
+            ("text", GenerationPrompt::Omit),
+            ("with_generation_prompt", GenerationPrompt::Append),
+        ] {
+            let rendered = template.render(&messages, generation_prompt);
+            assert_eq!(
+                rendered.as_deref().ok(),
+                case[key].as_str(),
+                "{name}, {}, {key}: {rendered:?}",
+                case["conversation"]
+            );
+        }
+    }
+}
+
+#[test]
+fn assistant_turns_are_found_or_the_template_is_refused() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chat_templates.json");
+    for case in read_json(&golden).as_array().unwrap() {
+        let name = case["template"].as_str().unwrap();
+        let Some(path) = shared(name) else {
+            return;
+        };
+        if case["text"].is_null() || case["conversation"] == "prompt" {
+            continue;
+        }
+        let messages: Vec<Message> = serde_json::from_value(case["messages"].clone()).unwrap();
+        match template(&path).render_spans(&messages) {
+            Ok(chat) => {
+                let answers = messages.iter().filter(|m| m.role == Role::Assistant);
+                let answers: Vec<&Message> = answers.collect();
+                assert_eq!(chat.assistant_spans.len(), answers.len(), "{name}");
+                for (span, answer) in chat.assistant_spans.into_iter().zip(answers) {
+                    let turn = &chat.text[span];
+                    assert!(turn.contains(&answer.content), "{name}: {turn:?}");
+                    assert!(!turn.contains("What is"), "{name}: {turn:?}");
+                }
+            }
+            Err(TextError::TemplateNotPrefixConsistent { message, boundary }) => {
+                eprintln!(
+                    "{name}, {}: {boundary} of message {message}",
+                    case["conversation"]
+                );
+            }
+            Err(other) => panic!("{name}: {other:?}"),
+        }
+    }
+}

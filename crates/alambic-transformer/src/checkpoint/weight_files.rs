@@ -1,0 +1,387 @@
+//! The safetensors files of a checkpoint: one file, or shards and their index.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+use half::{bf16, f16};
+use serde::Deserialize;
+
+use super::header::{Header, TensorEntry, read_header};
+use crate::error::TransformerError;
+
+/// Name of the weights of an unsharded checkpoint.
+pub(super) const SINGLE_FILE: &str = "model.safetensors";
+/// Name of the index of a sharded checkpoint.
+const INDEX_FILE: &str = "model.safetensors.index.json";
+/// Bytes converted at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How to lay out a tensor in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    AsStored,
+    /// A matrix with rows and columns exchanged.
+    Transposed,
+}
+
+/// The open weight files of one directory.
+#[derive(Debug)]
+pub(super) struct WeightFiles {
+    files: Vec<WeightFile>,
+    /// Index into `files`, by tensor.
+    location: BTreeMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct WeightFile {
+    name: String,
+    path: PathBuf,
+    file: File,
+    header: Header,
+}
+
+/// `model.safetensors.index.json`; its metadata is not needed.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl WeightFiles {
+    /// Opens `model.safetensors`, or else the shards of the index; reads headers only.
+    pub(super) fn open(dir: &Path) -> Result<Self, TransformerError> {
+        if exists(&dir.join(SINGLE_FILE))? {
+            let file = WeightFile::open(dir, SINGLE_FILE)?;
+            let location = file.header.tensors.keys().map(|name| (name.clone(), 0));
+            return Ok(Self {
+                location: location.collect(),
+                files: vec![file],
+            });
+        }
+        let index_path = dir.join(INDEX_FILE);
+        if exists(&index_path)? {
+            return Self::open_shards(dir, &index_path);
+        }
+        Err(TransformerError::NoWeights {
+            path: dir.to_path_buf(),
+        })
+    }
+
+    fn open_shards(dir: &Path, index_path: &Path) -> Result<Self, TransformerError> {
+        let index = read_index(index_path)?;
+        let mut shards: Vec<&str> = index.weight_map.values().map(String::as_str).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let files = shards
+            .iter()
+            .map(|shard| WeightFile::open(dir, shard))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let mut problems = Vec::new();
+        let mut location = BTreeMap::new();
+        for (number, file) in files.iter().enumerate() {
+            for tensor in file.header.tensors.keys() {
+                if index.weight_map.get(tensor) != Some(&file.name) {
+                    problems.push(format!(
+                        "`{tensor}` is in {}, which {INDEX_FILE} does not say",
+                        file.name
+                    ));
+                }
+                location.insert(tensor.clone(), number);
+            }
+        }
+        for (tensor, shard) in &index.weight_map {
+            let held = files
+                .iter()
+                .any(|file| file.name == *shard && file.header.tensors.contains_key(tensor));
+            if !held {
+                problems.push(format!(
+                    "`{tensor}` is not in {shard}, where {INDEX_FILE} expects it"
+                ));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(TransformerError::WeightMismatch {
+                path: dir.to_path_buf(),
+                problems,
+            });
+        }
+        Ok(Self { files, location })
+    }
+
+    pub(super) fn file_names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.name.as_str())
+    }
+
+    pub(super) fn tensor_names(&self) -> impl Iterator<Item = &str> {
+        self.location.keys().map(String::as_str)
+    }
+
+    pub(super) fn contains(&self, tensor: &str) -> bool {
+        self.location.contains_key(tensor)
+    }
+
+    /// What is wrong with a tensor that should have this shape and a readable type.
+    pub(super) fn mismatch(&self, tensor: &str, shape: &[usize]) -> Option<String> {
+        let Some(&number) = self.location.get(tensor) else {
+            return Some(format!("missing tensor `{tensor}` of shape {shape:?}"));
+        };
+        let entry = &self.files[number].header.tensors[tensor];
+        if entry.shape != shape {
+            return Some(format!(
+                "tensor `{tensor}` has shape {:?}, expected {shape:?}",
+                entry.shape
+            ));
+        }
+        match FloatType::named(&entry.dtype) {
+            Some(_) => None,
+            None => Some(format!(
+                "tensor `{tensor}` has type {}, expected F32, F16 or BF16",
+                entry.dtype
+            )),
+        }
+    }
+
+    /// Reads one tensor, found flawless by [`mismatch`](Self::mismatch), as f32.
+    pub(super) fn read(
+        &mut self,
+        tensor: &str,
+        layout: Layout,
+    ) -> Result<Vec<f32>, TransformerError> {
+        let number = self.location[tensor];
+        self.files[number].read(tensor, layout)
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, TransformerError> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(TransformerError::Io {
+            action: "open",
+            path: path.to_path_buf(),
+            source,
+        }),
+    }
+}
+
+fn read_index(path: &Path) -> Result<Index, TransformerError> {
+    let text = std::fs::read(path).map_err(|source| TransformerError::Io {
+        action: "read",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let index: Index = serde_json::from_slice(&text).map_err(|source| TransformerError::Json {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    match index
+        .weight_map
+        .iter()
+        .find(|(_, shard)| !is_plain_file_name(shard))
+    {
+        None => Ok(index),
+        Some((tensor, shard)) => Err(TransformerError::ShardName {
+            path: path.to_path_buf(),
+            tensor: tensor.clone(),
+            shard: shard.clone(),
+        }),
+    }
+}
+
+/// Whether a name stays in its own directory, on every operating system.
+fn is_plain_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    let single = matches!(components.next(), Some(Component::Normal(part)) if part == name)
+        && components.next().is_none();
+    single && !name.contains(['/', '\\', ':', '\0'])
+}
+
+/// The element types that weights may be stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FloatType {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl FloatType {
+    fn named(dtype: &str) -> Option<Self> {
+        match dtype {
+            "F32" => Some(Self::F32),
+            "F16" => Some(Self::F16),
+            "BF16" => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// Appends the little-endian values in `bytes` to `values`.
+    fn decode(self, bytes: &[u8], values: &mut Vec<f32>) {
+        let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+        match self {
+            Self::F32 => values.extend(
+                bytes
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+            ),
+            Self::F16 => values.extend(pairs().map(|b| f16::from_le_bytes(b).to_f32())),
+            Self::Bf16 => values.extend(pairs().map(|b| bf16::from_le_bytes(b).to_f32())),
+        }
+    }
+}
+
+impl WeightFile {
+    fn open(dir: &Path, name: &str) -> Result<Self, TransformerError> {
+        let path = dir.join(name);
+        let io = |source| TransformerError::Io {
+            action: "open",
+            path: path.clone(),
+            source,
+        };
+        let mut file = File::open(&path).map_err(io)?;
+        let file_bytes = file.metadata().map_err(io)?.len();
+        let header =
+            read_header(&mut file, file_bytes).map_err(|problem| TransformerError::WeightFile {
+                path: path.clone(),
+                problem,
+            })?;
+        Ok(Self {
+            name: name.to_string(),
+            path,
+            file,
+            header,
+        })
+    }
+
+    fn read(&mut self, tensor: &str, layout: Layout) -> Result<Vec<f32>, TransformerError> {
+        let entry = &self.header.tensors[tensor];
+        let start = self.header.data_start + entry.range.start;
+        self.file
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| read_values(&mut self.file, entry, layout))
+            .map_err(|source| TransformerError::Io {
+                action: "read",
+                path: self.path.clone(),
+                source,
+            })
+    }
+}
+
+/// Reads a tensor's values from where it begins, some rows at a time.
+fn read_values(
+    reader: &mut impl Read,
+    entry: &TensorEntry,
+    layout: Layout,
+) -> std::io::Result<Vec<f32>> {
+    let float = FloatType::named(&entry.dtype).ok_or(ErrorKind::InvalidData)?;
+    let columns = entry.shape.last().copied().unwrap_or(1);
+    let elements: usize = entry.shape.iter().product();
+    if elements == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = elements / columns;
+    let rows_at_a_time = (CHUNK_BYTES / (columns * float.bytes())).clamp(1, rows);
+    let mut bytes = vec![0; rows_at_a_time * columns * float.bytes()];
+    let mut chunk = Vec::with_capacity(rows_at_a_time * columns);
+    let mut values = match layout {
+        Layout::AsStored => Vec::with_capacity(elements),
+        Layout::Transposed => vec![0.0; elements],
+    };
+    for first_row in (0..rows).step_by(rows_at_a_time) {
+        let num_rows = rows_at_a_time.min(rows - first_row);
+        let bytes = &mut bytes[..num_rows * columns * float.bytes()];
+        reader.read_exact(bytes)?;
+        match layout {
+            Layout::AsStored => float.decode(bytes, &mut values),
+            Layout::Transposed => {
+                chunk.clear();
+                float.decode(bytes, &mut chunk);
+                for column in 0..columns {
+                    let target = &mut values[column * rows + first_row..][..num_rows];
+                    for (row, value) in target.iter_mut().enumerate() {
+                        *value = chunk[row * columns + column];
+                    }
+                }
+            }
+        }
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_stay_in_their_directory() {
+        assert!(is_plain_file_name("model-00001-of-00002.safetensors"));
+        for name in [
+            "",
+            ".",
+            "..",
+            "/etc/passwd",
+            "a/b",
+            "a/",
+            "../a",
+            "./a",
+            "a\\b",
+            "C:a",
+            "a\0",
+        ] {
+            assert!(!is_plain_file_name(name), "{name:?}");
+        }
+    }
+
+    fn read(dtype: &str, shape: Vec<usize>, bytes: &[u8], layout: Layout) -> Vec<f32> {
+        let entry = TensorEntry {
+            dtype: dtype.to_string(),
+            shape,
+            range: 0..bytes.len() as u64,
+        };
+        read_values(&mut &bytes[..], &entry, layout).unwrap()
+    }
+
+    #[test]
+    fn a_transposed_matrix_has_rows_and_columns_exchanged() {
+        // More than one chunk, so that chunks must meet.
+        let (rows, columns) = (3_000, 257);
+        let value = |row: usize, column: usize| (row * 1_000 + column) as f32;
+        let stored: Vec<u8> = (0..rows)
+            .flat_map(|row| (0..columns).map(move |column| value(row, column)))
+            .flat_map(f32::to_le_bytes)
+            .collect();
+        let expected: Vec<f32> = (0..columns)
+            .flat_map(|column| (0..rows).map(move |row| value(row, column)))
+            .collect();
+        assert!(read("F32", vec![rows, columns], &stored, Layout::Transposed) == expected);
+    }
+
+    #[test]
+    fn half_precision_becomes_f32() {
+        let values = [1.5f32, -0.25, 0.0, 3.0];
+        let f16s: Vec<u8> = values
+            .iter()
+            .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+            .collect();
+        let bf16s: Vec<u8> = values
+            .iter()
+            .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
+            .collect();
+        assert_eq!(read("F16", vec![4], &f16s, Layout::AsStored), values);
+        assert_eq!(read("BF16", vec![2, 2], &bf16s, Layout::AsStored), values);
+    }
+
+    #[test]
+    fn a_tensor_without_elements_is_read_as_such() {
+        assert!(read("F32", vec![0, 5], &[], Layout::Transposed).is_empty());
+    }
+}

@@ -1,0 +1,223 @@
+//! The sizes and constants that define one decoder.
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::decoder::Decoder;
+use crate::error::TransformerError;
+use crate::weights::Weight;
+
+/// Sizes and constants of a decoder; every field is explicit.
+///
+/// The names are those of a Hugging Face `config.json`.
+///
+/// ```
+/// use alambic_transformer::{DecoderConfig, DeviceChoice};
+///
+/// let config = DecoderConfig {
+///     vocab_size: 32,
+///     hidden_size: 16,
+///     intermediate_size: 40,
+///     num_hidden_layers: 2,
+///     num_attention_heads: 4,
+///     num_key_value_heads: 2,
+///     head_dim: 4,
+///     max_position_embeddings: 64,
+///     rms_norm_eps: 1e-5,
+///     rope_theta: 10_000.0,
+///     tie_word_embeddings: true,
+///     initializer_range: 0.02,
+/// };
+/// config.validate()?;
+/// // Embedding and final norm, and per layer: norms, query and output, key and value, three of the feed-forward.
+/// let layer = 2 * 16 + 2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 40;
+/// assert_eq!(config.num_parameters(), 32 * 16 + 16 + 2 * layer);
+///
+/// let device = DeviceChoice::Cpu.open()?;
+/// device.seed(17);
+/// let decoder = config.init(&device);
+/// assert_eq!(decoder.config(), &config);
+/// # Ok::<(), alambic_transformer::TransformerError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecoderConfig {
+    /// Number of token ids the decoder embeds and predicts.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width inside the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Number of transformer layers.
+    pub num_hidden_layers: usize,
+    /// Number of query heads.
+    pub num_attention_heads: usize,
+    /// Number of key and value heads; divides `num_attention_heads`.
+    pub num_key_value_heads: usize,
+    /// Width of one head; even, because rotary positions turn pairs.
+    pub head_dim: usize,
+    /// Longest sequence, in tokens.
+    pub max_position_embeddings: usize,
+    /// Added to the mean square inside each RMS norm.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary wavelengths.
+    pub rope_theta: f64,
+    /// Whether the output projection is the embedding, transposed.
+    pub tie_word_embeddings: bool,
+    /// Standard deviation of newly initialised matrices.
+    pub initializer_range: f64,
+}
+
+impl DecoderConfig {
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    /// [`TransformerError::InvalidConfig`] lists every problem at once.
+    pub fn validate(&self) -> Result<(), TransformerError> {
+        let mut problems = Vec::new();
+        for (name, value) in self.sizes() {
+            if value == 0 {
+                problems.push(format!("{name} is 0, expected at least 1"));
+            }
+            if value > i32::MAX as usize {
+                problems.push(format!("{name} is {value}, expected at most {}", i32::MAX));
+            }
+        }
+        if self.num_key_value_heads > 0
+            && !self
+                .num_attention_heads
+                .is_multiple_of(self.num_key_value_heads)
+        {
+            problems.push(format!(
+                "num_attention_heads is {}, expected a multiple of num_key_value_heads ({})",
+                self.num_attention_heads, self.num_key_value_heads
+            ));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            problems.push(format!(
+                "head_dim is {}, expected an even number (rotary positions turn pairs)",
+                self.head_dim
+            ));
+        }
+        for (name, value) in [
+            ("rms_norm_eps", self.rms_norm_eps),
+            ("rope_theta", self.rope_theta),
+        ] {
+            if !(value.is_finite() && value > 0.0) {
+                problems.push(format!("{name} is {value}, expected a positive number"));
+            }
+        }
+        if !(self.initializer_range.is_finite() && self.initializer_range >= 0.0) {
+            problems.push(format!(
+                "initializer_range is {}, expected zero or a positive number",
+                self.initializer_range
+            ));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(TransformerError::InvalidConfig { problems })
+        }
+    }
+
+    /// Creates a decoder with new weights: matrices normal(0, `initializer_range`), norms one.
+    ///
+    /// Every weight is drawn before the call returns, in a fixed order, so `device.seed(..)` right
+    /// before it decides all of them. On an autodiff device the weights track gradients.
+    ///
+    /// # Panics
+    /// If [`validate`](Self::validate) would fail.
+    pub fn init(&self, device: &Device) -> Decoder {
+        self.validate()
+            .expect("init needs a configuration that passes validate()");
+        Decoder::random(self, device)
+    }
+
+    /// Number of trainable parameters; a tied embedding counts once.
+    pub fn num_parameters(&self) -> usize {
+        Weight::all(self)
+            .into_iter()
+            .map(|weight| weight.shape(self).iter().product::<usize>())
+            .sum()
+    }
+
+    /// Query heads that share one key and value head.
+    pub(crate) fn queries_per_key_value(&self) -> usize {
+        self.num_attention_heads / self.num_key_value_heads
+    }
+
+    fn sizes(&self) -> [(&'static str, usize); 8] {
+        [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.num_key_value_heads),
+            ("head_dim", self.head_dim),
+            ("max_position_embeddings", self.max_position_embeddings),
+        ]
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn sound() -> DecoderConfig {
+        DecoderConfig {
+            vocab_size: 32,
+            hidden_size: 16,
+            intermediate_size: 40,
+            num_hidden_layers: 2,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
+            head_dim: 4,
+            max_position_embeddings: 64,
+            rms_norm_eps: 1e-5,
+            rope_theta: 10_000.0,
+            tie_word_embeddings: false,
+            initializer_range: 0.02,
+        }
+    }
+
+    #[test]
+    fn every_problem_is_listed_at_once() {
+        let broken = DecoderConfig {
+            vocab_size: 0,
+            num_key_value_heads: 3,
+            head_dim: 5,
+            rope_theta: -1.0,
+            initializer_range: f64::NAN,
+            ..sound()
+        };
+        let message = broken.validate().unwrap_err().to_string();
+        for part in [
+            "vocab_size is 0",
+            "num_attention_heads is 4, expected a multiple of num_key_value_heads (3)",
+            "head_dim is 5",
+            "rope_theta is -1",
+            "initializer_range is NaN",
+        ] {
+            assert!(message.contains(part), "{part:?} is not in {message:?}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_survives_json() {
+        let text = serde_json::to_string(&sound()).unwrap();
+        assert_eq!(
+            serde_json::from_str::<DecoderConfig>(&text).unwrap(),
+            sound()
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        let mut fields = serde_json::to_value(sound()).unwrap();
+        fields["hiden_size"] = 16.into();
+        let error = serde_json::from_value::<DecoderConfig>(fields).unwrap_err();
+        assert!(error.to_string().contains("hiden_size"));
+    }
+}

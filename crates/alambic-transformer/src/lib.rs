@@ -1,0 +1,90 @@
+//! A decoder-only transformer: checkpoints in and out, KV cache, generation.
+//!
+//! # Guide
+//!
+//! A [`Decoder`] is made from a [`DecoderConfig`] with new weights, or read from a directory in the
+//! Hugging Face layout with [`load_checkpoint`]. It maps token ids to hidden states
+//! ([`Decoder::hidden`]) and hidden states to logits ([`Decoder::lm_head`]); the two are apart so
+//! that a loss can walk over the vocabulary in chunks. Who sees whom is said by an
+//! [`AttentionContext`], made once per batch.
+//!
+//! Devices are chosen by name with [`DeviceChoice`]. A decoder made on `device.autodiff()` trains;
+//! one made on the plain device is frozen, and both may meet in one computation.
+//!
+//! ```
+//! use alambic_transformer::{
+//!     AttentionContext, DecoderConfig, DeviceChoice, GenerationConfig, SaveOptions, WeightType,
+//!     generate_batch, load_checkpoint, save_checkpoint,
+//! };
+//! use burn::tensor::{Int, Tensor};
+//!
+//! let device = DeviceChoice::Cpu.open()?;
+//! device.seed(17);
+//! let decoder = DecoderConfig {
+//!     vocab_size: 32,
+//!     hidden_size: 16,
+//!     intermediate_size: 40,
+//!     num_hidden_layers: 2,
+//!     num_attention_heads: 4,
+//!     num_key_value_heads: 2,
+//!     head_dim: 4,
+//!     max_position_embeddings: 64,
+//!     rms_norm_eps: 1e-5,
+//!     rope_theta: 10_000.0,
+//!     tie_word_embeddings: true,
+//!     initializer_range: 0.02,
+//! }
+//! .init(&device);
+//!
+//! // Logits of a batch of two sequences.
+//! let token_ids = Tensor::<2, Int>::from_ints([[1, 2, 3], [4, 5, 6]], &device);
+//! let context = AttentionContext::causal(2, 3, &device);
+//! assert_eq!(decoder.forward(token_ids, &context).dims(), [2, 3, 32]);
+//!
+//! // Out, in again, and on from two prompts.
+//! let dir = std::env::temp_dir().join(format!("alambic-guide-{}", std::process::id()));
+//! let options = SaveOptions {
+//!     dtype: WeightType::F32,
+//!     bos_token_id: Some(1),
+//!     eos_token_ids: vec![2],
+//!     pad_token_id: None,
+//! };
+//! save_checkpoint(&decoder, &dir, &options)?;
+//! let checkpoint = load_checkpoint(&dir, &device)?;
+//! let texts = generate_batch(
+//!     &checkpoint.decoder,
+//!     &[vec![1, 9], vec![1]],
+//!     &GenerationConfig::greedy(4),
+//! )?;
+//! assert_eq!(texts[1].token_ids.len(), 4);
+//! # std::fs::remove_dir_all(&dir).ok();
+//! # Ok::<(), alambic_transformer::TransformerError>(())
+//! ```
+//!
+//! # Features
+//! `flex` (default) and `ndarray` compute on the CPU, `wgpu` on any GPU, `cuda` on NVIDIA's.
+
+mod attention;
+mod checkpoint;
+mod config;
+mod context;
+mod decoder;
+mod device;
+mod error;
+mod families;
+mod feed_forward;
+mod generation;
+mod kv_cache;
+mod rotary;
+mod weights;
+
+pub use checkpoint::{Checkpoint, SaveOptions, WeightType, load_checkpoint, save_checkpoint};
+pub use config::DecoderConfig;
+pub use context::AttentionContext;
+pub use decoder::Decoder;
+pub use device::{DeviceChoice, describe};
+pub use error::TransformerError;
+pub use generation::{
+    FinishReason, Generated, GenerationConfig, Sampling, generate, generate_batch,
+};
+pub use kv_cache::KvCache;

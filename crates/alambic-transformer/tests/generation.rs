@@ -1,0 +1,307 @@
+//! Generation: recorded texts, the KV cache, batches, and how a generation ends.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod golden;
+
+use std::ops::ControlFlow;
+
+use alambic_transformer::{
+    AttentionContext, Decoder, DecoderConfig, FinishReason, GenerationConfig, KvCache, Sampling,
+    TransformerError, generate, generate_batch, load_checkpoint,
+};
+use burn::tensor::Tensor;
+use golden::{Recording, int_tensor, max_difference, shared, shared_checkpoint};
+
+/// Logits (of order 1) with and without a cache may differ by sums taken in another order.
+const CACHE_TOLERANCE: f32 = 2e-5;
+
+/// A decoder whose random weights are large enough that its choices vary.
+fn random_decoder() -> Decoder {
+    let config = DecoderConfig {
+        vocab_size: 61,
+        hidden_size: 32,
+        intermediate_size: 48,
+        num_hidden_layers: 3,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 8,
+        max_position_embeddings: 40,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        tie_word_embeddings: false,
+        initializer_range: 0.3,
+    };
+    let device = golden::device();
+    device.seed(29);
+    config.init(&device)
+}
+
+fn generate_all(decoder: &Decoder, prompt: &[u32], config: &GenerationConfig) -> Vec<u32> {
+    generate(decoder, prompt, config, |_| ControlFlow::Continue(()))
+        .unwrap()
+        .token_ids
+}
+
+fn sampled(seed: u64) -> GenerationConfig {
+    GenerationConfig {
+        sampling: Sampling::Sample {
+            temperature: 0.9,
+            top_k: Some(20),
+            top_p: Some(0.95),
+        },
+        repetition_penalty: Some(1.1),
+        stop_tokens: vec![7],
+        seed,
+        ..GenerationConfig::greedy(25)
+    }
+}
+
+/// Prompts of 1 to 12 tokens, in no order.
+fn prompts(count: usize) -> Vec<Vec<u32>> {
+    (0..count)
+        .map(|row| {
+            let len = 1 + (row * 7) % 12;
+            (0..len)
+                .map(|i| ((row * 31 + i * 17 + 3) % 61) as u32)
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn the_small_teacher_tells_the_recorded_story() {
+    let Some(checkpoint) = shared_checkpoint("data/stories260K/hf") else {
+        return;
+    };
+    let golden = std::fs::read(shared("data/stories260K/golden/greedy.json").unwrap()).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    let expected: Vec<u32> = serde_json::from_value(golden["greedy_ids"].clone()).unwrap();
+    let config = GenerationConfig::greedy(expected.len() - 1);
+    let found = generate_all(&checkpoint.decoder, &expected[..1], &config);
+    assert_eq!(found, expected[1..]);
+    assert_eq!(checkpoint.bos_token_id, Some(1));
+    assert_eq!(checkpoint.eos_token_ids, [2]);
+}
+
+#[test]
+fn random_llamas_go_on_as_recorded() {
+    for case in ["llama", "llama-tied-gqa2"] {
+        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
+            return;
+        };
+        let decoder = load_checkpoint(&dir, &golden::device()).unwrap().decoder;
+        let recording = Recording::open(&dir.join("golden.safetensors"));
+        let prompt = &recording.tokens("greedy.prompt")[0];
+        let output = &recording.tokens("greedy.output")[0];
+        let config = GenerationConfig::greedy(output.len() - prompt.len());
+        assert_eq!(
+            generate_all(&decoder, prompt, &config),
+            output[prompt.len()..],
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn steps_with_a_cache_equal_one_forward_pass() {
+    let decoder = random_decoder();
+    let device = golden::device();
+    let rows: Vec<Vec<u32>> = vec![(0..20).collect(), (20..40).collect()];
+    let context = AttentionContext::causal(2, 20, &device);
+    let whole = decoder.forward(int_tensor(&rows, &device), &context);
+    let mut cache = KvCache::new(&decoder, 2);
+    let mut parts = Vec::new();
+    for (start, end) in [(0, 7), (7, 8), (8, 9), (9, 14), (14, 20)] {
+        let part: Vec<Vec<u32>> = rows.iter().map(|row| row[start..end].to_vec()).collect();
+        parts.push(decoder.step(int_tensor(&part, &device), &mut cache));
+    }
+    assert_eq!(cache.num_tokens(), 20);
+    let parts: Vec<f32> = Tensor::cat(parts, 1).try_into_vec_as().unwrap();
+    let worst = max_difference(&parts, &whole.try_into_vec_as::<f32>().unwrap());
+    assert!(worst < CACHE_TOLERANCE, "the logits differ by {worst}");
+}
+
+#[test]
+fn generation_with_a_cache_equals_repeated_forward_passes() {
+    let decoder = random_decoder();
+    let device = golden::device();
+    let mut tokens = vec![5, 11, 2];
+    let generated = generate_all(&decoder, &tokens, &GenerationConfig::greedy(15));
+    for expected in generated {
+        let context = AttentionContext::causal(1, tokens.len(), &device);
+        let logits = decoder.forward(int_tensor(&[tokens.clone()], &device), &context);
+        let logits: Vec<f32> = logits.try_into_vec_as().unwrap();
+        let last = &logits[(tokens.len() - 1) * 61..];
+        let best = (0..61)
+            .max_by(|&a, &b| last[a].total_cmp(&last[b]).then(b.cmp(&a)))
+            .unwrap();
+        assert_eq!(best as u32, expected);
+        tokens.push(expected);
+    }
+}
+
+#[test]
+fn a_batch_gives_what_each_prompt_gives_alone() {
+    let decoder = random_decoder();
+    let prompts = prompts(23);
+    for config in [GenerationConfig::greedy(20), sampled(3)] {
+        let together = generate_batch(&decoder, &prompts, &config).unwrap();
+        for (prompt, found) in prompts.iter().zip(together) {
+            let alone = generate(&decoder, prompt, &config, |_| ControlFlow::Continue(())).unwrap();
+            assert_eq!(found, alone, "for the prompt {prompt:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_stories_equals_the_single_ones() {
+    let Some(checkpoint) = shared_checkpoint("data/stories260K/hf") else {
+        return;
+    };
+    let prompts: Vec<Vec<u32>> = prompts(12)
+        .into_iter()
+        .map(|tail| {
+            std::iter::once(1)
+                .chain(tail.iter().map(|id| id + 260))
+                .collect()
+        })
+        .collect();
+    let config = GenerationConfig {
+        stop_tokens: vec![1, 2],
+        ..GenerationConfig::greedy(40)
+    };
+    let together = generate_batch(&checkpoint.decoder, &prompts, &config).unwrap();
+    for (prompt, found) in prompts.iter().zip(together) {
+        assert_eq!(
+            found.token_ids,
+            generate_all(&checkpoint.decoder, prompt, &config)
+        );
+    }
+}
+
+#[test]
+fn the_seed_decides_the_draws() {
+    let decoder = random_decoder();
+    let texts: Vec<_> = (0..6)
+        .map(|seed| generate_all(&decoder, &[4], &sampled(seed)))
+        .collect();
+    assert_eq!(texts[2], generate_all(&decoder, &[4], &sampled(2)));
+    assert!(texts.iter().any(|text| *text != texts[0]));
+}
+
+#[test]
+fn a_stop_token_ends_the_text_and_is_not_part_of_it() {
+    let decoder = random_decoder();
+    let free = generate_all(&decoder, &[9, 1], &GenerationConfig::greedy(10));
+    let stop = free[4];
+    let first = free.iter().position(|&token| token == stop).unwrap();
+    let config = GenerationConfig {
+        stop_tokens: vec![60, stop],
+        ..GenerationConfig::greedy(10)
+    };
+    let ended = generate(&decoder, &[9, 1], &config, |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(ended.token_ids, free[..first]);
+    assert_eq!(ended.finish, FinishReason::Stop(stop));
+}
+
+#[test]
+fn the_callback_can_end_the_generation() {
+    let decoder = random_decoder();
+    let mut seen = 0;
+    let ended = generate(&decoder, &[9], &GenerationConfig::greedy(10), |_| {
+        seen += 1;
+        if seen == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })
+    .unwrap();
+    assert_eq!(ended.token_ids.len(), 3);
+    assert_eq!(ended.finish, FinishReason::Interrupted);
+}
+
+#[test]
+fn a_generation_ends_where_the_positions_end() {
+    let decoder = random_decoder();
+    let prompts = [vec![1; 38], vec![2; 40], vec![3; 3]];
+    let ended = generate_batch(&decoder, &prompts, &GenerationConfig::greedy(100)).unwrap();
+    for (found, new_tokens) in ended.iter().zip([2, 0, 37]) {
+        assert_eq!(found.token_ids.len(), new_tokens);
+        assert_eq!(found.finish, FinishReason::ContextFull);
+    }
+    let none = generate_batch(&decoder, &[vec![1]], &GenerationConfig::greedy(0)).unwrap();
+    assert!(none[0].token_ids.is_empty());
+    assert_eq!(none[0].finish, FinishReason::MaxNewTokens);
+    assert!(
+        generate_batch(&decoder, &[], &GenerationConfig::greedy(1))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_decoder_that_trains_generates_the_same() {
+    use burn::module::Module;
+    let decoder = random_decoder();
+    let config = GenerationConfig::greedy(10);
+    let expected = generate_all(&decoder, &[9, 8], &config);
+    assert_eq!(generate_all(&decoder.train(), &[9, 8], &config), expected);
+}
+
+#[test]
+fn bad_prompts_are_refused_by_index() {
+    let decoder = random_decoder();
+    let refuse = |prompt: Vec<u32>| {
+        let prompts = [vec![1], prompt];
+        generate_batch(&decoder, &prompts, &GenerationConfig::greedy(1)).unwrap_err()
+    };
+    assert!(matches!(
+        refuse(vec![]),
+        TransformerError::EmptyPrompt { prompt: 1 }
+    ));
+    assert!(matches!(
+        refuse(vec![1; 41]),
+        TransformerError::PromptTooLong {
+            prompt: 1,
+            found: 41,
+            limit: 40
+        }
+    ));
+    assert!(matches!(
+        refuse(vec![3, 61]),
+        TransformerError::TokenOutOfRange {
+            prompt: 1,
+            position: 1,
+            token: 61,
+            vocab_size: 61
+        }
+    ));
+}
+
+#[test]
+fn bad_settings_are_listed_at_once() {
+    let config = GenerationConfig {
+        sampling: Sampling::Sample {
+            temperature: 0.0,
+            top_k: Some(0),
+            top_p: Some(1.5),
+        },
+        repetition_penalty: Some(f64::NAN),
+        stop_tokens: vec![2, 900],
+        ..GenerationConfig::greedy(1)
+    };
+    let decoder = random_decoder();
+    let error = generate_batch(&decoder, &[vec![1]], &config)
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "temperature is 0",
+        "top_k is 0",
+        "top_p is 1.5",
+        "penalty is NaN",
+        "token 900",
+    ] {
+        assert!(error.contains(part), "{part:?} is not in {error:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Recorded results of the reference implementation, and the device under test.
+#![allow(dead_code)] // each test binary uses its own part
+
+use std::path::{Path, PathBuf};
+
+use alambic_transformer::{AttentionContext, Checkpoint, DeviceChoice, load_checkpoint};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use safetensors::{Dtype, SafeTensors};
+
+/// Largest difference between our f32 logits (of order 1) and those of the reference.
+pub(crate) const LOGIT_TOLERANCE: f32 = 1e-4;
+
+/// The device under test: `ALAMBIC_TEST_DEVICE`, or the CPU.
+pub(crate) fn device() -> Device {
+    let name = std::env::var("ALAMBIC_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_string());
+    let choice: DeviceChoice = name.parse().unwrap();
+    choice.open().unwrap()
+}
+
+/// A path in the shared data directory; `None`, said loudly, if there is no such directory.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ALAMBIC_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    if root.is_dir() {
+        return Some(root.join(path));
+    }
+    eprintln!("skipped: {path} needs the shared data directory (set ALAMBIC_SHARED)");
+    None
+}
+
+/// A checkpoint in the shared data directory, on the device under test.
+pub(crate) fn shared_checkpoint(path: &str) -> Option<Checkpoint> {
+    Some(load_checkpoint(&shared(path)?, &device()).unwrap())
+}
+
+/// A safetensors file of recorded tensors.
+pub(crate) struct Recording(Vec<u8>);
+
+impl Recording {
+    pub(crate) fn open(path: &Path) -> Self {
+        Self(std::fs::read(path).unwrap())
+    }
+
+    pub(crate) fn floats(&self, name: &str) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = file.tensor(name).unwrap();
+        assert_eq!(tensor.dtype(), Dtype::F32);
+        let words = tensor.data().chunks_exact(4);
+        words
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect()
+    }
+
+    /// Token ids as rows.
+    pub(crate) fn tokens(&self, name: &str) -> Vec<Vec<u32>> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = file.tensor(name).unwrap();
+        let bytes = match tensor.dtype() {
+            Dtype::I32 => 4,
+            Dtype::I64 => 8,
+            other => panic!("{name} is of type {other:?}"),
+        };
+        let words = tensor.data().chunks_exact(bytes);
+        let ids: Vec<u32> = words
+            .map(|b| u32::from_le_bytes(b[..4].try_into().unwrap()))
+            .collect();
+        let seq = *tensor.shape().last().unwrap();
+        ids.chunks_exact(seq).map(<[u32]>::to_vec).collect()
+    }
+}
+
+/// Rows of token ids, or of other small numbers, as a tensor.
+pub(crate) fn int_tensor(rows: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
+    let seq = rows[0].len();
+    let flat: Vec<i32> = rows.iter().flatten().map(|&id| id as i32).collect();
+    Tensor::from_data(TensorData::new(flat, [rows.len(), seq]), device)
+}
+
+/// Causal logits of rows of equal length, flattened.
+pub(crate) fn logits(checkpoint: &Checkpoint, rows: &[Vec<u32>]) -> Vec<f32> {
+    let device = device();
+    let context = AttentionContext::causal(rows.len(), rows[0].len(), &device);
+    let logits = checkpoint
+        .decoder
+        .forward(int_tensor(rows, &device), &context);
+    logits.try_into_vec_as().unwrap()
+}
+
+pub(crate) fn max_difference(left: &[f32], right: &[f32]) -> f32 {
+    assert_eq!(left.len(), right.len());
+    let differences = left.iter().zip(right).map(|(l, r)| (l - r).abs());
+    differences.fold(0.0, |worst, difference| {
+        if difference.is_nan() {
+            f32::NAN
+        } else {
+            worst.max(difference)
+        }
+    })
+}

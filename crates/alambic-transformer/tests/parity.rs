@@ -1,0 +1,139 @@
+//! The decoder computes what the reference implementation recorded.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod golden;
+
+use golden::{
+    LOGIT_TOLERANCE, Recording, int_tensor, logits, max_difference, shared, shared_checkpoint,
+};
+
+use alambic_transformer::{AttentionContext, load_checkpoint};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::{Gradients, Tensor};
+
+/// Largest relative difference between our gradient norm and that of the reference.
+const GRADIENT_NORM_TOLERANCE: f64 = 1e-3;
+/// Largest difference between our cross-entropy and that of the reference, in nats.
+const CROSS_ENTROPY_TOLERANCE: f64 = 1e-5;
+
+const LLAMA_CASES: [&str; 2] = ["llama", "llama-tied-gqa2"];
+
+#[test]
+fn logits_of_the_small_teacher_match_the_recorded_ones() {
+    let Some(checkpoint) = shared_checkpoint("data/stories260K/hf") else {
+        return;
+    };
+    let recording = Recording::open(&shared("data/stories260K/golden/logits.safetensors").unwrap());
+    let found = logits(&checkpoint, &recording.tokens("input_ids"));
+    let worst = max_difference(&found, &recording.floats("logits"));
+    assert!(worst < LOGIT_TOLERANCE, "the logits differ by {worst}");
+}
+
+#[test]
+fn logits_of_random_llamas_match_the_recorded_ones() {
+    for case in LLAMA_CASES {
+        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
+            return;
+        };
+        let checkpoint = load_checkpoint(&dir, &golden::device()).unwrap();
+        let recording = Recording::open(&dir.join("golden.safetensors"));
+        for length in ["short", "long"] {
+            let found = logits(
+                &checkpoint,
+                &recording.tokens(&format!("{length}.input_ids")),
+            );
+            let expected = recording.floats(&format!("{length}.logits"));
+            let worst = max_difference(&found, &expected);
+            assert!(
+                worst < LOGIT_TOLERANCE,
+                "{case} {length}: the logits differ by {worst}"
+            );
+        }
+    }
+}
+
+#[test]
+fn hidden_states_of_random_llamas_match_the_recorded_ones() {
+    for case in LLAMA_CASES {
+        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
+            return;
+        };
+        let device = golden::device();
+        let checkpoint = load_checkpoint(&dir, &device).unwrap();
+        let recording = Recording::open(&dir.join("golden.safetensors"));
+        let rows = recording.tokens("short.input_ids");
+        let context = AttentionContext::causal(rows.len(), rows[0].len(), &device);
+        let hidden = checkpoint
+            .decoder
+            .hidden(int_tensor(&rows, &device), &context);
+        let found: Vec<f32> = hidden.try_into_vec_as().unwrap();
+        let worst = max_difference(&found, &recording.floats("short.hidden_last"));
+        assert!(
+            worst < LOGIT_TOLERANCE,
+            "{case}: the hidden states differ by {worst}"
+        );
+    }
+}
+
+#[test]
+fn loss_and_gradient_norm_of_random_llamas_match_the_recorded_ones() {
+    for case in LLAMA_CASES {
+        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
+            return;
+        };
+        let index = std::fs::read(dir.join("../index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        let expected = |field: &str| index["cases"][case][field].as_f64().unwrap();
+
+        let device = golden::device().autodiff();
+        let decoder = load_checkpoint(&dir, &device).unwrap().decoder;
+        let recording = Recording::open(&dir.join("golden.safetensors"));
+        let rows = recording.tokens("short.input_ids");
+        let (batch, seq) = (rows.len(), rows[0].len());
+        let token_ids = int_tensor(&rows, &device);
+        let context = AttentionContext::causal(batch, seq, &device);
+        let logits = decoder.forward(token_ids.clone(), &context);
+        let [_, _, vocab] = logits.dims();
+        let predictions = logits
+            .narrow(1, 0, seq - 1)
+            .reshape([batch * (seq - 1), vocab]);
+        let labels = token_ids.narrow(1, 1, seq - 1).reshape([batch * (seq - 1)]);
+        let loss = CrossEntropyLossConfig::new()
+            .init(&device)
+            .forward(predictions, labels);
+        let gradients = loss.backward();
+        let mut norm = SquaredNorm {
+            gradients: &gradients,
+            sum: 0.0,
+        };
+        decoder.visit(&mut norm);
+
+        let loss = loss.into_scalar::<f64>();
+        let difference = (loss - expected("short_ce")).abs();
+        assert!(
+            difference < CROSS_ENTROPY_TOLERANCE,
+            "{case}: the loss differs by {difference}"
+        );
+        let ratio = norm.sum.sqrt() / expected("short_grad_norm");
+        assert!(
+            (ratio - 1.0).abs() < GRADIENT_NORM_TOLERANCE,
+            "{case}: the gradient norm is {ratio} times the recorded one"
+        );
+    }
+}
+
+struct SquaredNorm<'a> {
+    gradients: &'a Gradients,
+    sum: f64,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = param
+            .val()
+            .grad(self.gradients)
+            .expect("every parameter has a gradient");
+        self.sum += gradient.square().sum().into_scalar::<f64>();
+    }
+}

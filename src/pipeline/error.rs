@@ -1,0 +1,88 @@
+//! What can go wrong in a run, and whose fault it is.
+
+use std::path::PathBuf;
+
+use alambic_cache::CacheError;
+use alambic_distill::DistillError;
+use alambic_text::TextError;
+use alambic_transformer::TransformerError;
+
+use super::recipe::RecipeError;
+use super::report::ReportError;
+
+/// An error of a pipeline stage.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The recipe is wrong.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// Text, tokenizer or chat template are wrong.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A checkpoint or a device cannot be used.
+    #[error(transparent)]
+    Transformer(#[from] TransformerError),
+    /// Capture, training or evaluation failed.
+    #[error(transparent)]
+    Distill(#[from] DistillError),
+    /// A report cannot be written or read.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Something the user gave does not fit.
+    #[error("{what}: expected {expected}, found {found}; {advice}")]
+    Input {
+        /// Which file, key or pair of them.
+        what: String,
+        /// What would fit.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A file of the run could not be read or written.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The user asked to stop; what is finished is kept.
+    #[error("stopped on request during {stage}; run the same command again to continue")]
+    Stopped {
+        /// The stage that was under way.
+        stage: &'static str,
+    },
+}
+
+impl PipelineError {
+    /// Whether the user's input is at fault (exit code 2) rather than the run (exit code 1).
+    pub fn is_bad_input(&self) -> bool {
+        match self {
+            Self::Recipe(_) | Self::Text(_) | Self::Transformer(_) | Self::Input { .. } => true,
+            Self::Distill(error) => matches!(
+                error,
+                DistillError::Text(_)
+                    | DistillError::SegmentTooLong { .. }
+                    | DistillError::TokenOutOfVocabulary { .. }
+                    | DistillError::Empty { .. }
+                    | DistillError::CheckpointMismatch { .. }
+                    | DistillError::Setting { .. }
+            ),
+            Self::Cache(_) | Self::Report(_) | Self::Io { .. } | Self::Stopped { .. } => false,
+        }
+    }
+
+    /// An input/output error with its action and path.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.into(), source }
+    }
+}

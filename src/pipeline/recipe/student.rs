@@ -1,0 +1,75 @@
+//! `[student]`: the shape of the small model.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+use super::problem::Problem;
+
+/// Standard deviation of a new student's weights, the `initializer_range` of Llama's `config.json`.
+///
+/// It is not a key of the recipe; it is written to the student's configuration like every other value.
+pub const STUDENT_INITIALIZER_RANGE: f64 = 0.02;
+
+/// The `[student]` section: a decoder-only transformer; the vocabulary is the teacher's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudentSection {
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Transformer layers.
+    pub num_hidden_layers: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads; divides `num_attention_heads`.
+    pub num_key_value_heads: usize,
+    /// Width of one head; even, because rotary positions turn pairs.
+    pub head_dim: usize,
+    /// Whether the output layer is the embedding, transposed.
+    pub tie_word_embeddings: bool,
+    /// Base of the rotary position frequencies.
+    pub rope_theta: f64,
+    /// Added to the mean square in every RMS norm.
+    pub rms_norm_eps: f64,
+    /// Longest sequence the student is declared for, in tokens.
+    pub max_position_embeddings: usize,
+}
+
+impl StudentSection {
+    /// Reports what is wrong inside this section.
+    pub(super) fn check(&self, checker: &mut Checker) {
+        for (key, size) in [
+            ("student.hidden_size", self.hidden_size),
+            ("student.intermediate_size", self.intermediate_size),
+            ("student.num_hidden_layers", self.num_hidden_layers),
+            ("student.num_attention_heads", self.num_attention_heads),
+            ("student.num_key_value_heads", self.num_key_value_heads),
+            ("student.head_dim", self.head_dim),
+            ("student.max_position_embeddings", self.max_position_embeddings),
+        ] {
+            checker.at_least(1, key, size);
+        }
+        checker.positive("student.rope_theta", self.rope_theta);
+        checker.positive("student.rms_norm_eps", self.rms_norm_eps);
+        self.check_heads(checker);
+    }
+
+    fn check_heads(&self, checker: &mut Checker) {
+        checker.divides(
+            ("student.num_attention_heads", self.num_attention_heads),
+            ("student.hidden_size", self.hidden_size),
+            "Hugging Face Transformers refuses any other Llama configuration",
+        );
+        checker.divides(
+            ("student.num_key_value_heads", self.num_key_value_heads),
+            ("student.num_attention_heads", self.num_attention_heads),
+            "every key and value head serves the same number of query heads",
+        );
+        checker.require(
+            self.head_dim.is_multiple_of(2),
+            Problem::new("student.head_dim", "an even number", self.head_dim)
+                .advise("rotary positions turn pairs of values"),
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! What a run leaves on disk, and where.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::PipelineError;
+
+/// The directory of one run.
+///
+/// ```text
+/// recipe.toml            the resolved recipe, written before the first step
+/// run.json               versions, seed, device, fingerprints
+/// cache/train            the teacher's targets        cache/validation
+/// distilled/             metrics.jsonl and checkpoints of the student
+/// hard_labels/           the same of the baseline
+/// student/               the distilled student in the Hugging Face layout
+/// baseline/              the baseline in the same layout
+/// report.json, report.html
+/// ```
+#[derive(Clone, Debug)]
+pub(crate) struct RunDirectory {
+    root: PathBuf,
+}
+
+impl RunDirectory {
+    /// Creates the directory if it is absent.
+    pub(crate) fn create(root: &Path) -> Result<Self, PipelineError> {
+        fs::create_dir_all(root).map_err(|source| PipelineError::io("create", root, source))?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Writes `contents` under `name`, whole or not at all.
+    pub(crate) fn write(&self, name: &str, contents: &[u8]) -> Result<(), PipelineError> {
+        let path = self.path(name);
+        write_atomically(&path, contents).map_err(|source| PipelineError::io("write", path, source))
+    }
+
+    /// Writes `value` as JSON under `name`.
+    pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), PipelineError> {
+        let json = serde_json::to_vec_pretty(value)
+            .map_err(|source| PipelineError::io("serialise", self.path(name), source.into()))?;
+        self.write(name, &json)
+    }
+
+    /// Reads JSON that an earlier stage wrote; `None` when it did not get so far.
+    pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, PipelineError> {
+        let path = self.path(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let io = |source| PipelineError::io("read", &path, source);
+        let bytes = fs::read(&path).map_err(io)?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|source| io(source.into()))
+    }
+
+    /// Keeps the resolved recipe, or refuses a directory that belongs to another one.
+    pub(crate) fn claim(&self, recipe: &str) -> Result<(), PipelineError> {
+        let path = self.path("recipe.toml");
+        if !path.exists() {
+            return self.write("recipe.toml", recipe.as_bytes());
+        }
+        let found = fs::read_to_string(&path).map_err(|source| PipelineError::io("read", &path, source))?;
+        if found == recipe {
+            return Ok(());
+        }
+        let differing = recipe.lines().zip(found.lines()).find(|(new, old)| new != old);
+        let (new, old) = differing.unwrap_or(("(a shorter recipe)", "(a longer recipe)"));
+        Err(PipelineError::Input {
+            what: path.display().to_string(),
+            expected: format!("the recipe of this run, with `{new}`"),
+            found: format!("`{old}`"),
+            advice: "choose another --out directory, or give back the recipe that this run began with".into(),
+        })
+    }
+}
+
+/// What decided a run besides its recipe; `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunFacts {
+    pub(crate) created_by: String,
+    pub(crate) seed: u64,
+    pub(crate) device: String,
+    pub(crate) teacher_fingerprint: String,
+    pub(crate) tokenizer_fingerprint: String,
+}
+
+/// Writes a temporary file beside `path`, syncs it and renames it.
+pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = path.with_file_name(format!(".tmp-{name}"));
+    let mut file = fs::File::create(&temporary)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
+}

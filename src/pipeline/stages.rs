@@ -1,0 +1,49 @@
+//! The stages of a run, each resumable by itself.
+
+mod capture;
+mod evaluate;
+mod plan;
+mod samples;
+mod train;
+mod write_report;
+
+pub(crate) use plan::Plan;
+pub use plan::{RunOptions, RunStage};
+pub(crate) use train::TrainedArm;
+
+use super::PipelineError;
+use super::recipe::LoadedRecipe;
+use super::report::Report;
+
+/// Runs every stage of a recipe in order: capture, training of both arms, evaluation, report.
+///
+/// Finished stages are found again and skipped, interrupted ones continue.
+///
+/// # Errors
+/// What the stages report; [`PipelineError::Stopped`] when a stop was requested.
+pub fn run(recipe: &LoadedRecipe, options: &RunOptions) -> Result<Report, PipelineError> {
+    run_plan(&Plan::open(recipe, options)?)
+}
+
+/// [`run`] for a plan that is already open.
+pub(crate) fn run_plan(plan: &Plan) -> Result<Report, PipelineError> {
+    capture::capture(plan)?;
+    train::train(plan)?;
+    write_report::write_report(plan)
+}
+
+/// Runs a recipe up to and including one stage.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_until(recipe: &LoadedRecipe, options: &RunOptions, last: RunStage) -> Result<(), PipelineError> {
+    let plan = Plan::open(recipe, options)?;
+    capture::capture(&plan)?;
+    if last >= RunStage::Train {
+        train::train(&plan)?;
+    }
+    if last >= RunStage::Evaluate {
+        write_report::write_report(&plan)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Stage one: the teacher reads the text once.
+
+use std::path::Path;
+use std::time::Instant;
+
+use alambic_cache::{CacheReader, ValueType};
+use alambic_distill::{CaptureConfig, CaptureOutcome, teacher::Teacher};
+use alambic_text::Split;
+use serde::{Deserialize, Serialize};
+
+use super::Plan;
+use crate::pipeline::recipe::CacheValues;
+use crate::pipeline::{PipelineError, Progress};
+
+/// What capture leaves for the report; `capture.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CaptureFacts {
+    /// Seconds over all attempts that finished a cache.
+    pub(crate) seconds: f64,
+}
+
+/// Captures the training and validation caches, or finds them.
+pub(super) fn capture(plan: &Plan) -> Result<(), PipelineError> {
+    let earlier = plan.directory.read_json::<CaptureFacts>("capture.json")?;
+    let mut seconds = earlier.map_or(0.0, |facts| facts.seconds);
+    let mut splits = vec![(Split::Train, "train")];
+    if plan.recipe.data.has_validation() {
+        splits.push((Split::Validation, "validation"));
+    }
+    for (split, name) in splits {
+        if let Some(took) = capture_split(plan, split, &plan.cache(name))? {
+            seconds += took;
+            plan.directory.write_json("capture.json", &CaptureFacts { seconds })?;
+        }
+    }
+    Ok(())
+}
+
+/// Captures one split; `None` when its cache was already whole.
+fn capture_split(plan: &Plan, split: Split, directory: &Path) -> Result<Option<f64>, PipelineError> {
+    let progress = &plan.options.progress;
+    if directory.join(alambic_cache::MANIFEST_FILE).exists() {
+        check_cache(plan, directory)?;
+        progress.note(&format!("the cache {} is whole", directory.display()));
+        return Ok(None);
+    }
+    progress.stage("capture", &format!("{} into {}", plan.teacher.name(), directory.display()));
+    let started = Instant::now();
+    let mut segments = plan.text.segments(split)?;
+    progress.begin("segments", 0);
+    let outcome = alambic_distill::capture(
+        &plan.teacher.teacher,
+        &mut segments,
+        directory,
+        &config(plan),
+        &plan.options.stop,
+        |done| {
+            let rate = done.tokens as f64 / started.elapsed().as_secs_f64();
+            progress.advance(done.segments, &format!("{} tokens, {rate:.0} tokens/s", done.tokens));
+        },
+    )?;
+    progress.end();
+    note_cuts(progress.as_ref(), segments.stats());
+    match outcome {
+        CaptureOutcome::Complete(_) => Ok(Some(started.elapsed().as_secs_f64())),
+        CaptureOutcome::Stopped(_) => Err(PipelineError::Stopped { stage: "capture" }),
+    }
+}
+
+fn config(plan: &Plan) -> CaptureConfig {
+    let cache = &plan.recipe.cache;
+    CaptureConfig {
+        top_k: cache.top_k,
+        values: match cache.values {
+            CacheValues::F16 => ValueType::F16,
+            CacheValues::F32 => ValueType::F32,
+        },
+        segments_per_shard: cache.segments_per_shard,
+        batch_segments: plan.recipe.teacher.batch_segments,
+        tokenizer_fingerprint: plan.teacher.tokenizer.fingerprint().to_owned(),
+    }
+}
+
+/// A cache that is found must be of this teacher and this tokenizer.
+pub(crate) fn check_cache(plan: &Plan, directory: &Path) -> Result<(), PipelineError> {
+    let reader = CacheReader::open(directory)?;
+    let spec = &reader.manifest().spec;
+    let checks = [
+        ("teacher", &spec.teacher_fingerprint, plan.teacher.teacher.fingerprint()),
+        ("tokenizer", &spec.tokenizer_fingerprint, plan.teacher.tokenizer.fingerprint()),
+    ];
+    for (what, found, expected) in checks {
+        if found != expected {
+            return Err(PipelineError::Input {
+                what: format!("the cache {}", directory.display()),
+                expected: format!("targets of the {what} {}", &expected[..12]),
+                found: format!("targets of another {what}, {}", found.get(..12).unwrap_or(found)),
+                advice: "capture again in another directory, or use the model that the cache was made with".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Says what the named options did to the text; nothing is cut in silence.
+fn note_cuts(progress: &dyn Progress, stats: &alambic_text::SegmentStats) {
+    for (count, what) in [
+        (stats.skipped_over_length, "documents skipped as too long"),
+        (stats.truncated, "documents truncated"),
+        (stats.split, "documents split into several segments"),
+        (stats.without_labels, "pieces left out because no label remains in them"),
+    ] {
+        if count > 0 {
+            progress.note(&format!("{count} of {} {what}", stats.documents));
+        }
+    }
+}

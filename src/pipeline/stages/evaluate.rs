@@ -1,0 +1,158 @@
+//! Stage three: teacher, student and baseline on text that none of them was trained on.
+
+use std::time::Instant;
+
+use alambic_distill::{Evaluation, evaluate, teacher::Teacher};
+use alambic_text::{Segment, SpecialTokensInText, Split, Tokenizer};
+use alambic_transformer::{Decoder, load_checkpoint};
+
+use super::Plan;
+use super::train::names;
+use crate::pipeline::answers::{AnswerScore, answer, test_problems};
+use crate::pipeline::report::{Arm, Calibration, CalibrationBin, ModelArm, StudentMetrics, TeacherMetrics};
+use crate::pipeline::PipelineError;
+
+/// Problems of unseen templates that every model is asked.
+const ANSWERED_PROBLEMS: usize = 210;
+
+/// One model, measured.
+pub(super) struct Measured {
+    pub(super) arm: ModelArm,
+    pub(super) decoder: Decoder,
+    pub(super) evaluation: Evaluation,
+    pub(super) answers: Option<AnswerScore>,
+}
+
+/// All models of a run, measured on the test split.
+pub(super) struct Measurements {
+    pub(super) models: Vec<Measured>,
+    pub(super) text_bytes: u64,
+    pub(super) problems: Vec<alambic_text::Problem>,
+    pub(super) seconds: f64,
+}
+
+impl Measurements {
+    pub(super) fn of(&self, arm: ModelArm) -> Option<&Measured> {
+        self.models.iter().find(|model| model.arm == arm)
+    }
+}
+
+/// Measures the teacher and every trained arm.
+pub(super) fn evaluate_all(plan: &Plan) -> Result<Measurements, PipelineError> {
+    let started = Instant::now();
+    let problems = match &plan.recipe.data.textbook {
+        Some(textbook) => test_problems(textbook, ANSWERED_PROBLEMS)?,
+        None => Vec::new(),
+    };
+    let mut arms = vec![(ModelArm::Teacher, None), (ModelArm::Distilled, Some(Arm::Distilled))];
+    if plan.recipe.baseline.enabled {
+        arms.push((ModelArm::HardLabels, Some(Arm::HardLabels)));
+    }
+    let (mut models, mut text_bytes) = (Vec::new(), 0);
+    for (model_arm, arm) in arms {
+        let decoder = match arm {
+            None => plan.teacher.teacher.decoder().clone(),
+            Some(arm) => load_checkpoint(&plan.directory.path(names(arm).1), &plan.options.device)?.decoder,
+        };
+        let (evaluation, bytes) = likelihood(plan, model_arm, &decoder)?;
+        text_bytes = bytes;
+        let answers = answers(plan, model_arm, &decoder, &problems)?;
+        models.push(Measured { arm: model_arm, decoder, evaluation, answers });
+    }
+    Ok(Measurements { models, text_bytes, problems, seconds: started.elapsed().as_secs_f64() })
+}
+
+fn label(arm: ModelArm) -> &'static str {
+    match arm {
+        ModelArm::Teacher => "teacher",
+        ModelArm::Distilled => "student",
+        ModelArm::HardLabels => "baseline",
+    }
+}
+
+/// Likelihood and distance to the teacher, with the bytes that the labels spell.
+fn likelihood(plan: &Plan, arm: ModelArm, decoder: &Decoder) -> Result<(Evaluation, u64), PipelineError> {
+    let progress = &plan.options.progress;
+    progress.stage("evaluate", &format!("{} on the test split", label(arm)));
+    progress.begin("segments", 0);
+    let mut bytes = 0;
+    let tokenizer = &plan.teacher.tokenizer;
+    let segments = plan.text.segments(Split::Test)?.inspect(|segment| {
+        if let Ok(segment) = segment {
+            bytes += label_bytes(tokenizer, segment);
+        }
+    });
+    let teacher: Option<&dyn Teacher> = match arm {
+        ModelArm::Teacher => None,
+        ModelArm::Distilled | ModelArm::HardLabels => Some(&plan.teacher.teacher),
+    };
+    let batch = plan.recipe.evaluation.batch_segments;
+    let evaluation = evaluate(decoder, teacher, segments, batch, |done| progress.advance(done, ""))?;
+    progress.end();
+    Ok((evaluation, bytes))
+}
+
+/// Bytes of text that the counted labels of a segment spell.
+fn label_bytes(tokenizer: &Tokenizer, segment: &Segment) -> u64 {
+    let labels: Vec<u32> = segment.student().labels().collect();
+    // The ids were made by this tokenizer, so they can be spelled by it.
+    tokenizer.decode(&labels, SpecialTokensInText::Omit).map_or(0, |text| text.len() as u64)
+}
+
+fn answers(
+    plan: &Plan,
+    arm: ModelArm,
+    decoder: &Decoder,
+    problems: &[alambic_text::Problem],
+) -> Result<Option<AnswerScore>, PipelineError> {
+    if problems.is_empty() {
+        return Ok(None);
+    }
+    let progress = &plan.options.progress;
+    progress.stage("answer", &format!("{} on problems of unseen templates", label(arm)));
+    progress.begin("problems", problems.len() as u64);
+    let teacher = &plan.teacher;
+    let score = answer(decoder, &teacher.tokenizer, &teacher.eos_token_ids, problems, |done| {
+        progress.advance(done as u64, "");
+    })?;
+    progress.end();
+    Ok(Some(score))
+}
+
+/// The teacher's column of the report.
+pub(super) fn teacher_metrics(plan: &Plan, all: &Measurements, teacher: &Measured) -> TeacherMetrics {
+    TeacherMetrics {
+        name: plan.teacher.name(),
+        parameters: plan.teacher.teacher.num_parameters() as u64,
+        nll: teacher.evaluation.nll(),
+        perplexity: teacher.evaluation.perplexity(),
+        bits_per_byte: teacher.evaluation.bits_per_byte(all.text_bytes),
+        answer_accuracy: teacher.answers.as_ref().map(AnswerScore::accuracy),
+    }
+}
+
+/// A student's column of the report.
+pub(super) fn student_metrics(all: &Measurements, model: &Measured) -> StudentMetrics {
+    let evaluation = &model.evaluation;
+    StudentMetrics {
+        parameters: model.decoder.config().num_parameters() as u64,
+        nll: evaluation.nll(),
+        perplexity: evaluation.perplexity(),
+        bits_per_byte: evaluation.bits_per_byte(all.text_bytes),
+        kl_to_teacher: evaluation.kl_to_teacher().unwrap_or_default(),
+        top1_agreement: evaluation.top1_agreement().unwrap_or_default(),
+        expected_calibration_error: Some(evaluation.expected_calibration_error()),
+        answer_accuracy: model.answers.as_ref().map(AnswerScore::accuracy),
+    }
+}
+
+/// The reliability diagram of one model; empty bins are left out.
+pub(super) fn calibration(model: &Measured) -> Calibration {
+    let bins = model.evaluation.calibration.iter().filter(|bin| bin.count > 0);
+    let bins = bins.map(|bin| CalibrationBin {
+        confidence: bin.confidence_sum / bin.count as f64,
+        accuracy: bin.correct as f64 / bin.count as f64,
+        count: bin.count,
+    });
+    Calibration { arm: model.arm, bins: bins.collect() }
+}

@@ -1,0 +1,110 @@
+//! A recipe with everything open that its stages share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alambic_distill::{StopHandle, derive_seed, teacher::Teacher};
+use alambic_transformer::{Decoder, DecoderConfig, describe};
+use burn::tensor::Device;
+
+use crate::pipeline::recipe::{LoadedRecipe, Recipe};
+use crate::pipeline::run_directory::{RunDirectory, RunFacts};
+use crate::pipeline::text_source::TextSource;
+use crate::pipeline::training_setup::TrainingSections;
+use crate::pipeline::{LanguageModel, PipelineError, Progress};
+
+/// Where and how a recipe is run; nothing of this changes its result.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// The run's directory.
+    pub out: PathBuf,
+    /// A plain device, without autodiff.
+    pub device: Device,
+    /// Ends the run cleanly when asked.
+    pub stop: StopHandle,
+    /// Who watches.
+    pub progress: Arc<dyn Progress>,
+    /// burn's terminal dashboard while training; needs the feature `tui`.
+    pub dashboard: bool,
+}
+
+/// How far a recipe is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RunStage {
+    /// Up to the cache.
+    Capture,
+    /// Up to the trained student and baseline.
+    Train,
+    /// Up to the report.
+    Evaluate,
+}
+
+/// A run that is ready to go.
+pub(crate) struct Plan {
+    pub(crate) recipe: Recipe,
+    pub(crate) title: String,
+    pub(crate) options: RunOptions,
+    pub(crate) directory: RunDirectory,
+    pub(crate) teacher: LanguageModel,
+    pub(crate) text: TextSource,
+}
+
+impl Plan {
+    /// Opens teacher, text and run directory; writes the resolved recipe before anything else.
+    pub(crate) fn open(loaded: &LoadedRecipe, options: &RunOptions) -> Result<Self, PipelineError> {
+        let recipe = loaded.recipe.clone();
+        let teacher = LanguageModel::load(&recipe.teacher.path, &options.device)?;
+        let text = TextSource::open(&recipe.data, &teacher, recipe.training.sequence_tokens)?;
+        let directory = RunDirectory::create(&options.out)?;
+        directory.claim(&recipe.to_toml()?)?;
+        let facts = RunFacts {
+            created_by: format!("alambic {}", env!("CARGO_PKG_VERSION")),
+            seed: recipe.seed,
+            device: describe(&options.device),
+            teacher_fingerprint: teacher.teacher.fingerprint().to_owned(),
+            tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
+        };
+        directory.write_json("run.json", &facts)?;
+        let title = title(loaded, &teacher);
+        Ok(Self { recipe, title, options: options.clone(), directory, teacher, text })
+    }
+
+    /// Where the cache of one split is.
+    pub(crate) fn cache(&self, split: &str) -> PathBuf {
+        let shared = self.recipe.cache.path.clone();
+        shared.unwrap_or_else(|| self.directory.path("cache")).join(split)
+    }
+
+    /// The student's shape.
+    pub(crate) fn student_config(&self) -> DecoderConfig {
+        self.recipe.student.decoder_config(self.teacher.teacher.vocab_size())
+    }
+
+    /// The student before its first step: the same weights for both arms of a seed.
+    pub(crate) fn new_student(&self) -> Result<Decoder, PipelineError> {
+        let config = self.student_config();
+        config.validate()?;
+        self.options.device.seed(derive_seed(self.recipe.seed, "init"));
+        Ok(config.init(&self.options.device))
+    }
+
+    /// The sections that decide training.
+    pub(crate) fn training(&self) -> TrainingSections<'_> {
+        TrainingSections {
+            seed: self.recipe.seed,
+            optimizer: &self.recipe.optimizer,
+            schedule: &self.recipe.schedule,
+            training: &self.recipe.training,
+        }
+    }
+
+    /// Fills what packing leaves free; never attended to and never a label.
+    pub(crate) fn pad_id(&self) -> u32 {
+        self.teacher.eos_token_ids.first().copied().unwrap_or(0)
+    }
+}
+
+fn title(loaded: &LoadedRecipe, teacher: &LanguageModel) -> String {
+    let stem = Path::new(&loaded.name).file_stem().map(|stem| stem.to_string_lossy().replace('_', " "));
+    stem.unwrap_or_else(|| format!("a student of {}", teacher.name()))
+}

@@ -1,0 +1,113 @@
+//! Stage two: the student from the cache, and the baseline from the same tokens without it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alambic_cache::CacheReader;
+use alambic_distill::loss::Objective;
+use alambic_distill::trainer::{StopReason, Trainer};
+use alambic_distill::TrainingSource;
+use alambic_transformer::{Decoder, SaveOptions, WeightType, save_checkpoint};
+use serde::{Deserialize, Serialize};
+
+use super::Plan;
+use crate::pipeline::language_model::{COMPANION_FILES, TOKENIZER_FILE};
+use crate::pipeline::peak_memory::peak_rss_bytes;
+use crate::pipeline::report::Arm;
+use crate::pipeline::training_progress::TrainingProgress;
+use crate::pipeline::{PipelineError, Progress};
+
+/// What a finished arm leaves for the report; `ARM.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TrainedArm {
+    pub(crate) tokens: u64,
+    pub(crate) steps: u64,
+    pub(crate) seconds: f64,
+    pub(crate) peak_rss_bytes: u64,
+}
+
+/// Names of an arm on disk: its training directory and its exported model.
+pub(crate) fn names(arm: Arm) -> (&'static str, &'static str) {
+    match arm {
+        Arm::Distilled => ("distilled", "student"),
+        Arm::HardLabels => ("hard_labels", "baseline"),
+    }
+}
+
+/// Trains the student and, if the recipe asks for it, the baseline.
+pub(super) fn train(plan: &Plan) -> Result<(), PipelineError> {
+    train_arm(plan, Arm::Distilled, plan.recipe.objective.objective()?)?;
+    if plan.recipe.baseline.enabled {
+        train_arm(plan, Arm::HardLabels, Objective::hard_labels())?;
+    }
+    Ok(())
+}
+
+fn train_arm(plan: &Plan, arm: Arm, objective: Objective) -> Result<(), PipelineError> {
+    let (training, exported) = names(arm);
+    let progress = &plan.options.progress;
+    let facts = format!("{training}.json");
+    if plan.directory.read_json::<TrainedArm>(&facts)?.is_some() {
+        progress.note(&format!("{} is trained", plan.directory.path(exported).display()));
+        return Ok(());
+    }
+    let config = plan.student_config();
+    let detail = format!("{training}, {} parameters", config.num_parameters());
+    progress.stage("train", &detail);
+    let sections = plan.training();
+    let trainer_config = sections.trainer_config(objective, plan.pad_id());
+    let outcome = Trainer::try_new(trainer_config, sections.run_settings(plan.options.dashboard))?
+        .with_stop(plan.options.stop.clone())
+        .with_sink(TrainingProgress::new(progress.clone(), plan.recipe.training.total_steps as u64))
+        .train(
+            plan.new_student()?,
+            open_cache(&plan.cache("train"))?,
+            validation(plan)?,
+            &plan.directory.path(training),
+        )?;
+    progress.end();
+    if outcome.reason == StopReason::Interrupted {
+        return Err(PipelineError::Stopped { stage: "training" });
+    }
+    export(plan, &outcome.student, &plan.directory.path(exported))?;
+    plan.directory.write_json(
+        &facts,
+        &TrainedArm {
+            tokens: outcome.tokens,
+            steps: outcome.steps,
+            seconds: outcome.seconds,
+            peak_rss_bytes: peak_rss_bytes(),
+        },
+    )
+}
+
+fn open_cache(directory: &Path) -> Result<Arc<dyn TrainingSource>, PipelineError> {
+    Ok(Arc::new(CacheReader::open(directory)?))
+}
+
+fn validation(plan: &Plan) -> Result<Option<Arc<dyn TrainingSource>>, PipelineError> {
+    if !plan.recipe.data.has_validation() {
+        return Ok(None);
+    }
+    open_cache(&plan.cache("validation")).map(Some)
+}
+
+/// Writes a student as a Hugging Face directory, with the teacher's tokenizer.
+fn export(plan: &Plan, student: &Decoder, directory: &Path) -> Result<(), PipelineError> {
+    std::fs::create_dir_all(directory).map_err(|source| PipelineError::io("create", directory, source))?;
+    let options = SaveOptions {
+        dtype: WeightType::F32,
+        bos_token_id: plan.teacher.bos_token_id,
+        eos_token_ids: plan.teacher.eos_token_ids.clone(),
+        pad_token_id: None,
+    };
+    save_checkpoint(student, directory, &options)?;
+    for name in std::iter::once(TOKENIZER_FILE).chain(COMPANION_FILES) {
+        let from = plan.teacher.directory.join(name);
+        if from.exists() {
+            let to = directory.join(name);
+            std::fs::copy(&from, &to).map_err(|source| PipelineError::io("copy", from, source))?;
+        }
+    }
+    Ok(())
+}
