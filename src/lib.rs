@@ -1,4 +1,4 @@
-//! Alambic distils small language models from large ones.
+#![doc = include_str!("../README.md")]
 
 pub mod pipeline;
 

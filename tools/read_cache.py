@@ -17,16 +17,16 @@ def read_shard(path, spec):
     """Yield the segments of one shard as dictionaries of numpy arrays."""
     k = spec["truncation"]["k"]
     value_type = {"f16": "<f2", "f32": "<f4"}[spec["values"]]
-    columns = pq.read_table(path).to_pydict()
-    for row, key in enumerate(columns["key"]):
+    for row in zip(*pq.read_table(path).columns):
+        key, _, _, token_ids, loss_mask, target_ids, log_probs, tail_mass, entropy = row
         yield {
-            "key": key.hex(),
-            "token_ids": np.array(columns["token_ids"][row], dtype=np.uint32),
-            "loss_mask": np.array(columns["loss_mask"][row], dtype=bool),
-            "target_ids": np.frombuffer(columns["target_ids"][row], "<u4").reshape(-1, k),
-            "log_probs": np.frombuffer(columns["target_log_probs"][row], value_type).reshape(-1, k),
-            "tail_mass": np.frombuffer(columns["tail_mass"][row], "<f4"),
-            "entropy": np.frombuffer(columns["entropy"][row], "<f4"),
+            "key": key.as_py().hex(),
+            "token_ids": token_ids.values.to_numpy(),
+            "loss_mask": loss_mask.values.to_numpy(zero_copy_only=False),
+            "target_ids": np.frombuffer(target_ids.as_buffer(), "<u4").reshape(-1, k),
+            "log_probs": np.frombuffer(log_probs.as_buffer(), value_type).reshape(-1, k),
+            "tail_mass": np.frombuffer(tail_mass.as_buffer(), "<f4"),
+            "entropy": np.frombuffer(entropy.as_buffer(), "<f4"),
         }
 
 

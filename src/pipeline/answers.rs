@@ -77,7 +77,7 @@ pub(crate) fn answer(
             .map(|problem| Ok(tokenizer.encode(&problem.prompt(), SpecialTokens::Add)?.ids))
             .collect::<Result<_, PipelineError>>()?;
         for (problem, generated) in batch.iter().zip(generate_batch(decoder, &prompts, &config)?) {
-            let text = tokenizer.decode(&generated.token_ids, SpecialTokensInText::Omit)?;
+            let text = tokenizer.decode(&generated.token_ids, SpecialTokensInText::Skip)?;
             let family = score.families.entry(problem.family.name()).or_default();
             family.asked += 1;
             family.chance_sum += problem.chance();

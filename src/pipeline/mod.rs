@@ -1,7 +1,11 @@
 //! What joins the crates: the recipe, its stages, and what they leave behind.
 
 mod answers;
+mod continuation;
+mod doctor;
 mod error;
+mod experiment;
+mod export;
 mod language_model;
 mod peak_memory;
 mod progress;
@@ -14,8 +18,12 @@ mod text_source;
 mod training_progress;
 mod training_setup;
 
+pub use continuation::{Continuation, ContinuationOptions, continue_text};
+pub use doctor::{Diagnosis, Finding, Severity, doctor};
 pub use error::PipelineError;
+pub use experiment::{Contender, ContenderRun, Experiment, experiment};
+pub use export::export;
 pub use language_model::LanguageModel;
 pub use progress::{NoProgress, Progress};
-pub use quickstart::train_quickstart_teacher;
+pub use quickstart::{quickstart, train_quickstart_teacher};
 pub use stages::{RunOptions, RunStage, run, run_until};

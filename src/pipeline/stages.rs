@@ -8,8 +8,10 @@ mod train;
 mod write_report;
 
 pub(crate) use plan::Plan;
+pub(crate) use capture::capture as capture_caches;
+pub(crate) use evaluate::measure_likelihood;
 pub use plan::{RunOptions, RunStage};
-pub(crate) use train::TrainedArm;
+pub(crate) use train::{TrainedArm, train_one_arm};
 
 use super::PipelineError;
 use super::recipe::LoadedRecipe;

@@ -6,10 +6,15 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
 
 use crate::{CacheSpec, FORMAT_VERSION};
 
-/// Name of the manifest, written last.
+/// Name of the manifest, written last: a directory that holds it is a whole cache.
+///
+/// ```
+/// assert_eq!(alambic_cache::MANIFEST_FILE, "manifest.json");
+/// ```
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// Name of the lock file of writers.
 pub(crate) const LOCK_FILE: &str = "lock";
@@ -59,7 +64,14 @@ pub(crate) fn element(data_type: DataType) -> Arc<Field> {
     Arc::new(Field::new("element", data_type, false))
 }
 
+fn column_path(parts: &[&str]) -> ColumnPath {
+    ColumnPath::new(parts.iter().map(|&part| part.to_owned()).collect())
+}
+
 /// Writer settings: nothing in them depends on time, machine or library version.
+///
+/// Snappy shrinks ids by about a third (their upper bytes are mostly zero) and log-probabilities
+/// not at all, so only ids are compressed.
 pub(crate) fn writer_properties(footer: Vec<KeyValue>) -> WriterProperties {
     WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -69,7 +81,12 @@ pub(crate) fn writer_properties(footer: Vec<KeyValue>) -> WriterProperties {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
-        .set_compression(Compression::SNAPPY)
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_column_compression(
+            column_path(&["token_ids", "list", "element"]),
+            Compression::SNAPPY,
+        )
+        .set_column_compression(column_path(&["target_ids"]), Compression::SNAPPY)
         .set_max_row_group_row_count(None)
         .build()
 }

@@ -31,7 +31,7 @@ impl SegmentKey {
     /// ```
     /// use alambic_cache::SegmentKey;
     /// let key = SegmentKey::of("t", &[1], &[false]);
-    /// assert!(key.to_string().starts_with("KEYPREFIX"));
+    /// assert!(key.to_string().starts_with("131d8aa3f5551ed5"));
     /// ```
     pub fn of(
         teacher_fingerprint: &str,

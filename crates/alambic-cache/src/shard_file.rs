@@ -233,8 +233,9 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
 
 /// Runs the Parquet library on bytes that may be hostile.
 ///
-/// This is the one boundary at which a panic of the library becomes an error: it slices buffers
-/// with lengths and offsets read from the file, and user data never panics here.
+/// This is the one boundary at which a panic of the library becomes an error. It does panic:
+/// among 400 000 damaged shards some 800 did, on a footer whose column starts at a negative
+/// offset and on an encoding that needs a dictionary page where there is none.
 fn guarded<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, ParquetError>,

@@ -168,7 +168,8 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             if verify(dir.path()).is_ok() {
                 // White space or the notation of a number.
-                prop_assert_eq!(CacheReader::open(dir.path()).unwrap().manifest(), &manifest);
+                let read = CacheReader::open(dir.path()).unwrap();
+                prop_assert_eq!(read.manifest(), &manifest);
             }
             Ok(())
         });

@@ -1,7 +1,6 @@
 //! The command line: every command and its arguments.
 
-use std::path::PathBuf;
-
+use alambic::transformer::DeviceChoice;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::cache::CacheCommand;
@@ -9,6 +8,7 @@ use crate::commands::doctor::DoctorArguments;
 use crate::commands::export::ExportArguments;
 use crate::commands::generate::GenerateArguments;
 use crate::commands::quickstart::QuickstartArguments;
+use crate::commands::recipe::RecipeArguments;
 use crate::commands::report::ReportArguments;
 use crate::output::OutputFormat;
 
@@ -35,7 +35,11 @@ pub(crate) struct Cli {
 impl Cli {
     /// What stdout is written for.
     pub(crate) fn format(&self) -> OutputFormat {
-        if self.json { OutputFormat::Json } else { OutputFormat::Text }
+        if self.json {
+            OutputFormat::Json
+        } else {
+            OutputFormat::Text
+        }
     }
 }
 
@@ -46,25 +50,35 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  alambic quickstart --out runs/quickstart")]
     Quickstart(QuickstartArguments),
     /// Run every stage of a recipe; finished stages are skipped, broken ones resumed.
-    #[command(after_help = "Example:\n  alambic run recipe.toml --out runs/first --set optimizer.learning_rate=1e-3")]
+    #[command(
+        after_help = "Example:\n  alambic run recipe.toml --out runs/first --set optimizer.learning_rate=1e-3"
+    )]
     Run(RecipeArguments),
     /// Ask the teacher and keep its answers in the cache.
-    #[command(after_help = "Example:\n  alambic capture recipe.toml --out runs/first --device wgpu:0")]
+    #[command(
+        after_help = "Example:\n  alambic capture recipe.toml --out runs/first --device wgpu:0"
+    )]
     Capture(RecipeArguments),
     /// Train the student on the cache, and the baseline beside it.
-    #[command(after_help = "Example:\n  alambic train recipe.toml --out runs/first --set training.total_steps=1000")]
+    #[command(
+        after_help = "Example:\n  alambic train recipe.toml --out runs/first --set training.total_steps=1000"
+    )]
     Train(RecipeArguments),
     /// Measure teacher, student and baseline on the test split.
     #[command(after_help = "Example:\n  alambic evaluate recipe.toml --out runs/first --json")]
     Evaluate(RecipeArguments),
     /// Find what would fail or mislead later, before any compute.
-    #[command(after_help = "Example:\n  alambic doctor recipe.toml --set teacher.path=downloads/teacher")]
+    #[command(
+        after_help = "Example:\n  alambic doctor recipe.toml --set teacher.path=downloads/teacher"
+    )]
     Doctor(DoctorArguments),
     /// Continue a prompt with a model.
-    #[command(after_help = "Example:\n  alambic generate runs/first/student --prompt \"Once upon a time\" --greedy")]
+    #[command(
+        after_help = "Example:\n  alambic generate runs/first/student --prompt \"Once upon a time\" --greedy"
+    )]
     Generate(GenerateArguments),
     /// Look into a cache of teacher answers.
-    #[command(after_help = "Example:\n  alambic cache verify runs/first/cache")]
+    #[command(after_help = "Example:\n  alambic cache verify runs/first/cache/train")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Cache {
         /// What to do with the cache.
@@ -75,7 +89,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  alambic report runs/first runs/second")]
     Report(ReportArguments),
     /// Repeat a recipe over the seeds and learning rates of its [experiment] section.
-    #[command(after_help = "Example:\n  alambic experiment recipe.toml --out runs/seeds --set 'experiment.seeds=[1, 2, 3]'")]
+    #[command(
+        after_help = "Example:\n  alambic experiment recipe.toml --out runs/seeds --set 'experiment.seeds=[1, 2, 3]'"
+    )]
     Experiment(RecipeArguments),
     /// Write the student of a run as a Hugging Face directory.
     #[command(after_help = "Example:\n  alambic export runs/first --out exported --dtype bf16")]
@@ -101,20 +117,6 @@ impl Command {
     }
 }
 
-/// A recipe, where its run goes, and what is changed about it.
-#[derive(Debug, Args)]
-pub(crate) struct RecipeArguments {
-    /// The recipe, a TOML file.
-    pub(crate) recipe: PathBuf,
-    /// The run directory; the same directory resumes a run.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    #[command(flatten)]
-    pub(crate) overrides: OverrideArguments,
-    #[command(flatten)]
-    pub(crate) device: DeviceArguments,
-}
-
 /// Changes to a recipe.
 #[derive(Debug, Args)]
 pub(crate) struct OverrideArguments {
@@ -129,12 +131,14 @@ pub(crate) struct OverrideArguments {
 pub(crate) struct DeviceArguments {
     /// auto, cpu, ndarray, wgpu, wgpu:N, cuda or cuda:N; auto takes a GPU when there is one.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub(crate) device: String,
+    pub(crate) device: DeviceChoice,
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::path::PathBuf;
+
     use clap::CommandFactory;
     use clap::error::ErrorKind;
 
@@ -152,15 +156,25 @@ mod tests {
     #[test]
     fn every_command_shows_an_example_and_accepts_json() {
         fn check(command: &clap::Command, path: &str) {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             assert!(help.contains("Example"), "{path} shows no example");
-            assert!(help.contains(path), "the example of {path} shows another command");
+            assert!(
+                help.contains(path),
+                "the example of {path} shows another command"
+            );
             for inner in command.get_subcommands() {
                 check(inner, &format!("{path} {}", inner.get_name()));
             }
         }
         check(&Cli::command(), "alambic");
-        for line in ["run r.toml --out d --json", "--json report d", "cache info d --json"] {
+        for line in [
+            "run r.toml --out d --json",
+            "--json report d",
+            "cache info d --json",
+        ] {
             assert!(parse(line).unwrap().json, "{line}");
         }
     }
@@ -174,7 +188,7 @@ mod tests {
         assert_eq!(arguments.recipe, PathBuf::from("r.toml"));
         assert_eq!(arguments.out, PathBuf::from("d"));
         assert_eq!(arguments.overrides.set, ["a.b=1", "a.b=2"]);
-        assert_eq!(arguments.device.device, "wgpu:1");
+        assert_eq!(arguments.device.device, DeviceChoice::Wgpu(Some(1)));
     }
 
     #[test]
@@ -194,7 +208,10 @@ mod tests {
             let name = parse(line).unwrap().command.name();
             assert_eq!(line.split_whitespace().next(), Some(name));
         }
-        assert_eq!(parse("cache verify d").unwrap().command.name(), "cache verify");
+        assert_eq!(
+            parse("cache verify d").unwrap().command.name(),
+            "cache verify"
+        );
     }
 
     #[test]
@@ -205,13 +222,32 @@ mod tests {
             ("run r.toml", ErrorKind::MissingRequiredArgument),
             ("run --out d", ErrorKind::MissingRequiredArgument),
             ("run r.toml --out d --fast", ErrorKind::UnknownArgument),
+            (
+                "run r.toml --out d --device gpu",
+                ErrorKind::ValueValidation,
+            ),
             ("report", ErrorKind::MissingRequiredArgument),
             ("generate d", ErrorKind::MissingRequiredArgument),
-            ("generate d --prompt p --greedy --temperature 1", ErrorKind::ArgumentConflict),
-            ("generate d --prompt p --greedy --top-k 1", ErrorKind::ArgumentConflict),
-            ("generate d --prompt p --temperature 0", ErrorKind::ValueValidation),
-            ("generate d --prompt p --top-p 1.5", ErrorKind::ValueValidation),
-            ("generate d --prompt p --top-k 0", ErrorKind::ValueValidation),
+            (
+                "generate d --prompt p --greedy --temperature 1",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "generate d --prompt p --greedy --top-k 1",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "generate d --prompt p --temperature 0",
+                ErrorKind::ValueValidation,
+            ),
+            (
+                "generate d --prompt p --top-p 1.5",
+                ErrorKind::ValueValidation,
+            ),
+            (
+                "generate d --prompt p --top-k 0",
+                ErrorKind::ValueValidation,
+            ),
             ("export d --out e --dtype f64", ErrorKind::InvalidValue),
             ("quickstart --seed -1", ErrorKind::UnknownArgument),
         ] {

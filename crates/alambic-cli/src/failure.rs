@@ -1,5 +1,6 @@
 //! How a failure is told: what failed, why, what to do, and the exit code.
 
+use alambic::pipeline::PipelineError;
 use alambic::pipeline::recipe::RecipeError;
 use serde_json::{Value, json};
 
@@ -11,7 +12,8 @@ const FAILED: u8 = 1;
 const BAD_INPUT: u8 = 2;
 
 /// Advice for failures that have none of their own.
-const RESUME: &str = "remove the cause and repeat the same command; finished work in the run directory is kept";
+const RESUME: &str =
+    "remove the cause and repeat the same command; finished work in the run directory is kept";
 
 /// Chooses the exit code: 0 done, 1 failed, 2 bad input.
 pub(crate) fn exit_code<T>(result: &Result<T, anyhow::Error>) -> u8 {
@@ -25,25 +27,28 @@ pub(crate) fn exit_code<T>(result: &Result<T, anyhow::Error>) -> u8 {
 
 /// Help and version come from the argument parser as errors, but are none.
 fn asked_for_help(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<clap::Error>().is_some_and(|usage| !usage.use_stderr())
+    error
+        .downcast_ref::<clap::Error>()
+        .is_some_and(|usage| !usage.use_stderr())
 }
 
 fn is_bad_input(error: &anyhow::Error) -> bool {
-    let names_the_input = matches!(
-        recipe_error(error),
-        Some(
-            RecipeError::Read { .. }
-                | RecipeError::NotUtf8 { .. }
-                | RecipeError::Syntax { .. }
-                | RecipeError::Invalid { .. }
-        )
-    );
-    names_the_input || error.is::<clap::Error>()
+    let of_pipeline = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<PipelineError>());
+    match (of_pipeline, recipe_error(error)) {
+        (Some(pipeline), _) => pipeline.is_bad_input(),
+        (None, Some(_)) => true,
+        (None, None) => error.is::<clap::Error>(),
+    }
 }
 
 /// What failed, then the chain of causes, then what to do.
 pub(crate) fn describe(error: &anyhow::Error) -> String {
-    let causes: String = causes(error).iter().map(|cause| format!("\n  because {cause}")).collect();
+    let causes: String = causes(error)
+        .iter()
+        .map(|cause| format!("\n  because {cause}"))
+        .collect();
     format!("error: {error}{causes}\nwhat to do: {}", advice(error))
 }
 
@@ -70,8 +75,12 @@ fn advice(error: &anyhow::Error) -> &'static str {
     recipe_error(error).map_or(RESUME, RecipeError::advice)
 }
 
+/// The recipe's error, on its own or inside the pipeline's.
 fn recipe_error(error: &anyhow::Error) -> Option<&RecipeError> {
-    error.chain().find_map(|cause| cause.downcast_ref())
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(PipelineError::Recipe(recipe)) => Some(recipe),
+        _ => cause.downcast_ref(),
+    })
 }
 
 #[cfg(test)]
@@ -105,12 +114,26 @@ mod tests {
         assert_eq!(exit_code(&usage(&["alambic", "run"])), 2);
         assert_eq!(exit_code(&usage(&["alambic"])), 2);
         assert_eq!(exit_code::<()>(&Err(invalid_recipe())), 2);
-        assert_eq!(exit_code::<()>(&Err(anyhow::anyhow!("the disk is full"))), 1);
+        let RecipeError::Invalid { name, problems } =
+            invalid_recipe().downcast::<RecipeError>().unwrap()
+        else {
+            unreachable!("the recipe is invalid");
+        };
+        let wrapped = PipelineError::Recipe(RecipeError::Invalid { name, problems });
+        assert_eq!(exit_code::<()>(&Err(anyhow::Error::new(wrapped))), 2);
+        let stopped = PipelineError::Stopped { stage: "training" };
+        assert_eq!(exit_code::<()>(&Err(anyhow::Error::new(stopped))), 1);
+        assert_eq!(
+            exit_code::<()>(&Err(anyhow::anyhow!("the disk is full"))),
+            1
+        );
     }
 
     #[test]
     fn a_failure_is_told_with_its_causes_and_what_to_do() {
-        let error = anyhow::anyhow!("the disk is full").context("cannot write shard 3").context("capture stopped");
+        let error = anyhow::anyhow!("the disk is full")
+            .context("cannot write shard 3")
+            .context("capture stopped");
         assert_eq!(
             describe(&error),
             format!(
@@ -123,7 +146,10 @@ mod tests {
     fn a_refused_recipe_is_told_key_by_key() {
         let error = invalid_recipe();
         let text = describe(&error);
-        assert!(text.starts_with("error: cannot start the run\n  because recipe.toml has "), "{text}");
+        assert!(
+            text.starts_with("error: cannot start the run\n  because recipe.toml has "),
+            "{text}"
+        );
         assert!(text.contains("did you mean seed?"), "{text}");
         let document = document("run", &error);
         assert_eq!(document["status"], "bad_input");

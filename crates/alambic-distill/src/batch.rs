@@ -43,6 +43,14 @@ impl SequenceTargets {
         }
     }
 
+    /// One target row per position.
+    #[cfg(test)]
+    pub(crate) fn from_rows(targets: &TopKTargets, seq: usize) -> Self {
+        let mut laid_out = Self::zeros(seq, targets.k);
+        (0..seq).for_each(|row| laid_out.copy_row(targets, row, row));
+        laid_out
+    }
+
     /// Copies target row `row` to the position `at`.
     fn copy_row(&mut self, targets: &TopKTargets, row: usize, at: usize) {
         let (from, to) = (row * self.k, at * self.k);

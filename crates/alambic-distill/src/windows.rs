@@ -48,6 +48,25 @@ pub struct Window {
     pub num_labels: u64,
 }
 
+/// Where a trainer's windows come from.
+pub(crate) trait WindowSource: Send {
+    /// The sequences of the next optimizer step.
+    fn next_window(&mut self) -> Result<Window, DistillError>;
+
+    /// Where the next window starts.
+    fn position(&self) -> DataPosition;
+}
+
+impl WindowSource for Windows {
+    fn next_window(&mut self) -> Result<Window, DistillError> {
+        Windows::next_window(self)
+    }
+
+    fn position(&self) -> DataPosition {
+        Windows::position(self)
+    }
+}
+
 /// A pool of shards in memory with its packing plan.
 struct Pool {
     position: (u64, usize),

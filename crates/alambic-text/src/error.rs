@@ -157,6 +157,19 @@ pub enum TextError {
         #[source]
         source: Cause,
     },
+    /// A tokenizer would leave a part of a text out.
+    #[error(
+        "the tokenizer has no token for {character:?} in the word at byte {word_offset} of the \
+         text starting {start:?} and would drop it; use a tokenizer that covers the text"
+    )]
+    DroppedText {
+        /// First characters of the text.
+        start: String,
+        /// The character, as the tokenizer sees it: a byte-level one writes a space as `Ġ`.
+        character: char,
+        /// Offset in bytes of the word that holds it.
+        word_offset: usize,
+    },
     /// Tokens cannot be decoded.
     #[error("cannot decode {tokens} tokens")]
     Decode {

@@ -1,6 +1,6 @@
 //! Rotary positions: tables of cosines and sines, and the rotation itself.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::DecoderConfig;
 
@@ -11,10 +11,10 @@ use crate::config::DecoderConfig;
 /// `position · theta^(-2i / head_dim)`.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
-    /// `[batch or 1, seq, 1, 1, head_dim / 2]`
-    cos: Tensor<5>,
-    /// `[batch or 1, seq, 1, 2, head_dim / 2]`: minus sine for the first half, plus for the second.
-    signed_sin: Tensor<5>,
+    /// `[batch or 1, seq, 1, head_dim / 2]`
+    cos: Tensor<4>,
+    /// `[batch or 1, seq, 1, head_dim / 2]`
+    sin: Tensor<4>,
 }
 
 impl Rotary {
@@ -25,37 +25,36 @@ impl Rotary {
         config: &DecoderConfig,
         device: &Device,
     ) -> Self {
-        let half = config.head_dim / 2;
-        let (cos, signed_sin) = tables(positions, config);
         let device = device.clone().without_autodiff();
-        Self {
-            cos: Tensor::from_data(TensorData::new(cos, [rows, seq, 1, 1, half]), &device),
-            signed_sin: Tensor::from_data(
-                TensorData::new(signed_sin, [rows, seq, 1, 2, half]),
+        let (cos, sin) = tables(positions, config);
+        let table = |values: Vec<f32>| {
+            Tensor::from_data(
+                TensorData::new(values, [rows, seq, 1, config.head_dim / 2]),
                 &device,
-            ),
+            )
+        };
+        Self {
+            cos: table(cos),
+            sin: table(sin),
         }
     }
 
     /// Tables for positions that live on the device, each below `seq`.
-    pub(crate) fn at_device_positions(
-        positions: burn::tensor::Tensor<2, burn::tensor::Int>,
-        config: &DecoderConfig,
-    ) -> Self {
+    pub(crate) fn at_device_positions(positions: Tensor<2, Int>, config: &DecoderConfig) -> Self {
         let [rows, seq] = positions.dims();
         let half = config.head_dim / 2;
         let every_position: Vec<usize> = (0..seq).collect();
         let table = Self::at_positions(&every_position, [1, seq], config, &positions.device());
         let picks = positions.reshape([rows * seq]);
-        let pick = |table: Tensor<5>, parts: usize| {
+        let pick = |table: Tensor<4>| {
             table
-                .reshape([seq, parts * half])
+                .reshape([seq, half])
                 .select(0, picks.clone())
-                .reshape([rows, seq, 1, parts, half])
+                .reshape([rows, seq, 1, half])
         };
         Self {
-            cos: pick(table.cos, 1),
-            signed_sin: pick(table.signed_sin, 2),
+            cos: pick(table.cos),
+            sin: pick(table.sin),
         }
     }
 
@@ -64,34 +63,33 @@ impl Rotary {
     /// # Shapes
     /// `[batch, seq, heads, head_dim]`, in and out
     pub(crate) fn rotate(&self, heads: Tensor<4>) -> Tensor<4> {
-        let [batch, seq, num_heads, head_dim] = heads.dims();
-        let halves = heads.reshape([batch, seq, num_heads, 2, head_dim / 2]);
-        let swapped = halves.clone().flip([3]);
-        let turned = halves * self.cos.clone() + swapped * self.signed_sin.clone();
-        turned.reshape([batch, seq, num_heads, head_dim])
+        let [_, _, _, head_dim] = heads.dims();
+        let half = head_dim / 2;
+        let first = heads.clone().narrow(3, 0, half);
+        let second = heads.narrow(3, half, half);
+        let turned_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
+        let turned_second = second * self.cos.clone() + first * self.sin.clone();
+        Tensor::cat(vec![turned_first, turned_second], 3)
     }
 }
 
-/// Cosines, `[positions, half]`, and signed sines, `[positions, 2, half]`.
+/// Cosines and sines, each `[positions, head_dim / 2]`.
 ///
 /// The angle is rounded to f32 as the reference implementation does; its cosine is then exact.
 fn tables(positions: &[usize], config: &DecoderConfig) -> (Vec<f32>, Vec<f32>) {
-    let half = config.head_dim / 2;
-    let frequencies: Vec<f32> = (0..half)
+    let frequencies: Vec<f32> = (0..config.head_dim / 2)
         .map(|pair| {
             let exponent = -((2 * pair) as f64) / config.head_dim as f64;
             config.rope_theta.powf(exponent) as f32
         })
         .collect();
-    let mut cos = Vec::with_capacity(positions.len() * half);
-    let mut signed_sin = Vec::with_capacity(positions.len() * 2 * half);
-    for &position in positions {
-        let angles = frequencies
-            .iter()
-            .map(|frequency| f64::from(position as f32 * frequency));
-        cos.extend(angles.clone().map(|angle| angle.cos() as f32));
-        signed_sin.extend(angles.clone().map(|angle| -angle.sin() as f32));
-        signed_sin.extend(angles.map(|angle| angle.sin() as f32));
-    }
-    (cos, signed_sin)
+    positions
+        .iter()
+        .flat_map(|&position| {
+            frequencies.iter().map(move |frequency| {
+                let (sin, cos) = f64::from(position as f32 * frequency).sin_cos();
+                (cos as f32, sin as f32)
+            })
+        })
+        .unzip()
 }

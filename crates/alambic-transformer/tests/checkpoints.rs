@@ -6,8 +6,8 @@ mod golden;
 use std::path::{Path, PathBuf};
 
 use alambic_transformer::{
-    AttentionContext, Checkpoint, Decoder, DecoderConfig, SaveOptions, TransformerError,
-    WeightType, load_checkpoint, save_checkpoint,
+    AttentionContext, Checkpoint, Decoder, DecoderConfig, GenerationConfig, SaveOptions,
+    TransformerError, WeightType, generate_batch, load_checkpoint, save_checkpoint,
 };
 use golden::{int_tensor, max_difference, shared};
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ fn edit_weights(path: &Path, edit: impl FnOnce(&mut Tensors)) {
 
 fn write_weights(path: &Path, tensors: &Tensors) {
     let mut header = serde_json::Map::new();
-    let mut data = Vec::new();
+    let mut data = Vec::<u8>::new();
     for (name, dtype, shape, bytes) in tensors {
         let start = data.len();
         data.extend(bytes);
@@ -450,6 +450,18 @@ fn a_damaged_file_is_named_and_never_panics() {
         );
         assert!(error.to_string().contains("model.safetensors"), "{error}");
     }
+}
+
+#[test]
+fn a_decoder_with_damaged_weights_does_not_generate() {
+    let dir = saved(false, WeightType::F32);
+    edit_weights(&weights(dir.path()), |tensors| {
+        let norm = tensors.iter_mut().find(|t| t.0 == "model.norm.weight").unwrap();
+        norm.3[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    let decoder = load(dir.path()).unwrap().decoder;
+    let error = generate_batch(&decoder, &[vec![1, 2]], &GenerationConfig::greedy(1)).unwrap_err();
+    assert!(matches!(error, TransformerError::LogitNotFinite { token: 0, position: 2, .. }), "{error}");
 }
 
 /// Splits the weights of a saved decoder into two shards and an index.

@@ -1,5 +1,6 @@
 //! The embedded demonstration: everything in one command, nothing to download.
 
+mod embedded;
 mod teacher_recipe;
 mod teacher_training;
 
@@ -9,7 +10,27 @@ use std::sync::Arc;
 use alambic_distill::StopHandle;
 use burn::tensor::Device;
 
-use super::{PipelineError, Progress};
+use super::recipe::{Recipe, RecipeText};
+use super::report::Report;
+use super::{PipelineError, Progress, RunOptions, run};
+
+/// Distils the embedded teacher into a student a quarter of its size and reports on both.
+///
+/// Runs `configs/quickstart.toml`, which is part of the program, in `options.out`. An interrupted
+/// quickstart continues where it was; a finished one is found again.
+///
+/// # Errors
+/// Those of [`run`]; a directory that holds another run is refused.
+pub fn quickstart(options: &RunOptions, seed: Option<u64>) -> Result<Report, PipelineError> {
+    embedded::write_teacher(&options.out.join("teacher"))?;
+    let source = RecipeText {
+        name: "quickstart.toml",
+        text: include_str!("../../../configs/quickstart.toml"),
+        directory: &options.out,
+    };
+    let overrides: Vec<String> = seed.iter().map(|seed| format!("seed={seed}")).collect();
+    run(&Recipe::parse(&source, &overrides)?, options)
+}
 
 /// Trains the quickstart's teacher anew, by the recipe that made the embedded one.
 ///

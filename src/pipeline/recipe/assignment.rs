@@ -22,36 +22,61 @@ impl Assignment {
     /// The value is TOML; what is not TOML is taken as a bare string, so that paths and words need
     /// no quotes. A value that starts like a TOML string, array or table must be one.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
-        let location = Location::Override { assignment: text.into() };
+        let location = Location::Override {
+            assignment: text.into(),
+        };
         let Some((key, value)) = text.split_once('=') else {
-            return Err(
-                Problem::new(text.trim(), "an override of the form key.path=value", "no equals sign").at(location)
-            );
+            return Err(Problem::new(
+                text.trim(),
+                "an override of the form key.path=value",
+                "no equals sign",
+            )
+            .at(location));
         };
         let key = key.trim();
-        let segments: Vec<String> = key.split('.').map(|segment| segment.trim().to_string()).collect();
+        let segments: Vec<String> = key
+            .split('.')
+            .map(|segment| segment.trim().to_string())
+            .collect();
         if segments.iter().any(String::is_empty) {
-            return Err(Problem::new(key, "keys joined by single dots", format!("{key:?}")).at(location));
+            return Err(
+                Problem::new(key, "keys joined by single dots", format!("{key:?}")).at(location),
+            );
         }
         if segments.len() > MAX_KEY_SEGMENTS {
             let expected = format!("a key path of at most {MAX_KEY_SEGMENTS} keys");
             return Err(Problem::new(key, expected, segments.len()).at(location));
         }
         let value = read_value(value.trim(), &location).map_err(|message| {
-            Problem::new(key, "a TOML value", format!("{:?}: {message}", value.trim())).at(location.clone())
+            Problem::new(
+                key,
+                "a TOML value",
+                format!("{:?}: {message}", value.trim()),
+            )
+            .at(location.clone())
         })?;
-        Ok(Self { segments, value, location })
+        Ok(Self {
+            segments,
+            value,
+            location,
+        })
     }
 
     /// Puts the value into the tree, making tables on the way where there are none.
     pub(super) fn apply(self, tree: &mut Node) -> Result<(), Problem> {
-        let Self { segments, value, location } = self;
+        let Self {
+            segments,
+            value,
+            location,
+        } = self;
         let mut node = tree;
         for (depth, segment) in segments.iter().enumerate() {
             let found = node.describe();
             node = match &mut node.value {
                 NodeValue::Table(table) => {
-                    let entry = table.entry(segment.clone()).or_insert_with(|| empty_table(&location));
+                    let entry = table
+                        .entry(segment.clone())
+                        .or_insert_with(|| empty_table(&location));
                     &mut entry.value
                 }
                 NodeValue::Array(items) => {
@@ -64,7 +89,8 @@ impl Assignment {
                 }
                 _ => {
                     let outer = segments[..depth].join(".");
-                    let problem = Problem::new(segments.join("."), format!("a table at {outer}"), found);
+                    let problem =
+                        Problem::new(segments.join("."), format!("a table at {outer}"), found);
                     return Err(problem.at(location));
                 }
             };
@@ -91,8 +117,14 @@ fn no_such_item(segments: &[String], depth: usize, count: usize) -> Problem {
         1 => format!("the index 0 after {array}"),
         _ => format!("an index from 0 to {} after {array}", count - 1),
     };
-    Problem::new(segments.join("."), expected, format!("{:?}", segments[depth]))
-        .advise(format!("to add an entry, set the whole array {array}=[...]"))
+    Problem::new(
+        segments.join("."),
+        expected,
+        format!("{:?}", segments[depth]),
+    )
+    .advise(format!(
+        "to add an entry, set the whole array {array}=[...]"
+    ))
 }
 
 fn read_value(text: &str, location: &Location) -> Result<Node, String> {
@@ -136,9 +168,19 @@ mod tests {
 
     #[test]
     fn an_array_entry_is_set_by_its_index() {
-        let tree = set("terms = [{ weight = 1 }, { weight = 2 }]", "terms.1.weight=3").unwrap();
-        assert_eq!(tree.get("terms.0.weight").unwrap().describe(), "the integer 1");
-        assert_eq!(tree.get("terms.1.weight").unwrap().describe(), "the integer 3");
+        let tree = set(
+            "terms = [{ weight = 1 }, { weight = 2 }]",
+            "terms.1.weight=3",
+        )
+        .unwrap();
+        assert_eq!(
+            tree.get("terms.0.weight").unwrap().describe(),
+            "the integer 1"
+        );
+        assert_eq!(
+            tree.get("terms.1.weight").unwrap().describe(),
+            "the integer 3"
+        );
     }
 
     #[test]

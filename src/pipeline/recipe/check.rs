@@ -49,19 +49,28 @@ impl<'a> Checker<'a> {
 
     /// Requires a count of at least `least`.
     pub(super) fn at_least(&mut self, least: usize, key: &str, count: usize) {
-        self.require(count >= least, Problem::new(key, format!("at least {least}"), count));
+        self.require(
+            count >= least,
+            Problem::new(key, format!("at least {least}"), count),
+        );
     }
 
     /// Requires a finite number above 0.
     pub(super) fn positive(&mut self, key: &str, number: f64) {
         let holds = number.is_finite() && number > 0.0;
-        self.require(holds, Problem::new(key, "a finite number above 0", format!("{number:?}")));
+        self.require(
+            holds,
+            Problem::new(key, "a finite number above 0", format!("{number:?}")),
+        );
     }
 
     /// Requires a finite number of at least 0.
     pub(super) fn not_negative(&mut self, key: &str, number: f64) {
         let holds = number.is_finite() && number >= 0.0;
-        self.require(holds, Problem::new(key, "a finite number of at least 0", format!("{number:?}")));
+        self.require(
+            holds,
+            Problem::new(key, "a finite number of at least 0", format!("{number:?}")),
+        );
     }
 
     /// Requires a number in `[0, 1)`.
@@ -69,7 +78,11 @@ impl<'a> Checker<'a> {
         let holds = self.is_fraction(number);
         self.require(
             holds,
-            Problem::new(key, "a number of at least 0 and below 1", format!("{number:?}")),
+            Problem::new(
+                key,
+                "a number of at least 0 and below 1",
+                format!("{number:?}"),
+            ),
         );
     }
 
@@ -80,23 +93,37 @@ impl<'a> Checker<'a> {
 
     /// Requires a path that is not empty.
     pub(super) fn path(&mut self, key: &str, path: &Path) {
-        self.require(!path.as_os_str().is_empty(), Problem::new(key, "a path", "an empty string"));
+        self.require(
+            !path.as_os_str().is_empty(),
+            Problem::new(key, "a path", "an empty string"),
+        );
     }
 
     /// Requires that the first count divides the second; counts of 0 are another check's concern.
-    pub(super) fn divides(&mut self, divisor: (&str, usize), number: (&str, usize), reason: impl Display) {
+    pub(super) fn divides(
+        &mut self,
+        divisor: (&str, usize),
+        number: (&str, usize),
+        reason: impl Display,
+    ) {
         let holds = divisor.1 == 0 || number.1 == 0 || number.1.is_multiple_of(divisor.1);
         self.require_all(
             &[number.0],
             holds,
-            Problem::new(divisor.0, format!("a divisor of {} ({})", number.0, number.1), divisor.1)
-                .advise(reason.to_string()),
+            Problem::new(
+                divisor.0,
+                format!("a divisor of {} ({})", number.0, number.1),
+                divisor.1,
+            )
+            .advise(reason.to_string()),
         );
     }
 
     /// Says whether the key, a table around it or a value inside it is broken.
     fn is_broken(&self, key: &str) -> bool {
-        self.broken.iter().any(|broken| lies_within(key, broken) || lies_within(broken, key))
+        self.broken
+            .iter()
+            .any(|broken| lies_within(key, broken) || lies_within(broken, key))
     }
 }
 
@@ -115,11 +142,18 @@ mod tests {
 
     #[test]
     fn a_check_on_a_broken_key_is_skipped() {
-        let broken = BTreeSet::from(["student".to_string(), "objective.terms.0.weight".to_string()]);
+        let broken = BTreeSet::from([
+            "student".to_string(),
+            "objective.terms.0.weight".to_string(),
+        ]);
         let mut checker = Checker::new(&broken);
         checker.at_least(1, "student.head_dim", 0);
         checker.report(Problem::new("objective.terms", "a term", "nothing"));
-        checker.divides(("training.micro_batch_sequences", 3), ("student.hidden_size", 4), "reason");
+        checker.divides(
+            ("training.micro_batch_sequences", 3),
+            ("student.hidden_size", 4),
+            "reason",
+        );
         checker.at_least(1, "students", 0);
         let problems = checker.into_problems();
         assert_eq!(problems.len(), 1);

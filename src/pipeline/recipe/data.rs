@@ -157,11 +157,19 @@ impl DataSection {
         ["data.format", "data.validation_fraction", "data.textbook"];
 
     /// Says which key keeps the validation split empty, if it is empty.
-    pub(super) fn why_validation_is_empty(&self) -> Option<&'static str> {
-        match &self.textbook {
-            Some(textbook) => (textbook.validation_items == 0).then_some("data.textbook.validation_items is 0"),
-            None => (self.validation_fraction == 0.0).then_some("data.validation_fraction is 0"),
-        }
+    pub(crate) fn why_validation_is_empty(&self) -> Option<&'static str> {
+        let (is_empty, reason) = match (self.format, &self.textbook) {
+            (DataFormat::Textbook, None) => return None, // that section's absence is the problem
+            (DataFormat::Textbook, Some(textbook)) => (
+                textbook.validation_items == 0,
+                "data.textbook.validation_items is 0",
+            ),
+            (_, _) => (
+                self.validation_fraction == 0.0,
+                "data.validation_fraction is 0",
+            ),
+        };
+        is_empty.then_some(reason)
     }
 
     fn check_files(&self, checker: &mut Checker) {
@@ -174,7 +182,11 @@ impl DataSection {
             _ => Problem::new("data.files", "at least one file", "an empty array"),
         };
         let is_textbook = self.format == DataFormat::Textbook;
-        checker.require_all(&["data.format"], self.files.is_empty() == is_textbook, problem);
+        checker.require_all(
+            &["data.format"],
+            self.files.is_empty() == is_textbook,
+            problem,
+        );
         for (index, file) in self.files.iter().enumerate() {
             let key = format!("data.files.{index}");
             checker.path(&key, file);
@@ -196,9 +208,11 @@ impl DataSection {
                 "nothing",
             )
             .advise("for example separator = \"<|endoftext|>\""),
-            (Some(separator), DataFormat::Text) if separator.is_empty() => {
-                Problem::new("data.separator", "a marker of at least one character", "an empty string")
-            }
+            (Some(separator), DataFormat::Text) if separator.is_empty() => Problem::new(
+                "data.separator",
+                "a marker of at least one character",
+                "an empty string",
+            ),
             (None, _) | (Some(_), DataFormat::Text) => return,
             (Some(separator), format) => Problem::new(
                 "data.separator",
@@ -214,7 +228,8 @@ impl DataSection {
         checker.fraction("data.validation_fraction", self.validation_fraction);
         checker.fraction("data.test_fraction", self.test_fraction);
         let held_out = self.validation_fraction + self.test_fraction;
-        let both_valid = checker.is_fraction(self.validation_fraction) && checker.is_fraction(self.test_fraction);
+        let both_valid = checker.is_fraction(self.validation_fraction)
+            && checker.is_fraction(self.test_fraction);
         let left = 1.0 - self.validation_fraction;
         checker.require_all(
             &["data.validation_fraction"],
@@ -274,8 +289,12 @@ impl DataSection {
         if let PromptErasure::ReplaceSystem(message) = &self.erase {
             checker.require(
                 !message.is_empty(),
-                Problem::new("data.erase.replace_system", "a system message", "an empty string")
-                    .advise("use erase = \"remove_system\" to show the student none"),
+                Problem::new(
+                    "data.erase.replace_system",
+                    "a system message",
+                    "an empty string",
+                )
+                .advise("use erase = \"remove_system\" to show the student none"),
             );
         }
     }
@@ -297,21 +316,39 @@ impl DataSection {
             None => checker.require_all(
                 &["data.format"],
                 !is_textbook,
-                Problem::new("data.textbook", "a section, because data.format is \"textbook\"", "nothing"),
+                Problem::new(
+                    "data.textbook",
+                    "a section, because data.format is \"textbook\"",
+                    "nothing",
+                ),
             ),
         }
         if !is_textbook {
             return;
         }
         for (key, fraction, items) in [
-            ("data.validation_fraction", self.validation_fraction, "data.textbook.validation_items"),
-            ("data.test_fraction", self.test_fraction, "data.textbook.test_items"),
+            (
+                "data.validation_fraction",
+                self.validation_fraction,
+                "data.textbook.validation_items",
+            ),
+            (
+                "data.test_fraction",
+                self.test_fraction,
+                "data.textbook.test_items",
+            ),
         ] {
             checker.require_all(
                 &["data.format"],
                 fraction == 0.0,
-                Problem::new(key, "0.0, because data.format is \"textbook\"", format!("{fraction:?}"))
-                    .advise(format!("the textbook's splits are counted in items: use {items}")),
+                Problem::new(
+                    key,
+                    "0.0, because data.format is \"textbook\"",
+                    format!("{fraction:?}"),
+                )
+                .advise(format!(
+                    "the textbook's splits are counted in items: use {items}"
+                )),
             );
         }
         if let Some(documents) = self.max_train_documents {

@@ -18,7 +18,9 @@ pub enum RecipeError {
         source: std::io::Error,
     },
     /// The file is not text.
-    #[error("{name} is not UTF-8 text: line {line} holds a byte that no character starts with; save it as UTF-8")]
+    #[error(
+        "{name} is not UTF-8 text: line {line} holds a byte that no character starts with; save it as UTF-8"
+    )]
     NotUtf8 {
         /// The recipe's name in messages.
         name: String,
@@ -75,8 +77,12 @@ impl RecipeError {
         match self {
             Self::Read { .. } => "give the path of a readable TOML file; configs/ holds examples",
             Self::NotUtf8 { .. } => "save the recipe as UTF-8 text",
-            Self::Syntax { .. } => "correct the TOML at the places named above; strings need quotes",
-            Self::Invalid { .. } => "correct the keys named above, in the file or with --set key.path=value",
+            Self::Syntax { .. } => {
+                "correct the TOML at the places named above; strings need quotes"
+            }
+            Self::Invalid { .. } => {
+                "correct the keys named above, in the file or with --set key.path=value"
+            }
             Self::CurrentDirectory { .. } => "start the command in a directory that exists",
             Self::Serialize { .. } => "use paths that are valid UTF-8",
         }
@@ -86,7 +92,12 @@ impl RecipeError {
 fn list_faults(faults: &[SyntaxFault]) -> String {
     faults
         .iter()
-        .map(|fault| format!("\n  line {}, column {}: {}", fault.line, fault.column, fault.message))
+        .map(|fault| {
+            format!(
+                "\n  line {}, column {}: {}",
+                fault.line, fault.column, fault.message
+            )
+        })
         .collect()
 }
 

@@ -26,7 +26,11 @@ impl EvaluationSection {
             let key = format!("evaluation.prompts.{index}");
             checker.require(
                 !prompt.is_empty(),
-                Problem::new(&key, "a prompt of at least one character", "an empty string"),
+                Problem::new(
+                    &key,
+                    "a prompt of at least one character",
+                    "an empty string",
+                ),
             );
         }
         checker.require_all(

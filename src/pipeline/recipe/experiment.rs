@@ -34,15 +34,23 @@ impl ExperimentSection {
             checker.require_all(
                 &DataSection::VALIDATION_KEYS,
                 count < 2,
-                Problem::new("experiment.learning_rates", format!("one rate, because {reason}"), format!("{count} rates"))
-                    .advise("the search compares rates on the validation split: hold something out"),
+                Problem::new(
+                    "experiment.learning_rates",
+                    format!("one rate, because {reason}"),
+                    format!("{count} rates"),
+                )
+                .advise("the search compares rates on the validation split: hold something out"),
             );
         }
         checker.require_all(
             &["baseline.enabled"],
             !self.equal_time || recipe.baseline.enabled,
-            Problem::new("experiment.equal_time", "false, because baseline.enabled is false", true)
-                .advise("the comparison at equal time is one with the baseline"),
+            Problem::new(
+                "experiment.equal_time",
+                "false, because baseline.enabled is false",
+                true,
+            )
+            .advise("the comparison at equal time is one with the baseline"),
         );
         self.check_search_steps(recipe, checker);
     }
@@ -69,11 +77,18 @@ impl ExperimentSection {
         };
         let needed = schedule.warmup_steps.saturating_add(decay_steps);
         checker.require_all(
-            &["schedule.warmup_steps", "schedule.decay_steps", "schedule.kind", "training.total_steps"],
+            &[
+                "schedule.warmup_steps",
+                "schedule.decay_steps",
+                "schedule.kind",
+                "training.total_steps",
+            ],
             needed > total_steps || steps >= needed,
             Problem::new(
                 "experiment.search_steps",
-                format!("at least {needed}, what schedule.warmup_steps and the decay after it need"),
+                format!(
+                    "at least {needed}, what schedule.warmup_steps and the decay after it need"
+                ),
                 steps,
             )
             .advise("a search run follows the whole schedule, only shorter"),
@@ -83,12 +98,19 @@ impl ExperimentSection {
 
 /// Reports an empty list and values that stand in it twice.
 fn each_once<T: PartialEq + std::fmt::Debug>(key: &str, values: &[T], checker: &mut Checker) {
-    checker.require(!values.is_empty(), Problem::new(key, "at least one value", "an empty array"));
+    checker.require(
+        !values.is_empty(),
+        Problem::new(key, "at least one value", "an empty array"),
+    );
     for (index, value) in values.iter().enumerate() {
         if values[..index].contains(value) {
             checker.report(
-                Problem::new(format!("{key}.{index}"), "each value once", format!("{value:?} again"))
-                    .advise("the same run twice says nothing new"),
+                Problem::new(
+                    format!("{key}.{index}"),
+                    "each value once",
+                    format!("{value:?} again"),
+                )
+                .advise("the same run twice says nothing new"),
             );
         }
     }

@@ -46,12 +46,19 @@ impl Recipe {
     /// [`RecipeError::Read`] and [`RecipeError::NotUtf8`] for the file, [`RecipeError::Syntax`] for
     /// text that is not TOML, and [`RecipeError::Invalid`] with every problem of keys and values.
     pub fn load(path: &Path, overrides: &[String]) -> Result<LoadedRecipe, RecipeError> {
-        let read_error = |source| RecipeError::Read { path: path.into(), source };
+        let read_error = |source| RecipeError::Read {
+            path: path.into(),
+            source,
+        };
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(read_error)?;
         let text = decode(&name, bytes)?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        let source = RecipeText { name: &name, text: &text, directory };
+        let source = RecipeText {
+            name: &name,
+            text: &text,
+            directory,
+        };
         Self::parse(&source, overrides)
     }
 
@@ -71,8 +78,12 @@ impl Recipe {
     /// assert_eq!(problems[0].key, "sed");
     /// assert_eq!(problems[0].advice.as_deref(), Some("did you mean seed?"));
     /// ```
-    pub fn parse(source: &RecipeText<'_>, overrides: &[String]) -> Result<LoadedRecipe, RecipeError> {
-        let current_directory = std::env::current_dir().map_err(|source| RecipeError::CurrentDirectory { source })?;
+    pub fn parse(
+        source: &RecipeText<'_>,
+        overrides: &[String],
+    ) -> Result<LoadedRecipe, RecipeError> {
+        let current_directory =
+            std::env::current_dir().map_err(|source| RecipeError::CurrentDirectory { source })?;
         let directory = current_directory.join(source.directory);
         let mut tree = Node::parse_document(source.text).map_err(|faults| RecipeError::Syntax {
             name: source.name.into(),
@@ -80,7 +91,8 @@ impl Recipe {
         })?;
         let mut problems = Vec::new();
         for text in overrides {
-            let applied = Assignment::parse(text).and_then(|assignment| assignment.apply(&mut tree));
+            let applied =
+                Assignment::parse(text).and_then(|assignment| assignment.apply(&mut tree));
             problems.extend(applied.err());
         }
         let bases = Bases {
@@ -115,16 +127,27 @@ pub(super) fn decode(name: &str, bytes: Vec<u8>) -> Result<String, RecipeError> 
 }
 
 /// Types, resolves and validates a tree; `problems` are those known before.
-fn read_tree(tree: &Node, bases: &Bases<'_>, mut problems: Vec<Problem>) -> Result<Recipe, Vec<Problem>> {
+fn read_tree(
+    tree: &Node,
+    bases: &Bases<'_>,
+    mut problems: Vec<Problem>,
+) -> Result<Recipe, Vec<Problem>> {
     let shaped = shape::read::<Recipe>(tree);
     problems.extend(shaped.problems);
     let Some(mut recipe) = shaped.value else {
         return Err(problems);
     };
     bases.resolve(&mut recipe, tree);
-    let found = recipe.problems(&shaped.broken).into_iter().map(|problem| locate(problem, tree));
+    let found = recipe
+        .problems(&shaped.broken)
+        .into_iter()
+        .map(|problem| locate(problem, tree));
     problems.extend(found);
-    if problems.is_empty() { Ok(recipe) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(recipe)
+    } else {
+        Err(problems)
+    }
 }
 
 /// Adds where the value of a problem was written, or else where its table was.

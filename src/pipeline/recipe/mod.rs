@@ -37,7 +37,8 @@ use self::check::Checker;
 
 pub use self::cache::{CacheSection, CacheValues};
 pub use self::data::{
-    ChatTemplateSource, DataFormat, DataSection, EndOfText, OverLength, PromptErasure, TEACHER_CHAT_TEMPLATE,
+    ChatTemplateSource, DataFormat, DataSection, EndOfText, OverLength, PromptErasure,
+    TEACHER_CHAT_TEMPLATE,
 };
 pub use self::error::{RecipeError, SyntaxFault};
 pub use self::evaluation::EvaluationSection;
@@ -92,7 +93,11 @@ impl Recipe {
     /// Every problem, in the order of the sections.
     pub fn validate(&self) -> Result<(), Vec<Problem>> {
         let problems = self.problems(&BTreeSet::new());
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
     }
 
     /// Everything that is wrong, except with the keys known to be broken.
@@ -107,7 +112,8 @@ impl Recipe {
         self.optimizer.check(&mut checker);
         self.schedule.check(self.training.total_steps, &mut checker);
         self.training.check(&mut checker);
-        self.training.check_against(&self.data, max_positions, &mut checker);
+        self.training
+            .check_against(&self.data, max_positions, &mut checker);
         self.evaluation.check(max_positions, &mut checker);
         if let Some(experiment) = &self.experiment {
             experiment.check(self, &mut checker);

@@ -4,7 +4,10 @@
 ///
 /// Distance counts inserted, removed, replaced and swapped characters; at most a third of the
 /// word may differ, and never fewer than one character is allowed to.
-pub(super) fn nearest_key<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest_key<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
@@ -31,7 +34,8 @@ fn edit_distance(left: &str, right: &str) -> usize {
         for j in 1..=right.len() {
             let replaced = last[j - 1] + usize::from(left[i - 1] != right[j - 1]);
             row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            let swapped = i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1];
+            let swapped =
+                i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1];
             if swapped {
                 row[j] = row[j].min(before_last[j - 2] + 1);
             }

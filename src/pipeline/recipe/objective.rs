@@ -56,21 +56,32 @@ impl ObjectiveSection {
         );
         for (index, term) in self.terms.iter().enumerate() {
             checker.not_negative(&format!("objective.terms.{index}.weight"), term.weight);
-            if let Some(first) = self.terms[..index].iter().position(|other| other.kind == term.kind) {
+            if let Some(first) = self.terms[..index]
+                .iter()
+                .position(|other| other.kind == term.kind)
+            {
                 let key = format!("objective.terms.{index}.kind");
                 let name = term.kind.name();
                 checker.require_all(
                     &[&format!("objective.terms.{first}.kind")],
                     false,
-                    Problem::new(&key, format!("a kind other than that of objective.terms.{first}"), format!("{name:?} again"))
-                        .advise("name each kind once, with the sum of the weights"),
+                    Problem::new(
+                        &key,
+                        format!("a kind other than that of objective.terms.{first}"),
+                        format!("{name:?} again"),
+                    )
+                    .advise("name each kind once, with the sum of the weights"),
                 );
             }
         }
         checker.require(
             self.terms.is_empty() || self.terms.iter().any(|term| term.weight != 0.0),
-            Problem::new("objective.terms", "at least one weight above 0", "only weights of 0")
-                .advise("the student would learn nothing"),
+            Problem::new(
+                "objective.terms",
+                "at least one weight above 0",
+                "only weights of 0",
+            )
+            .advise("the student would learn nothing"),
         );
     }
 
@@ -80,15 +91,22 @@ impl ObjectiveSection {
             return;
         }
         let found = format!("{:?}", self.temperature);
-        let uses_cache = self.terms.iter().any(|term| term.kind == TermKind::ForwardKl);
+        let uses_cache = self
+            .terms
+            .iter()
+            .any(|term| term.kind == TermKind::ForwardKl);
         let problem = if uses_cache {
             Problem::new("objective.temperature", "1.0 for forward_kl on a top-k cache", found).advise(
                 "the cache keeps the k largest probabilities and one mass for all others, and what that mass \
                  becomes at another temperature depends on tokens that were not kept: set temperature = 1.0",
             )
         } else {
-            Problem::new("objective.temperature", "1.0, because no entry of objective.terms uses a temperature", found)
-                .advise("set temperature = 1.0, or add a forward_kl term")
+            Problem::new(
+                "objective.temperature",
+                "1.0, because no entry of objective.terms uses a temperature",
+                found,
+            )
+            .advise("set temperature = 1.0, or add a forward_kl term")
         };
         checker.require_all(&["objective.terms"], false, problem);
     }

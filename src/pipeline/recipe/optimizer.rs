@@ -40,7 +40,11 @@ impl OptimizerSection {
             let key = format!("optimizer.betas.{index}");
             checker.require(
                 checker.is_fraction(beta),
-                Problem::new(&key, "a number of at least 0 and below 1", format!("{beta:?}")),
+                Problem::new(
+                    &key,
+                    "a number of at least 0 and below 1",
+                    format!("{beta:?}"),
+                ),
             );
         }
         checker.positive("optimizer.epsilon", self.epsilon);

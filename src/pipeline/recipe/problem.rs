@@ -40,7 +40,11 @@ pub enum Location {
 
 impl Problem {
     /// A problem whose location is not known yet.
-    pub(super) fn new(key: impl Into<String>, expected: impl Into<String>, found: impl ToString) -> Self {
+    pub(super) fn new(
+        key: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
         Self {
             key: key.into(),
             location: None,
@@ -69,7 +73,11 @@ impl fmt::Display for Problem {
         if let Some(location) = &self.location {
             write!(formatter, " ({location})")?;
         }
-        write!(formatter, ": expected {}, found {}", self.expected, self.found)?;
+        write!(
+            formatter,
+            ": expected {}, found {}",
+            self.expected, self.found
+        )?;
         match &self.advice {
             Some(advice) => write!(formatter, "; {advice}"),
             None => Ok(()),
@@ -88,5 +96,8 @@ impl fmt::Display for Location {
 
 /// Every problem of a recipe, one line each.
 pub(super) fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+    problems
+        .iter()
+        .map(|problem| format!("\n  {problem}"))
+        .collect()
 }

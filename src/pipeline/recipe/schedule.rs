@@ -35,7 +35,11 @@ impl ScheduleSection {
         let ratio = self.min_learning_rate_ratio;
         checker.require(
             (0.0..=1.0).contains(&ratio),
-            Problem::new("schedule.min_learning_rate_ratio", "a number from 0 to 1", format!("{ratio:?}")),
+            Problem::new(
+                "schedule.min_learning_rate_ratio",
+                "a number from 0 to 1",
+                format!("{ratio:?}"),
+            ),
         );
         checker.require_all(
             &["training.total_steps"],
@@ -64,8 +68,12 @@ impl ScheduleSection {
             (ScheduleKind::Cosine, Some(steps)) => checker.require_all(
                 &["schedule.kind"],
                 false,
-                Problem::new("schedule.decay_steps", "nothing, because schedule.kind is \"cosine\"", steps)
-                    .advise("a cosine decays from the warm-up to the end: remove the key"),
+                Problem::new(
+                    "schedule.decay_steps",
+                    "nothing, because schedule.kind is \"cosine\"",
+                    steps,
+                )
+                .advise("a cosine decays from the warm-up to the end: remove the key"),
             ),
             (ScheduleKind::Cosine, None) => {}
             (ScheduleKind::Wsd, Some(steps)) => {

@@ -39,7 +39,9 @@ pub(super) fn read<'de, T: Deserialize<'de>>(tree: &Node) -> Shaped<T> {
     let value = match value {
         Ok(value) => Some(value),
         Err(misfit) => {
-            findings.problems.push(Problem::new(misfit.key, misfit.message, "another value"));
+            findings
+                .problems
+                .push(Problem::new(misfit.key, misfit.message, "another value"));
             None
         }
     };
@@ -64,7 +66,10 @@ impl Findings {
     /// Tells the author of a key in the wrong section which section knows it.
     fn name_homes_of_unknown_keys(&mut self) {
         for (index, word) in std::mem::take(&mut self.homeless) {
-            let home = self.known_keys.iter().find(|key| key.rsplit('.').next() == Some(word.as_str()));
+            let home = self
+                .known_keys
+                .iter()
+                .find(|key| key.rsplit('.').next() == Some(word.as_str()));
             if let Some(home) = home {
                 self.problems[index].advice = Some(format!("did you mean {home}?"));
             }
@@ -137,11 +142,18 @@ impl<'a> Reader<'a> {
     }
 
     /// The value, or `placeholder` after reporting that `expected` does not stand here.
-    fn take<T>(&self, expected: &str, placeholder: T, read: impl FnOnce(&'a Node) -> Option<T>) -> T {
+    fn take<T>(
+        &self,
+        expected: &str,
+        placeholder: T,
+        read: impl FnOnce(&'a Node) -> Option<T>,
+    ) -> T {
         match self.slot {
             Slot::Placeholder => placeholder,
             Slot::Missing(section) => {
-                self.report(Problem::new(&self.key, expected, "nothing").at(section.location.clone()));
+                self.report(
+                    Problem::new(&self.key, expected, "nothing").at(section.location.clone()),
+                );
                 placeholder
             }
             Slot::Present(node) => read(node).unwrap_or_else(|| {
@@ -162,11 +174,22 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports the keys of a table that the type does not have; returns the fields they stand for.
-    fn report_unknown_keys(&self, table: &BTreeMap<String, Entry>, fields: &[&'static str]) -> Vec<&'static str> {
+    fn report_unknown_keys(
+        &self,
+        table: &BTreeMap<String, Entry>,
+        fields: &[&'static str],
+    ) -> Vec<&'static str> {
         let mut meant = Vec::new();
-        for (word, entry) in table.iter().filter(|(word, _)| !fields.contains(&word.as_str())) {
-            let absent = fields.iter().copied().filter(|field| !table.contains_key(*field));
-            let near = nearest_key(word, absent).or_else(|| nearest_key(word, fields.iter().copied()));
+        for (word, entry) in table
+            .iter()
+            .filter(|(word, _)| !fields.contains(&word.as_str()))
+        {
+            let absent = fields
+                .iter()
+                .copied()
+                .filter(|field| !table.contains_key(*field));
+            let near =
+                nearest_key(word, absent).or_else(|| nearest_key(word, fields.iter().copied()));
             let key = self.below(word, Slot::Placeholder).key;
             let known = format!("one of the keys {}", fields.join(", "));
             let mut problem = Problem::new(key, known, format!("the unknown key {word}"));
@@ -201,7 +224,9 @@ fn whole_number(node: &Node) -> Option<u64> {
 /// Reads a float, or an integer that a float holds exactly.
 fn number(node: &Node) -> Option<f64> {
     match &node.value {
-        NodeValue::Float { value, text } => (value.is_finite() || text.contains(['i', 'n'])).then_some(*value),
+        NodeValue::Float { value, text } => {
+            (value.is_finite() || text.contains(['i', 'n'])).then_some(*value)
+        }
         NodeValue::Integer { value, .. } => {
             let integer = (*value)?;
             let float = integer as f64;
@@ -219,25 +244,35 @@ impl<'de, 'a> de::Deserializer<'de> for Reader<'a> {
             NodeValue::Boolean(value) => Some(*value),
             _ => None,
         });
-        visitor.visit_bool(value).map_err(|misfit: Misfit| misfit.within(&self.key))
+        visitor
+            .visit_bool(value)
+            .map_err(|misfit: Misfit| misfit.within(&self.key))
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         let value = self.take(WHOLE_NUMBER, 0, whole_number);
-        visitor.visit_u64(value).map_err(|misfit: Misfit| misfit.within(&self.key))
+        visitor
+            .visit_u64(value)
+            .map_err(|misfit: Misfit| misfit.within(&self.key))
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         let value = self.take("a number", 0.0, number);
-        visitor.visit_f64(value).map_err(|misfit: Misfit| misfit.within(&self.key))
+        visitor
+            .visit_f64(value)
+            .map_err(|misfit: Misfit| misfit.within(&self.key))
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let value = self.take("a string in quotes", String::new(), |node| match &node.value {
-            NodeValue::String(text) => Some(text.clone()),
-            _ => None,
+        let value = self.take("a string in quotes", String::new(), |node| {
+            match &node.value {
+                NodeValue::String(text) => Some(text.clone()),
+                _ => None,
+            }
         });
-        visitor.visit_string(value).map_err(|misfit: Misfit| misfit.within(&self.key))
+        visitor
+            .visit_string(value)
+            .map_err(|misfit: Misfit| misfit.within(&self.key))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -253,7 +288,11 @@ impl<'de, 'a> de::Deserializer<'de> for Reader<'a> {
         visitor.visit_seq(Items::new(self, slots))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        count: usize,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
         let expected = format!("an array of {count} values");
         let placeholders = vec![Slot::Placeholder; count];
         let slots = self.take(&expected, placeholders, |node| {
@@ -309,18 +348,33 @@ impl<'de, 'a> de::Deserializer<'de> for Reader<'a> {
         };
         let placeholder = (variants[0], Slot::Placeholder);
         let (name, payload) = match self.slot {
-            Slot::Present(Node { value: NodeValue::String(text), location }) if !variants.contains(&text.as_str()) => {
-                let mut problem = Problem::new(&self.key, expected, format!("{text:?}")).at(location.clone());
-                problem.advice = nearest_key(text, variants.iter().copied()).map(|near| format!("did you mean {near:?}?"));
+            Slot::Present(Node {
+                value: NodeValue::String(text),
+                location,
+            }) if !variants.contains(&text.as_str()) => {
+                let mut problem =
+                    Problem::new(&self.key, expected, format!("{text:?}")).at(location.clone());
+                problem.advice = nearest_key(text, variants.iter().copied())
+                    .map(|near| format!("did you mean {near:?}?"));
                 self.report(problem);
                 placeholder
             }
             _ => self.take(&expected, placeholder, |node| variant(node, variants)),
         };
-        visitor.visit_enum(Variant { name, reader: Reader { slot: payload, ..self } })
+        visitor.visit_enum(Variant {
+            name,
+            reader: Reader {
+                slot: payload,
+                ..self
+            },
+        })
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -365,7 +419,10 @@ fn array(node: &Node) -> Option<&[Node]> {
 }
 
 /// The variant a value names: a string alone, or a table of one key that holds the payload.
-fn variant<'a>(node: &'a Node, variants: &'static [&'static str]) -> Option<(&'static str, Slot<'a>)> {
+fn variant<'a>(
+    node: &'a Node,
+    variants: &'static [&'static str],
+) -> Option<(&'static str, Slot<'a>)> {
     let find = |word: &str| variants.iter().copied().find(|name| *name == word);
     match &node.value {
         NodeValue::String(text) => Some((find(text)?, Slot::Missing(node))),
@@ -395,9 +452,14 @@ impl<'a> Items<'a> {
 impl<'de> de::SeqAccess<'de> for Items<'_> {
     type Error = Misfit;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Misfit> {
         match self.slots.next() {
-            Some((index, slot)) => seed.deserialize(self.array.below(&index.to_string(), slot)).map(Some),
+            Some((index, slot)) => seed
+                .deserialize(self.array.below(&index.to_string(), slot))
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -423,16 +485,23 @@ impl<'a> Fields<'a> {
 impl<'de> de::MapAccess<'de> for Fields<'_> {
     type Error = Misfit;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Misfit> {
         let Some((field, slot)) = self.slots.next() else {
             return Ok(None);
         };
         self.current = Some((field, slot));
-        seed.deserialize(de::value::StrDeserializer::new(field)).map(Some)
+        seed.deserialize(de::value::StrDeserializer::new(field))
+            .map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
-        let (field, slot) = self.current.take().expect("serde asks for a key before its value");
+        let (field, slot) = self
+            .current
+            .take()
+            .expect("serde asks for a key before its value");
         seed.deserialize(self.table.below(field, slot))
     }
 }
@@ -458,7 +527,8 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
 
     fn unit_variant(self) -> Result<(), Misfit> {
         if let Slot::Present(node) = self.reader.slot {
-            self.reader.misfit(&format!("{:?} alone, as a string", self.name), node);
+            self.reader
+                .misfit(&format!("{:?} alone, as a string", self.name), node);
         }
         Ok(())
     }
@@ -480,7 +550,11 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
         de::Deserializer::deserialize_tuple(self.reader, count, visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Misfit> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
         de::Deserializer::deserialize_struct(self.reader, self.name, fields, visitor)
     }
 }

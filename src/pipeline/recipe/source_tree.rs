@@ -20,8 +20,14 @@ pub(super) struct Node {
 pub(super) enum NodeValue {
     String(String),
     /// Holds the digits as well, for numbers that no integer type can.
-    Integer { value: Option<i64>, text: String },
-    Float { value: f64, text: String },
+    Integer {
+        value: Option<i64>,
+        text: String,
+    },
+    Float {
+        value: f64,
+        text: String,
+    },
     Boolean(bool),
     Datetime(String),
     Array(Vec<Node>),
@@ -41,7 +47,8 @@ impl Node {
         let lines = LineIndex::new(text);
         let (table, faults) = DeTable::parse_recoverable(text);
         if !faults.is_empty() {
-            let mut faults: Vec<SyntaxFault> = faults.iter().map(|fault| lines.fault(fault)).collect();
+            let mut faults: Vec<SyntaxFault> =
+                faults.iter().map(|fault| lines.fault(fault)).collect();
             faults.sort_by_key(|fault| (fault.line, fault.column));
             return Err(faults);
         }
@@ -73,9 +80,12 @@ impl Node {
             },
             DeValue::Boolean(value) => NodeValue::Boolean(value),
             DeValue::Datetime(value) => NodeValue::Datetime(value.to_string()),
-            DeValue::Array(items) => {
-                NodeValue::Array(items.into_iter().map(|item| Self::from_spanned(item, locate)).collect())
-            }
+            DeValue::Array(items) => NodeValue::Array(
+                items
+                    .into_iter()
+                    .map(|item| Self::from_spanned(item, locate))
+                    .collect(),
+            ),
             DeValue::Table(table) => table_value(table, locate),
         };
         Self { value, location }
@@ -178,9 +188,14 @@ mod tests {
 
     #[test]
     fn every_value_knows_its_line_and_column() {
-        let tree = Node::parse_document("a = 1\n[b]\n'ü' = 'é'\nlist = [ 1, { c = 2.5 } ]\n").unwrap();
+        let tree =
+            Node::parse_document("a = 1\n[b]\n'ü' = 'é'\nlist = [ 1, { c = 2.5 } ]\n").unwrap();
         for (key, line, column) in [("a", 1, 5), ("b.ü", 3, 7), ("b.list.1.c", 4, 19)] {
-            assert_eq!(tree.get(key).unwrap().location, Location::Text { line, column }, "{key}");
+            assert_eq!(
+                tree.get(key).unwrap().location,
+                Location::Text { line, column },
+                "{key}"
+            );
         }
         assert_eq!(tree.get("b.list.2"), None);
         assert_eq!(tree.get("a.b"), None);
@@ -190,13 +205,19 @@ mod tests {
     fn all_syntax_faults_are_reported_with_their_places() {
         let faults = Node::parse_document("a = \nb = 1\nc = [1, \n").unwrap_err();
         assert!(faults.len() >= 2, "{faults:?}");
-        assert!(faults.is_sorted_by_key(|fault| (fault.line, fault.column)), "{faults:?}");
+        assert!(
+            faults.is_sorted_by_key(|fault| (fault.line, fault.column)),
+            "{faults:?}"
+        );
         assert_eq!(faults[0].line, 1);
     }
 
     #[test]
     fn numbers_beyond_64_bits_keep_their_digits() {
         let tree = Node::parse_document("a = 99999999999999999999").unwrap();
-        assert_eq!(tree.get("a").unwrap().describe(), "the integer 99999999999999999999");
+        assert_eq!(
+            tree.get("a").unwrap().describe(),
+            "the integer 99999999999999999999"
+        );
     }
 }

@@ -46,7 +46,10 @@ impl StudentSection {
             ("student.num_attention_heads", self.num_attention_heads),
             ("student.num_key_value_heads", self.num_key_value_heads),
             ("student.head_dim", self.head_dim),
-            ("student.max_position_embeddings", self.max_position_embeddings),
+            (
+                "student.max_position_embeddings",
+                self.max_position_embeddings,
+            ),
         ] {
             checker.at_least(1, key, size);
         }

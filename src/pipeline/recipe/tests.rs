@@ -9,8 +9,14 @@ use proptest::prelude::*;
 use super::source_tree::{Node, NodeValue};
 use super::*;
 
-const STORIES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/stories260k_to_stories90k.toml"));
-const CHAT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/chat_erasing.toml"));
+const STORIES: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/configs/stories260k_to_stories90k.toml"
+));
+const CHAT: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/configs/chat_erasing.toml"
+));
 
 fn parse(text: &str, overrides: &[&str]) -> Result<LoadedRecipe, RecipeError> {
     let source = RecipeText {
@@ -51,7 +57,9 @@ fn every_recipe_of_the_repository_loads() {
         if path.ends_with(NOT_A_RECIPE) {
             continue;
         }
-        let recipe = Recipe::load(&path, &[]).unwrap_or_else(|error| panic!("{error}")).recipe;
+        let recipe = Recipe::load(&path, &[])
+            .unwrap_or_else(|error| panic!("{error}"))
+            .recipe;
         assert_eq!(recipe.validate(), Ok(()));
         loaded += 1;
     }
@@ -64,7 +72,8 @@ fn the_stories_student_has_at_most_90_000_parameters() {
     let student = parse(STORIES, &[]).unwrap().recipe.student;
     assert!(student.tie_word_embeddings);
     let hidden = student.hidden_size;
-    let attention = 2 * hidden * student.head_dim * (student.num_attention_heads + student.num_key_value_heads);
+    let attention =
+        2 * hidden * student.head_dim * (student.num_attention_heads + student.num_key_value_heads);
     let layer = attention + 3 * hidden * student.intermediate_size + 2 * hidden;
     let parameters = TEACHER_VOCABULARY * hidden + student.num_hidden_layers * layer + hidden;
     assert_eq!(parameters, 87_120);
@@ -73,7 +82,12 @@ fn the_stories_student_has_at_most_90_000_parameters() {
 #[test]
 fn a_written_recipe_is_read_back_the_same_from_anywhere() {
     for text in [STORIES, CHAT] {
-        let recipe = parse(text, &["cache.path=shared/cache", "data.max_train_documents=7"]).unwrap().recipe;
+        let recipe = parse(
+            text,
+            &["cache.path=shared/cache", "data.max_train_documents=7"],
+        )
+        .unwrap()
+        .recipe;
         let elsewhere = RecipeText {
             name: "resolved.toml",
             text: &recipe.to_toml().unwrap(),
@@ -88,19 +102,38 @@ fn erasure_is_a_word_or_a_table() {
     for (assignment, erase) in [
         ("data.erase=keep", PromptErasure::Keep),
         ("data.erase=remove_system", PromptErasure::RemoveSystem),
-        ("data.erase={ replace_system = 'Hi' }", PromptErasure::ReplaceSystem("Hi".into())),
-        ("data.erase.replace_system=Hi", PromptErasure::ReplaceSystem("Hi".into())),
+        (
+            "data.erase={ replace_system = 'Hi' }",
+            PromptErasure::ReplaceSystem("Hi".into()),
+        ),
+        (
+            "data.erase.replace_system=Hi",
+            PromptErasure::ReplaceSystem("Hi".into()),
+        ),
     ] {
         assert_eq!(parse(CHAT, &[assignment]).unwrap().recipe.data.erase, erase);
     }
     for (assignment, expected) in [
-        ("data.erase=replace_system", "a table { replace_system = ... }"),
+        (
+            "data.erase=replace_system",
+            "a table { replace_system = ... }",
+        ),
         ("data.erase={ keep = 1 }", "\"keep\" alone, as a string"),
-        ("data.erase={}", "one of \"keep\", \"remove_system\", \"replace_system\""),
-        ("data.erase=kep", "one of \"keep\", \"remove_system\", \"replace_system\""),
+        (
+            "data.erase={}",
+            "one of \"keep\", \"remove_system\", \"replace_system\"",
+        ),
+        (
+            "data.erase=kep",
+            "one of \"keep\", \"remove_system\", \"replace_system\"",
+        ),
     ] {
         let problem = problem(CHAT, &[assignment]);
-        assert_eq!((problem.key.as_str(), problem.expected.as_str()), ("data.erase", expected), "{assignment}");
+        assert_eq!(
+            (problem.key.as_str(), problem.expected.as_str()),
+            ("data.erase", expected),
+            "{assignment}"
+        );
     }
 }
 
@@ -109,18 +142,34 @@ fn relative_paths_start_where_they_were_written() {
     let here = std::env::current_dir().unwrap();
     let recipe = parse(
         CHAT,
-        &["teacher.path=chat", "data.chat_template=chat.jinja", "cache.path=/absolute"],
+        &[
+            "teacher.path=chat",
+            "data.chat_template=chat.jinja",
+            "cache.path=/absolute",
+        ],
     )
     .unwrap()
     .recipe;
-    assert_eq!(recipe.data.files, [PathBuf::from("/recipes/conversations.jsonl")]);
+    assert_eq!(
+        recipe.data.files,
+        [PathBuf::from("/recipes/conversations.jsonl")]
+    );
     assert_eq!(recipe.teacher.path, here.join("chat"));
-    assert_eq!(recipe.data.chat_template, Some(ChatTemplateSource::File(here.join("chat.jinja"))));
+    assert_eq!(
+        recipe.data.chat_template,
+        Some(ChatTemplateSource::File(here.join("chat.jinja")))
+    );
     assert_eq!(recipe.cache.path, Some(PathBuf::from("/absolute")));
 
     let files = ["data.files=['a', 'b']", "data.files.1=c"];
-    assert_eq!(parse(CHAT, &files).unwrap().recipe.data.files, [here.join("a"), here.join("c")]);
-    assert_eq!(parse(CHAT, &[]).unwrap().recipe.data.chat_template, Some(ChatTemplateSource::Teacher));
+    assert_eq!(
+        parse(CHAT, &files).unwrap().recipe.data.files,
+        [here.join("a"), here.join("c")]
+    );
+    assert_eq!(
+        parse(CHAT, &[]).unwrap().recipe.data.chat_template,
+        Some(ChatTemplateSource::Teacher)
+    );
 }
 
 #[test]
@@ -132,7 +181,10 @@ fn a_relative_recipe_directory_starts_at_the_current_directory() {
     };
     let loaded = Recipe::parse(&source, &[]).unwrap();
     assert!(loaded.recipe.teacher.path.is_absolute());
-    assert_eq!(loaded.recipe.teacher.path, std::env::current_dir().unwrap().join("stories260K"));
+    assert_eq!(
+        loaded.recipe.teacher.path,
+        std::env::current_dir().unwrap().join("stories260K")
+    );
 }
 
 #[test]
@@ -149,7 +201,10 @@ fn every_problem_is_reported_at_once_and_placeholders_cause_none() {
         .replace("hidden_size = 48", "hiden_size = 48")
         .replace("head_dim = 8", "head_dim = 7")
         .replace("top_k = 32", "top_k = \"32\"")
-        .replace("[teacher]\npath = \"stories260K\"\nbatch_segments = 16\n", "");
+        .replace(
+            "[teacher]\npath = \"stories260K\"\nbatch_segments = 16\n",
+            "",
+        );
     let found = problems(&text, &["training.total_steps=0", "seed=-1"]);
     let mut keys: Vec<&str> = found.iter().map(|problem| problem.key.as_str()).collect();
     keys.sort_unstable();
@@ -182,7 +237,10 @@ fn an_unknown_key_names_its_place_and_the_key_that_was_meant() {
 fn a_key_of_another_section_is_sent_home() {
     let problem = problem(STORIES, &["training.learning_rate=1e-3"]);
     assert_eq!(problem.key, "training.learning_rate");
-    assert_eq!(problem.advice.as_deref(), Some("did you mean optimizer.learning_rate?"));
+    assert_eq!(
+        problem.advice.as_deref(),
+        Some("did you mean optimizer.learning_rate?")
+    );
 }
 
 #[test]
@@ -192,8 +250,14 @@ fn an_unknown_key_in_an_override_is_the_error_it_is_in_a_file() {
     assert_eq!(in_file.key, in_override.key);
     assert_eq!(in_file.expected, in_override.expected);
     assert_eq!(in_file.found, in_override.found);
-    assert_eq!(problem(STORIES, &["studnt.head_dim=8"]).advice.as_deref(), Some("did you mean student?"));
-    assert_eq!(problem(STORIES, &["objective.terms.0.wait=8"]).key, "objective.terms.0.wait");
+    assert_eq!(
+        problem(STORIES, &["studnt.head_dim=8"]).advice.as_deref(),
+        Some("did you mean student?")
+    );
+    assert_eq!(
+        problem(STORIES, &["objective.terms.0.wait=8"]).key,
+        "objective.terms.0.wait"
+    );
 }
 
 #[test]
@@ -203,7 +267,9 @@ fn a_value_of_the_wrong_type_names_key_line_and_column() {
     let line = line_of(&text, "much");
     assert_eq!(
         problem.to_string(),
-        format!("objective.terms.0.weight (line {line}, column 35): expected a number, found the string \"much\"")
+        format!(
+            "objective.terms.0.weight (line {line}, column 35): expected a number, found the string \"much\""
+        )
     );
 }
 
@@ -212,7 +278,10 @@ fn a_missing_section_is_one_problem() {
     let start = STORIES.find("[student]").unwrap();
     let end = STORIES.find("[objective]").unwrap();
     let problem = problem(&[&STORIES[..start], &STORIES[end..]].concat(), &[]);
-    assert_eq!((problem.key.as_str(), problem.found.as_str()), ("student", "nothing"));
+    assert_eq!(
+        (problem.key.as_str(), problem.found.as_str()),
+        ("student", "nothing")
+    );
 }
 
 #[test]
@@ -221,18 +290,48 @@ fn text_that_is_not_toml_names_every_line() {
     let RecipeError::Syntax { faults, .. } = &error else {
         panic!("{error}")
     };
-    assert_eq!((faults[0].line, faults.last().unwrap().line), (1, 3), "{error}");
-    assert!(error.to_string().starts_with("recipe.toml is not valid TOML:\n  line 1, column "), "{error}");
-    assert!(parse("seed = 1\nseed = 2", &[]).unwrap_err().to_string().contains("line 2"));
+    assert_eq!(
+        (faults[0].line, faults.last().unwrap().line),
+        (1, 3),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .starts_with("recipe.toml is not valid TOML:\n  line 1, column "),
+        "{error}"
+    );
+    assert!(
+        parse("seed = 1\nseed = 2", &[])
+            .unwrap_err()
+            .to_string()
+            .contains("line 2")
+    );
+}
+
+#[test]
+fn deeply_nested_text_is_refused_and_overflows_no_stack() {
+    let path = vec!["a"; 79].join(".");
+    let inline = format!("{}{path} = 1{}", format!("{path} = {{ ").repeat(78), " }".repeat(78));
+    for text in [inline, format!("a = {}", "[".repeat(9999)), format!("{path}.{path} = 1")] {
+        assert!(parse(&text, &[]).is_err());
+        assert!(parse(STORIES, &[&format!("data.files={text}")]).is_err());
+    }
 }
 
 #[test]
 fn a_file_that_is_missing_or_not_text_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("recipe.toml");
-    assert!(matches!(Recipe::load(&path, &[]), Err(RecipeError::Read { .. })));
+    assert!(matches!(
+        Recipe::load(&path, &[]),
+        Err(RecipeError::Read { .. })
+    ));
     std::fs::write(&path, b"seed = 1\n\xff = 2").unwrap();
-    assert!(matches!(Recipe::load(&path, &[]), Err(RecipeError::NotUtf8 { line: 2, .. })));
+    assert!(matches!(
+        Recipe::load(&path, &[]),
+        Err(RecipeError::NotUtf8 { line: 2, .. })
+    ));
 }
 
 /// Overrides of the stories recipe, the key that must be blamed, and a part of what is expected.
@@ -245,62 +344,250 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("data.files=['']", "data.files.0", "a path"),
     ("data.files=['a', 'a']", "data.files.1", "each file once"),
     ("data.format=csv", "data.format", "\"parquet\""),
-    ("data.format=jsonl", "data.separator", "nothing, because data.format is \"jsonl\""),
-    ("data.separator=''", "data.separator", "at least one character"),
-    ("data.validation_fraction=1.0", "data.validation_fraction", "below 1"),
-    ("data.validation_fraction=nan", "data.validation_fraction", "below 1"),
-    ("data.validation_fraction=0.9", "data.test_fraction", "data.validation_fraction"),
-    ("data.test_fraction=-0.1", "data.test_fraction", "at least 0"),
-    ("data.validation_fraction=0", "experiment.learning_rates", "data.validation_fraction is 0"),
-    ("data.chat_template=teacher", "data.chat_template", "data.format is \"text\""),
-    ("data.erase=remove_system", "data.erase", "no data.chat_template"),
-    ("data.max_train_documents=0", "data.max_train_documents", "at least 1"),
+    (
+        "data.format=jsonl",
+        "data.separator",
+        "nothing, because data.format is \"jsonl\"",
+    ),
+    (
+        "data.separator=''",
+        "data.separator",
+        "at least one character",
+    ),
+    (
+        "data.validation_fraction=1.0",
+        "data.validation_fraction",
+        "below 1",
+    ),
+    (
+        "data.validation_fraction=nan",
+        "data.validation_fraction",
+        "below 1",
+    ),
+    (
+        "data.validation_fraction=0.9",
+        "data.test_fraction",
+        "data.validation_fraction",
+    ),
+    (
+        "data.test_fraction=-0.1",
+        "data.test_fraction",
+        "at least 0",
+    ),
+    (
+        "data.validation_fraction=0",
+        "experiment.learning_rates",
+        "data.validation_fraction is 0",
+    ),
+    (
+        "data.chat_template=teacher",
+        "data.chat_template",
+        "data.format is \"text\"",
+    ),
+    (
+        "data.erase=remove_system",
+        "data.erase",
+        "no data.chat_template",
+    ),
+    (
+        "data.max_train_documents=0",
+        "data.max_train_documents",
+        "at least 1",
+    ),
     ("teacher.path=", "teacher.path", "a path"),
     ("teacher.path=7", "teacher.path", "a string"),
-    ("teacher.batch_segments=0", "teacher.batch_segments", "at least 1"),
+    (
+        "teacher.batch_segments=0",
+        "teacher.batch_segments",
+        "at least 1",
+    ),
     ("cache.top_k=0", "cache.top_k", "at least 1"),
     ("cache.values=f8", "cache.values", "\"f16\""),
-    ("cache.segments_per_shard=0", "cache.segments_per_shard", "at least 1"),
-    ("student.hidden_size=50", "student.num_attention_heads", "a divisor of student.hidden_size (50)"),
-    ("student.num_key_value_heads=4", "student.num_key_value_heads", "a divisor of student.num_attention_heads (6)"),
+    (
+        "cache.segments_per_shard=0",
+        "cache.segments_per_shard",
+        "at least 1",
+    ),
+    (
+        "student.hidden_size=50",
+        "student.num_attention_heads",
+        "a divisor of student.hidden_size (50)",
+    ),
+    (
+        "student.num_key_value_heads=4",
+        "student.num_key_value_heads",
+        "a divisor of student.num_attention_heads (6)",
+    ),
     ("student.head_dim=7", "student.head_dim", "an even number"),
-    ("student.rope_theta=inf", "student.rope_theta", "a finite number above 0"),
-    ("student.rms_norm_eps=0", "student.rms_norm_eps", "a finite number above 0"),
-    ("student.tie_word_embeddings=yes", "student.tie_word_embeddings", "true or false"),
-    ("student.max_position_embeddings=256", "training.sequence_tokens", "student.max_position_embeddings (256)"),
-    ("objective.temperature=2.0", "objective.temperature", "1.0 for forward_kl on a top-k cache"),
-    ("objective.temperature=0", "objective.temperature", "above 0"),
-    ("objective.temperature=1e999", "objective.temperature", "a number"),
+    (
+        "student.rope_theta=inf",
+        "student.rope_theta",
+        "a finite number above 0",
+    ),
+    (
+        "student.rms_norm_eps=0",
+        "student.rms_norm_eps",
+        "a finite number above 0",
+    ),
+    (
+        "student.tie_word_embeddings=yes",
+        "student.tie_word_embeddings",
+        "true or false",
+    ),
+    (
+        "student.max_position_embeddings=256",
+        "training.sequence_tokens",
+        "student.max_position_embeddings (256)",
+    ),
+    (
+        "objective.temperature=2.0",
+        "objective.temperature",
+        "1.0 for forward_kl on a top-k cache",
+    ),
+    (
+        "objective.temperature=0",
+        "objective.temperature",
+        "above 0",
+    ),
+    (
+        "objective.temperature=1e999",
+        "objective.temperature",
+        "a number",
+    ),
     ("objective.terms=[]", "objective.terms", "at least one term"),
-    ("objective.terms.0.weight=-1", "objective.terms.0.weight", "at least 0"),
-    ("objective.terms.1.weight=nan", "objective.terms.1.weight", "a finite number"),
-    ("objective.terms.1.kind=forward_kl", "objective.terms.1.kind", "objective.terms.0"),
-    ("objective.terms.1.kind=reverse_kl", "objective.terms.1.kind", "\"cross_entropy\""),
-    ("objective.terms=[{ kind = 'forward_kl', weight = 0 }]", "objective.terms", "above 0"),
+    (
+        "objective.terms.0.weight=-1",
+        "objective.terms.0.weight",
+        "at least 0",
+    ),
+    (
+        "objective.terms.1.weight=nan",
+        "objective.terms.1.weight",
+        "a finite number",
+    ),
+    (
+        "objective.terms.1.kind=forward_kl",
+        "objective.terms.1.kind",
+        "objective.terms.0",
+    ),
+    (
+        "objective.terms.1.kind=reverse_kl",
+        "objective.terms.1.kind",
+        "\"cross_entropy\"",
+    ),
+    (
+        "objective.terms=[{ kind = 'forward_kl', weight = 0 }]",
+        "objective.terms",
+        "above 0",
+    ),
     ("optimizer.kind=sgd", "optimizer.kind", "\"adamw\""),
-    ("optimizer.learning_rate=0", "optimizer.learning_rate", "above 0"),
+    (
+        "optimizer.learning_rate=0",
+        "optimizer.learning_rate",
+        "above 0",
+    ),
     ("optimizer.betas.1=1.0", "optimizer.betas.1", "below 1"),
-    ("optimizer.betas=[0.9]", "optimizer.betas", "an array of 2 values"),
+    (
+        "optimizer.betas=[0.9]",
+        "optimizer.betas",
+        "an array of 2 values",
+    ),
     ("optimizer.epsilon=0.0", "optimizer.epsilon", "above 0"),
-    ("optimizer.weight_decay=-1", "optimizer.weight_decay", "at least 0"),
-    ("optimizer.max_gradient_norm=inf", "optimizer.max_gradient_norm", "a finite number"),
-    ("schedule.kind=wsd", "schedule.decay_steps", "schedule.kind is \"wsd\""),
-    ("schedule.decay_steps=10", "schedule.decay_steps", "schedule.kind is \"cosine\""),
-    ("schedule.warmup_steps=500", "schedule.warmup_steps", "training.total_steps (500)"),
-    ("schedule.warmup_steps=200", "experiment.search_steps", "schedule.warmup_steps"),
-    ("schedule.min_learning_rate_ratio=1.1", "schedule.min_learning_rate_ratio", "from 0 to 1"),
-    ("training.sequence_tokens=1", "training.sequence_tokens", "at least 2"),
-    ("training.micro_batch_sequences=3", "training.micro_batch_sequences", "training.sequences_per_step (8)"),
-    ("training.shuffle_shards=0", "training.shuffle_shards", "at least 1"),
-    ("training.keep_checkpoints=0", "training.keep_checkpoints", "at least 1"),
-    ("training.early_stopping_patience=0", "training.early_stopping_patience", "at least 1"),
-    ("baseline.enabled=false", "experiment.equal_time", "baseline.enabled is false"),
-    ("evaluation.prompts=['']", "evaluation.prompts.0", "at least one character"),
-    ("evaluation.sample_tokens=512", "evaluation.sample_tokens", "student.max_position_embeddings (512)"),
-    ("experiment.seeds=[]", "experiment.seeds", "at least one value"),
-    ("experiment.seeds=[1, 1]", "experiment.seeds.1", "each value once"),
-    ("experiment.learning_rates=[0.0]", "experiment.learning_rates.0", "above 0"),
-    ("experiment.search_steps=501", "experiment.search_steps", "training.total_steps (500)"),
+    (
+        "optimizer.weight_decay=-1",
+        "optimizer.weight_decay",
+        "at least 0",
+    ),
+    (
+        "optimizer.max_gradient_norm=inf",
+        "optimizer.max_gradient_norm",
+        "a finite number",
+    ),
+    (
+        "schedule.kind=wsd",
+        "schedule.decay_steps",
+        "schedule.kind is \"wsd\"",
+    ),
+    (
+        "schedule.decay_steps=10",
+        "schedule.decay_steps",
+        "schedule.kind is \"cosine\"",
+    ),
+    (
+        "schedule.warmup_steps=500",
+        "schedule.warmup_steps",
+        "training.total_steps (500)",
+    ),
+    (
+        "schedule.warmup_steps=200",
+        "experiment.search_steps",
+        "schedule.warmup_steps",
+    ),
+    (
+        "schedule.min_learning_rate_ratio=1.1",
+        "schedule.min_learning_rate_ratio",
+        "from 0 to 1",
+    ),
+    (
+        "training.sequence_tokens=1",
+        "training.sequence_tokens",
+        "at least 2",
+    ),
+    (
+        "training.micro_batch_sequences=3",
+        "training.micro_batch_sequences",
+        "training.sequences_per_step (8)",
+    ),
+    (
+        "training.shuffle_shards=0",
+        "training.shuffle_shards",
+        "at least 1",
+    ),
+    (
+        "training.keep_checkpoints=0",
+        "training.keep_checkpoints",
+        "at least 1",
+    ),
+    (
+        "training.early_stopping_patience=0",
+        "training.early_stopping_patience",
+        "at least 1",
+    ),
+    (
+        "baseline.enabled=false",
+        "experiment.equal_time",
+        "baseline.enabled is false",
+    ),
+    (
+        "evaluation.prompts=['']",
+        "evaluation.prompts.0",
+        "at least one character",
+    ),
+    (
+        "evaluation.sample_tokens=512",
+        "evaluation.sample_tokens",
+        "student.max_position_embeddings (512)",
+    ),
+    (
+        "experiment.seeds=[]",
+        "experiment.seeds",
+        "at least one value",
+    ),
+    (
+        "experiment.seeds=[1, 1]",
+        "experiment.seeds.1",
+        "each value once",
+    ),
+    (
+        "experiment.learning_rates=[0.0]",
+        "experiment.learning_rates.0",
+        "above 0",
+    ),
+    (
+        "experiment.search_steps=501",
+        "experiment.search_steps",
+        "training.total_steps (500)",
+    ),
 ];
 
 #[test]
@@ -309,10 +596,18 @@ fn each_contradiction_blames_its_key_says_what_is_expected_and_names_the_key_tha
         let problems = problems(STORIES, &[assignment]);
         let blamed = problems.iter().find(|problem| problem.key == *key);
         let problem = blamed.unwrap_or_else(|| panic!("{assignment}: {problems:#?}"));
-        assert!(problem.expected.contains(expected), "{assignment}: {problem}");
+        assert!(
+            problem.expected.contains(expected),
+            "{assignment}: {problem}"
+        );
         assert!(problem.location.is_some(), "{assignment}: {problem}");
         let set = assignment.split_once('=').unwrap().0;
-        assert!(problems.iter().any(|problem| problem.to_string().contains(set)), "{assignment}: {problem}");
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.to_string().contains(set)),
+            "{assignment}: {problem}"
+        );
     }
 }
 
@@ -320,22 +615,40 @@ fn each_contradiction_blames_its_key_says_what_is_expected_and_names_the_key_tha
 fn what_a_decaying_schedule_needs_is_checked_together() {
     let wsd = "schedule.kind=wsd";
     assert!(parse(STORIES, &[wsd, "schedule.decay_steps=180"]).is_ok());
-    assert_eq!(problem(STORIES, &[wsd, "schedule.decay_steps=181"]).key, "experiment.search_steps");
-    assert_eq!(problem(STORIES, &[wsd, "schedule.decay_steps=481"]).key, "schedule.decay_steps");
-    assert_eq!(problem(CHAT, &["schedule.decay_steps=0"]).key, "schedule.decay_steps");
+    assert_eq!(
+        problem(STORIES, &[wsd, "schedule.decay_steps=181"]).key,
+        "experiment.search_steps"
+    );
+    assert_eq!(
+        problem(STORIES, &[wsd, "schedule.decay_steps=481"]).key,
+        "schedule.decay_steps"
+    );
+    assert_eq!(
+        problem(CHAT, &["schedule.decay_steps=0"]).key,
+        "schedule.decay_steps"
+    );
 }
 
 #[test]
 fn early_stopping_needs_something_to_watch() {
     let early = problem(CHAT, &["data.validation_fraction=0"]);
     assert_eq!(early.key, "training.early_stopping_patience");
-    assert_eq!(problem(CHAT, &["training.evaluate_every_steps=2001"]).key, "training.evaluate_every_steps");
+    assert_eq!(
+        problem(CHAT, &["training.evaluate_every_steps=2001"]).key,
+        "training.evaluate_every_steps"
+    );
 }
 
 #[test]
 fn conversations_seen_differently_are_not_split() {
-    assert_eq!(problem(CHAT, &["data.over_length=split"]).key, "data.over_length");
-    assert_eq!(problem(CHAT, &["data.erase.replace_system="]).key, "data.erase.replace_system");
+    assert_eq!(
+        problem(CHAT, &["data.over_length=split"]).key,
+        "data.over_length"
+    );
+    assert_eq!(
+        problem(CHAT, &["data.erase.replace_system="]).key,
+        "data.erase.replace_system"
+    );
 }
 
 #[test]
@@ -351,7 +664,16 @@ fn the_textbook_takes_no_files_and_counts_its_splits_in_items() {
     };
     let section = "[data.textbook]\nseed = 1\nstory_ratio = 0.2\ntrain_items = 9\nvalidation_items = 2\ntest_items = 2";
     let recipe = textbook(section);
-    assert_eq!(parse(&recipe, &[]).unwrap().recipe.data.textbook.unwrap().train_items, 9);
+    assert_eq!(
+        parse(&recipe, &[])
+            .unwrap()
+            .recipe
+            .data
+            .textbook
+            .unwrap()
+            .train_items,
+        9
+    );
     assert_eq!(problem(&textbook(""), &[]).key, "data.textbook");
     for (assignment, key) in [
         ("data.files=['a']", "data.files"),
@@ -361,7 +683,10 @@ fn the_textbook_takes_no_files_and_counts_its_splits_in_items() {
         ("data.chat_template=teacher", "data.chat_template"),
         ("data.textbook.train_items=0", "data.textbook.train_items"),
         ("data.textbook.story_ratio=1.5", "data.textbook.story_ratio"),
-        ("data.textbook.validation_items=0", "experiment.learning_rates"),
+        (
+            "data.textbook.validation_items=0",
+            "experiment.learning_rates",
+        ),
     ] {
         assert_eq!(problem(&recipe, &[assignment]).key, key, "{assignment}");
     }
@@ -380,7 +705,13 @@ fn a_recipe_changed_in_code_is_validated_without_locations() {
 
 /// Paths of all values of a tree that are not tables.
 fn leaves(node: &Node, path: &str, found: &mut Vec<String>) {
-    let below = |word: &str| if path.is_empty() { word.into() } else { format!("{path}.{word}") };
+    let below = |word: &str| {
+        if path.is_empty() {
+            word.into()
+        } else {
+            format!("{path}.{word}")
+        }
+    };
     match &node.value {
         NodeValue::Table(table) => {
             for (word, entry) in table {

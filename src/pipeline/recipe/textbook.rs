@@ -29,7 +29,11 @@ impl TextbookSection {
         let ratio = self.story_ratio;
         checker.require(
             (0.0..=1.0).contains(&ratio),
-            Problem::new("data.textbook.story_ratio", "a number from 0 to 1", format!("{ratio:?}")),
+            Problem::new(
+                "data.textbook.story_ratio",
+                "a number from 0 to 1",
+                format!("{ratio:?}"),
+            ),
         );
         checker.require(
             self.train_items > 0,

@@ -49,13 +49,20 @@ impl TrainingSection {
             ("training.sequences_per_step", self.sequences_per_step),
             ("training.micro_batch_sequences", self.micro_batch_sequences),
             ("training.shuffle_shards", self.shuffle_shards),
-            ("training.checkpoint_every_steps", self.checkpoint_every_steps),
+            (
+                "training.checkpoint_every_steps",
+                self.checkpoint_every_steps,
+            ),
             ("training.keep_checkpoints", self.keep_checkpoints),
             ("training.evaluate_every_steps", self.evaluate_every_steps),
         ] {
             checker.at_least(1, key, count);
         }
-        checker.at_least(MIN_SEQUENCE_TOKENS, "training.sequence_tokens", self.sequence_tokens);
+        checker.at_least(
+            MIN_SEQUENCE_TOKENS,
+            "training.sequence_tokens",
+            self.sequence_tokens,
+        );
         checker.divides(
             ("training.micro_batch_sequences", self.micro_batch_sequences),
             ("training.sequences_per_step", self.sequences_per_step),
@@ -67,7 +74,12 @@ impl TrainingSection {
     }
 
     /// Reports what is wrong between this section and others.
-    pub(super) fn check_against(&self, data: &DataSection, max_positions: usize, checker: &mut Checker) {
+    pub(super) fn check_against(
+        &self,
+        data: &DataSection,
+        max_positions: usize,
+        checker: &mut Checker,
+    ) {
         checker.require_all(
             &["student.max_position_embeddings"],
             self.sequence_tokens <= max_positions,

@@ -19,12 +19,12 @@ pub(crate) struct CaptureFacts {
     pub(crate) seconds: f64,
 }
 
-/// Captures the training and validation caches, or finds them.
-pub(super) fn capture(plan: &Plan) -> Result<(), PipelineError> {
+/// Captures the training and validation caches, or finds them; the seconds that it took.
+pub(crate) fn capture(plan: &Plan) -> Result<f64, PipelineError> {
     let earlier = plan.directory.read_json::<CaptureFacts>("capture.json")?;
     let mut seconds = earlier.map_or(0.0, |facts| facts.seconds);
     let mut splits = vec![(Split::Train, "train")];
-    if plan.recipe.data.has_validation() {
+    if plan.recipe.data.why_validation_is_empty().is_none() {
         splits.push((Split::Validation, "validation"));
     }
     for (split, name) in splits {
@@ -33,7 +33,7 @@ pub(super) fn capture(plan: &Plan) -> Result<(), PipelineError> {
             plan.directory.write_json("capture.json", &CaptureFacts { seconds })?;
         }
     }
-    Ok(())
+    Ok(seconds)
 }
 
 /// Captures one split; `None` when its cache was already whole.

@@ -50,16 +50,34 @@ pub(super) fn evaluate_all(plan: &Plan) -> Result<Measurements, PipelineError> {
     }
     let (mut models, mut text_bytes) = (Vec::new(), 0);
     for (model_arm, arm) in arms {
-        let decoder = match arm {
-            None => plan.teacher.teacher.decoder().clone(),
-            Some(arm) => load_checkpoint(&plan.directory.path(names(arm).1), &plan.options.device)?.decoder,
-        };
+        let decoder = decoder_of(plan, arm)?;
         let (evaluation, bytes) = likelihood(plan, model_arm, &decoder)?;
         text_bytes = bytes;
         let answers = answers(plan, model_arm, &decoder, &problems)?;
         models.push(Measured { arm: model_arm, decoder, evaluation, answers });
     }
     Ok(Measurements { models, text_bytes, problems, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// The teacher, or the student that an arm left.
+fn decoder_of(plan: &Plan, arm: Option<Arm>) -> Result<Decoder, PipelineError> {
+    match arm {
+        None => Ok(plan.teacher.teacher.decoder().clone()),
+        Some(arm) => {
+            let directory = plan.directory.path(names(arm).1);
+            Ok(load_checkpoint(&directory, &plan.options.device)?.decoder)
+        }
+    }
+}
+
+/// Likelihood and distance to the teacher of the teacher itself or of one arm's student.
+pub(crate) fn measure_likelihood(plan: &Plan, arm: Option<Arm>) -> Result<Evaluation, PipelineError> {
+    let model_arm = match arm {
+        None => ModelArm::Teacher,
+        Some(Arm::Distilled) => ModelArm::Distilled,
+        Some(Arm::HardLabels) => ModelArm::HardLabels,
+    };
+    Ok(likelihood(plan, model_arm, &decoder_of(plan, arm)?)?.0)
 }
 
 fn label(arm: ModelArm) -> &'static str {
@@ -96,7 +114,7 @@ fn likelihood(plan: &Plan, arm: ModelArm, decoder: &Decoder) -> Result<(Evaluati
 fn label_bytes(tokenizer: &Tokenizer, segment: &Segment) -> u64 {
     let labels: Vec<u32> = segment.student().labels().collect();
     // The ids were made by this tokenizer, so they can be spelled by it.
-    tokenizer.decode(&labels, SpecialTokensInText::Omit).map_or(0, |text| text.len() as u64)
+    tokenizer.decode(&labels, SpecialTokensInText::Skip).map_or(0, |text| text.len() as u64)
 }
 
 fn answers(

@@ -7,7 +7,9 @@ use alambic_distill::{StopHandle, derive_seed, teacher::Teacher};
 use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
 
+use super::train::names;
 use crate::pipeline::recipe::{LoadedRecipe, Recipe};
+use crate::pipeline::report::Arm;
 use crate::pipeline::run_directory::{RunDirectory, RunFacts};
 use crate::pipeline::text_source::TextSource;
 use crate::pipeline::training_setup::TrainingSections;
@@ -73,6 +75,11 @@ impl Plan {
     pub(crate) fn cache(&self, split: &str) -> PathBuf {
         let shared = self.recipe.cache.path.clone();
         shared.unwrap_or_else(|| self.directory.path("cache")).join(split)
+    }
+
+    /// Where an arm's metrics are.
+    pub(crate) fn metrics_path(&self, arm: Arm) -> PathBuf {
+        self.directory.path(names(arm).0).join("metrics.jsonl")
     }
 
     /// The student's shape.

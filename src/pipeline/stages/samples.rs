@@ -53,5 +53,5 @@ fn continuation(plan: &Plan, decoder: &Decoder, prompt: &str) -> Result<String, 
         seed: plan.recipe.seed,
     };
     let generated = generate(decoder, &ids, &config, |_| ControlFlow::Continue(()))?;
-    Ok(tokenizer.decode(&generated.token_ids, SpecialTokensInText::Omit)?)
+    Ok(tokenizer.decode(&generated.token_ids, SpecialTokensInText::Skip)?)
 }

@@ -15,7 +15,7 @@ use crate::pipeline::language_model::{COMPANION_FILES, TOKENIZER_FILE};
 use crate::pipeline::peak_memory::peak_rss_bytes;
 use crate::pipeline::report::Arm;
 use crate::pipeline::training_progress::TrainingProgress;
-use crate::pipeline::{PipelineError, Progress};
+use crate::pipeline::PipelineError;
 
 /// What a finished arm leaves for the report; `ARM.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,20 +36,25 @@ pub(crate) fn names(arm: Arm) -> (&'static str, &'static str) {
 
 /// Trains the student and, if the recipe asks for it, the baseline.
 pub(super) fn train(plan: &Plan) -> Result<(), PipelineError> {
-    train_arm(plan, Arm::Distilled, plan.recipe.objective.objective()?)?;
+    train_one_arm(plan, Arm::Distilled)?;
     if plan.recipe.baseline.enabled {
-        train_arm(plan, Arm::HardLabels, Objective::hard_labels())?;
+        train_one_arm(plan, Arm::HardLabels)?;
     }
     Ok(())
 }
 
-fn train_arm(plan: &Plan, arm: Arm, objective: Objective) -> Result<(), PipelineError> {
+/// Trains one arm, or finds it trained.
+pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, PipelineError> {
+    let objective = match arm {
+        Arm::Distilled => plan.recipe.objective.objective()?,
+        Arm::HardLabels => Objective::hard_labels(),
+    };
     let (training, exported) = names(arm);
     let progress = &plan.options.progress;
     let facts = format!("{training}.json");
-    if plan.directory.read_json::<TrainedArm>(&facts)?.is_some() {
+    if let Some(trained) = plan.directory.read_json::<TrainedArm>(&facts)? {
         progress.note(&format!("{} is trained", plan.directory.path(exported).display()));
-        return Ok(());
+        return Ok(trained);
     }
     let config = plan.student_config();
     let detail = format!("{training}, {} parameters", config.num_parameters());
@@ -70,15 +75,14 @@ fn train_arm(plan: &Plan, arm: Arm, objective: Objective) -> Result<(), Pipeline
         return Err(PipelineError::Stopped { stage: "training" });
     }
     export(plan, &outcome.student, &plan.directory.path(exported))?;
-    plan.directory.write_json(
-        &facts,
-        &TrainedArm {
-            tokens: outcome.tokens,
-            steps: outcome.steps,
-            seconds: outcome.seconds,
-            peak_rss_bytes: peak_rss_bytes(),
-        },
-    )
+    let trained = TrainedArm {
+        tokens: outcome.tokens,
+        steps: outcome.steps,
+        seconds: outcome.seconds,
+        peak_rss_bytes: peak_rss_bytes(),
+    };
+    plan.directory.write_json(&facts, &trained)?;
+    Ok(trained)
 }
 
 fn open_cache(directory: &Path) -> Result<Arc<dyn TrainingSource>, PipelineError> {
@@ -86,7 +90,7 @@ fn open_cache(directory: &Path) -> Result<Arc<dyn TrainingSource>, PipelineError
 }
 
 fn validation(plan: &Plan) -> Result<Option<Arc<dyn TrainingSource>>, PipelineError> {
-    if !plan.recipe.data.has_validation() {
+    if plan.recipe.data.why_validation_is_empty().is_some() {
         return Ok(None);
     }
     open_cache(&plan.cache("validation")).map(Some)

@@ -87,7 +87,7 @@ fn cost(arm: &TrainedArm) -> TrainingCost {
 
 fn curve(plan: &Plan, arm: Arm) -> Result<Curve, PipelineError> {
     let mut curve = Curve { arm, train: Vec::new(), validation: Vec::new() };
-    for metrics in read_metrics(&plan.directory.path(names(arm).0).join("metrics.jsonl"))? {
+    for metrics in read_metrics(&plan.metrics_path(arm))? {
         match metrics {
             Metrics::Step(step) => curve.train.push(TrainPoint {
                 step: step.step,

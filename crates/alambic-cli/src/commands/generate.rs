@@ -50,18 +50,31 @@ pub(crate) struct GenerateArguments {
 }
 
 fn count(text: &str) -> Result<usize, String> {
-    let count = text.parse().map_err(|_| "expected a whole number above 0".to_string())?;
-    if count > 0 { Ok(count) } else { Err("expected a whole number above 0".into()) }
+    let count = text
+        .parse()
+        .map_err(|_| "expected a whole number above 0".to_string())?;
+    if count > 0 {
+        Ok(count)
+    } else {
+        Err("expected a whole number above 0".into())
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    number(text, "expected a finite number above 0", |number| number.is_finite() && number > 0.0)
+    number(text, "expected a finite number above 0", |number| {
+        number.is_finite() && number > 0.0
+    })
 }
 
 fn probability(text: &str) -> Result<f64, String> {
-    number(text, "expected a number above 0 and at most 1", |number| number > 0.0 && number <= 1.0)
+    number(text, "expected a number above 0 and at most 1", |number| {
+        number > 0.0 && number <= 1.0
+    })
 }
 
 fn number(text: &str, expected: &str, holds: impl Fn(f64) -> bool) -> Result<f64, String> {
-    text.parse().ok().filter(|number| holds(*number)).ok_or_else(|| expected.to_string())
+    text.parse()
+        .ok()
+        .filter(|number| holds(*number))
+        .ok_or_else(|| expected.to_string())
 }

@@ -6,7 +6,7 @@ mod terminal;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use alambic::pipeline::progress::Progress;
+use alambic::pipeline::Progress;
 
 use self::plain::PlainProgress;
 use self::terminal::TerminalProgress;

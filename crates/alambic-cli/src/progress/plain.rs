@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use alambic::pipeline::progress::Progress;
+use alambic::pipeline::Progress;
 
 use crate::output;
 
@@ -36,10 +36,16 @@ impl PlainProgress {
     /// Prints on stderr by the machine's clock.
     pub(crate) fn new() -> Self {
         let start = Instant::now();
-        Self::with(Box::new(output::progress_line), Box::new(move || start.elapsed()))
+        Self::with(
+            Box::new(output::progress_line),
+            Box::new(move || start.elapsed()),
+        )
     }
 
-    fn with(print: Box<dyn Fn(&str) + Send + Sync>, now: Box<dyn Fn() -> Duration + Send + Sync>) -> Self {
+    fn with(
+        print: Box<dyn Fn(&str) + Send + Sync>,
+        now: Box<dyn Fn() -> Duration + Send + Sync>,
+    ) -> Self {
         Self {
             state: Mutex::default(),
             print,
@@ -83,7 +89,10 @@ impl Progress for PlainProgress {
         if now.saturating_sub(work.last_line) >= LINE_EVERY {
             work.last_line = now;
             let separator = if message.is_empty() { "" } else { ", " };
-            let line = format!("{stage}: {done} of {} {}{separator}{message}", work.total, work.unit);
+            let line = format!(
+                "{stage}: {done} of {} {}{separator}{message}",
+                work.total, work.unit
+            );
             (self.print)(&line);
         }
     }
@@ -92,7 +101,10 @@ impl Progress for PlainProgress {
         let mut state = self.state();
         if let Some(work) = state.work.take() {
             let elapsed = (self.now)().saturating_sub(work.began);
-            (self.print)(&format!("{}: {} {} in {elapsed:.1?}", state.stage, work.done, work.unit));
+            (self.print)(&format!(
+                "{}: {} {} in {elapsed:.1?}",
+                state.stage, work.done, work.unit
+            ));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alambic::pipeline::progress::Progress;
+use alambic::pipeline::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
@@ -100,7 +100,13 @@ impl Progress for TerminalProgress {
     fn end(&self) {
         let mut state = self.state();
         if let Some(bar) = &state.bar {
-            let line = format!("{}: {} {} in {:.1?}", state.stage, bar.position(), state.unit, bar.elapsed());
+            let line = format!(
+                "{}: {} {} in {:.1?}",
+                state.stage,
+                bar.position(),
+                state.unit,
+                bar.elapsed()
+            );
             state.clear();
             state.line(&line);
         }

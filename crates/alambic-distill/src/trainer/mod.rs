@@ -14,6 +14,8 @@ mod renderer;
 mod schedule;
 mod steps;
 mod student;
+#[cfg(test)]
+mod tests;
 mod validation;
 
 use std::path::{Path, PathBuf};
@@ -138,7 +140,7 @@ impl Trainer {
             config: self.config,
             settings: self.settings,
             device: plain.autodiff(),
-            windows,
+            windows: Box::new(windows),
             validation,
             store,
             sinks: self.sinks,

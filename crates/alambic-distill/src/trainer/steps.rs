@@ -16,15 +16,16 @@ use burn::train::{
 use super::checkpoint::{CheckpointState, CheckpointStore};
 use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
 use super::student::{MicroBatch, PassOutput, Student};
+use crate::windows::WindowSource;
 use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
-use crate::{DistillError, DistillationBatch, StopHandle, TrainingSource, Window, Windows};
+use crate::{DistillError, DistillationBatch, StopHandle, TrainingSource, Window};
 
 /// Everything a run owns while it trains.
 pub(crate) struct Run {
     pub(crate) config: TrainerConfig,
     pub(crate) settings: RunSettings,
     pub(crate) device: Device,
-    pub(crate) windows: Windows,
+    pub(crate) windows: Box<dyn WindowSource>,
     pub(crate) validation: Option<Arc<dyn TrainingSource>>,
     pub(crate) store: CheckpointStore,
     pub(crate) sinks: Vec<Box<dyn MetricSink>>,

@@ -11,7 +11,7 @@ use crate::loss::{LogProbs, Objective};
 
 /// One forward and backward pass: a batch and the number its sums are divided by.
 #[derive(Clone, Debug)]
-pub struct MicroBatch {
+pub(crate) struct MicroBatch {
     /// What the student reads.
     pub batch: DistillationBatch,
     /// Counted labels of the whole window, known before its first forward pass.
@@ -20,7 +20,7 @@ pub struct MicroBatch {
 
 /// What one pass gives back, detached.
 #[derive(Debug)]
-pub struct PassOutput {
+pub(crate) struct PassOutput {
     /// Sum of every term over the pass's labels, `[terms]`, nats.
     pub term_sums: Tensor<1>,
     /// The weighted total, already divided by the window's labels, `[1]`.
@@ -42,7 +42,7 @@ impl Adaptor<LossInput> for PassOutput {
 
 /// The student with its objective: burn-train's model.
 #[derive(Module, Debug)]
-pub struct Student {
+pub(crate) struct Student {
     decoder: Decoder,
     #[module(skip)]
     objective: Objective,

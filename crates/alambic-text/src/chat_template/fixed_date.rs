@@ -43,7 +43,8 @@ impl FixedDate {
     /// # Errors
     /// [`TextError::InvalidOption`] if there is no such day in the years 1583 to 9999.
     pub fn try_new(year: u16, month: u8, day: u8) -> Result<Self, TextError> {
-        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let is_leap =
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = match month {
             2 if is_leap => 29,
             2 => 28,

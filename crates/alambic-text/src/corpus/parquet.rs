@@ -35,11 +35,15 @@ pub(super) struct ParquetReader {
 #[derive(Debug)]
 enum Column {
     Text(LargeStringArray),
-    Messages {
-        rows: LargeListArray,
-        roles: LargeStringArray,
-        contents: LargeStringArray,
-    },
+    Messages(Box<MessageLists>),
+}
+
+/// Rows of messages: row `i` owns the messages between two neighbouring offsets.
+#[derive(Debug)]
+struct MessageLists {
+    rows: LargeListArray,
+    roles: LargeStringArray,
+    contents: LargeStringArray,
 }
 
 impl ParquetReader {
@@ -105,6 +109,38 @@ impl Column {
         if is_string(column.data_type()) {
             return Ok(Self::Text(strings(path, column)?));
         }
+        MessageLists::try_new(path, column).map(|lists| Self::Messages(Box::new(lists)))
+    }
+
+    fn num_rows(&self) -> usize {
+        match self {
+            Self::Text(texts) => texts.len(),
+            Self::Messages(lists) => lists.rows.len(),
+        }
+    }
+
+    /// The row's document, or `None` if there is no text in it.
+    fn document(
+        &self,
+        row: usize,
+        place: &DocumentSource,
+        erasing: &PromptErasing,
+    ) -> Result<Option<Document>, TextError> {
+        match self {
+            Self::Text(texts) => {
+                let text = value(texts, row, "text", place)?;
+                Ok((!text.is_empty()).then(|| Document::Text(text.to_owned())))
+            }
+            Self::Messages(lists) => Ok(Some(Document::Conversation(Conversation {
+                messages: lists.messages(row, place)?,
+                erasing: erasing.clone(),
+            }))),
+        }
+    }
+}
+
+impl MessageLists {
+    fn try_new(path: &Path, column: &ArrayRef) -> Result<Self, TextError> {
         let rows = match column.data_type() {
             DataType::List(item) => {
                 let large = DataType::LargeList(item.clone());
@@ -120,67 +156,50 @@ impl Column {
             let values = messages.column_by_name(name).ok_or_else(wrong_type)?;
             strings(path, values)
         };
-        Ok(Self::Messages {
+        Ok(Self {
             roles: field("role")?,
             contents: field("content")?,
             rows,
         })
     }
 
-    fn num_rows(&self) -> usize {
-        match self {
-            Self::Text(texts) => texts.len(),
-            Self::Messages { rows, .. } => rows.len(),
+    fn messages(&self, row: usize, place: &DocumentSource) -> Result<Vec<Message>, TextError> {
+        if self.rows.is_null(row) {
+            return Err(null_field("messages", place));
         }
+        let offsets = self.rows.value_offsets();
+        (offsets[row] as usize..offsets[row + 1] as usize)
+            .map(|i| {
+                let name = value(&self.roles, i, "role", place)?;
+                let role = Role::from_name(name).ok_or_else(|| TextError::UnknownRole {
+                    place: place.clone(),
+                    found: name.to_owned(),
+                })?;
+                Ok(Message::new(
+                    role,
+                    value(&self.contents, i, "content", place)?,
+                ))
+            })
+            .collect()
     }
+}
 
-    /// The row's document, or `None` if there is no text in it.
-    fn document(
-        &self,
-        row: usize,
-        place: &DocumentSource,
-        erasing: &PromptErasing,
-    ) -> Result<Option<Document>, TextError> {
-        let null = |field| TextError::NullField {
-            place: place.clone(),
-            field,
-        };
-        match self {
-            Self::Text(texts) if texts.is_null(row) => Err(null("text")),
-            Self::Text(texts) => {
-                let text = texts.value(row);
-                Ok((!text.is_empty()).then(|| Document::Text(text.to_owned())))
-            }
-            Self::Messages { rows, .. } if rows.is_null(row) => Err(null("messages")),
-            Self::Messages {
-                rows,
-                roles,
-                contents,
-            } => {
-                let offsets = rows.value_offsets();
-                let messages = (offsets[row] as usize..offsets[row + 1] as usize)
-                    .map(|i| {
-                        if roles.is_null(i) {
-                            return Err(null("role"));
-                        }
-                        if contents.is_null(i) {
-                            return Err(null("content"));
-                        }
-                        let role = Role::from_name(roles.value(i)).ok_or_else(|| {
-                            TextError::UnknownRole {
-                                place: place.clone(),
-                                found: roles.value(i).to_owned(),
-                            }
-                        })?;
-                        Ok(Message::new(role, contents.value(i)))
-                    })
-                    .collect::<Result<Vec<_>, _>>()?;
-                Ok(Some(Document::Conversation(Conversation {
-                    messages,
-                    erasing: erasing.clone(),
-                })))
-            }
-        }
+fn value<'a>(
+    strings: &'a LargeStringArray,
+    index: usize,
+    field: &'static str,
+    place: &DocumentSource,
+) -> Result<&'a str, TextError> {
+    if strings.is_null(index) {
+        return Err(null_field(field, place));
+    }
+    Ok(strings.value(index))
+}
+
+fn null_field(field: &'static str, place: &DocumentSource) -> TextError {
+    TextError::NullField {
+        place: place.clone(),
+        field,
     }
 }
 

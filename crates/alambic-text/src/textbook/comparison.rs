@@ -7,7 +7,7 @@ use super::vocabulary::{FRUITS, OBJECTS, PEOPLE, TOYS};
 use crate::Split;
 
 /// Numbers that are compared.
-const NUMBERS: std::ops::RangeInclusive<u32> = 2..=30;
+const NUMBERS: std::ops::RangeInclusive<u32> = 2..=20;
 
 /// What is asked for.
 #[derive(Clone, Copy)]

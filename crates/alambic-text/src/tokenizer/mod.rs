@@ -1,6 +1,7 @@
 //! Text to token ids and back.
 
 mod byte_pair_training;
+mod dropped_text;
 mod fingerprint;
 mod text_stream;
 
@@ -69,6 +70,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     vocab_size: usize,
     fingerprint: String,
+    may_drop_text: bool,
 }
 
 impl Tokenizer {
@@ -135,7 +137,9 @@ impl Tokenizer {
             .with_truncation(None)
             .map_err(|error| failed(Cause::new(error)))?;
         let fingerprint = contain_panic(|| fingerprint::of(&inner)).map_err(failed)?;
+        let may_drop_text = contain_panic(|| dropped_text::may_drop(&inner)).map_err(failed)?;
         Ok(Self {
+            may_drop_text,
             vocab_size: inner.get_vocab_size(true),
             fingerprint,
             inner,
@@ -145,13 +149,27 @@ impl Tokenizer {
     /// Encodes a text.
     ///
     /// # Errors
-    /// [`TextError::Encode`] if the tokenizer cannot represent the text.
+    /// [`TextError::Encode`] if the tokenizer library refuses the text;
+    /// [`TextError::DroppedText`] if the tokenizer has no token for a part of it, not even one for
+    /// unknown text, so that the part would be lost.
     pub fn encode(&self, text: &str, special: SpecialTokens) -> Result<Encoding, TextError> {
-        let encoding = contain_panic(|| self.inner.encode(text, special == SpecialTokens::Add))
-            .map_err(|source| TextError::Encode {
-                start: text.chars().take(40).collect(),
-                source,
-            })?;
+        let start = || text.chars().take(40).collect();
+        let failed = |source| TextError::Encode {
+            start: start(),
+            source,
+        };
+        if self.may_drop_text {
+            let dropped = contain_panic(|| dropped_text::first_dropped(&self.inner, text));
+            if let Some(dropped) = dropped.map_err(failed)? {
+                return Err(TextError::DroppedText {
+                    start: start(),
+                    character: dropped.character,
+                    word_offset: dropped.word_offset,
+                });
+            }
+        }
+        let add_special = special == SpecialTokens::Add;
+        let encoding = contain_panic(|| self.inner.encode(text, add_special)).map_err(failed)?;
         Ok(Encoding {
             ids: encoding.get_ids().to_vec(),
             byte_offsets: encoding.get_offsets().to_vec(),

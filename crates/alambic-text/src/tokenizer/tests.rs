@@ -108,6 +108,37 @@ fn offsets_count_bytes_and_parts_of_a_character_share_its_bytes() {
 }
 
 #[test]
+fn text_that_a_tokenizer_would_drop_is_an_error() {
+    let mut json = as_json(&trained());
+    let lost = "\u{120}"; // a space
+    json["model"]["vocab"].as_object_mut().unwrap().remove(lost);
+    let merges = json["model"]["merges"].as_array_mut().unwrap();
+    merges.retain(|pair| pair[0] != lost && pair[1] != lost);
+    let tokenizer = reload(&json).unwrap();
+    assert!(tokenizer.encode("cat<|end|>", SpecialTokens::Omit).is_ok());
+    let error = tokenizer
+        .encode("the cat", SpecialTokens::Omit)
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TextError::DroppedText {
+                character: '\u{120}',
+                word_offset: 3,
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    json["model"]["ignore_merges"] = json!(true);
+    json["model"]["vocab"]["\u{120}cat"] = json!(500);
+    let tokenizer = reload(&json).unwrap();
+    let whole_word = tokenizer.encode(" cat", SpecialTokens::Omit).unwrap();
+    assert_eq!(whole_word.ids, [500]);
+}
+
+#[test]
 fn unknown_tokens_are_refused_and_not_left_out() {
     let tokenizer = trained();
     let error = tokenizer

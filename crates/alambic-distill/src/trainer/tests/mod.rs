@@ -1,0 +1,6 @@
+//! The ladder for training: recorded steps, order of the data, resume, and what stops a run.
+
+#![allow(clippy::unwrap_used)]
+
+mod recorded_run;
+mod small_run;

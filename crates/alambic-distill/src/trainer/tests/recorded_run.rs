@@ -1,0 +1,254 @@
+//! Twenty optimizer steps recorded from PyTorch (`tools/golden/record_training.py`).
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use alambic_text::{PackedSequence, PlacedSegment};
+use alambic_transformer::{Decoder, load_checkpoint};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use crate::batch::SequenceTargets;
+use crate::loss::{LogProbs, LossKind, Objective, ObjectiveTerm};
+use crate::teacher::{DecoderTeacher, Teacher};
+use crate::test_device::test_device;
+use crate::top_k::TopKSelector;
+use crate::trainer::checkpoint::{CheckpointState, CheckpointStore, RunIdentity};
+use crate::trainer::steps::Run;
+use crate::trainer::{AdamWSettings, Metrics, RunSettings, Schedule, StepMetrics, Trainer, TrainerConfig, launch};
+use crate::windows::WindowSource;
+use crate::{DataPosition, DistillError, StopHandle, TargetSequence, Window, WindowConfig};
+
+/// Losses and norms in `f32`, summed in another order than PyTorch's.
+const STEP_TOLERANCE: f64 = 2e-4;
+/// Weights after twenty steps of AdamW, which divides by small second moments.
+const WEIGHT_TOLERANCE: f32 = 2e-3;
+
+#[derive(Deserialize)]
+struct Recording {
+    kd_weight: f64,
+    ce_weight: f64,
+    clip_global_norm: f64,
+    optimizer: RecordedOptimizer,
+    schedule: RecordedSchedule,
+    steps: Vec<RecordedStep>,
+}
+
+#[derive(Deserialize)]
+struct RecordedOptimizer {
+    lr: f64,
+    betas: [f64; 2],
+    eps: f64,
+    weight_decay: f64,
+}
+
+#[derive(Deserialize)]
+struct RecordedSchedule {
+    warmup_steps: u64,
+    total_steps: u64,
+    min_lr_ratio: f64,
+}
+
+#[derive(Deserialize)]
+struct RecordedStep {
+    tokens: u64,
+    kd: f64,
+    ce: f64,
+    loss: f64,
+    grad_norm: f64,
+    lr: f64,
+}
+
+/// Windows in the recorded order.
+struct RecordedWindows(std::vec::IntoIter<Window>);
+
+impl WindowSource for RecordedWindows {
+    fn next_window(&mut self) -> Result<Window, DistillError> {
+        Ok(self.0.next().expect("one window per recorded step"))
+    }
+
+    fn position(&self) -> DataPosition {
+        DataPosition::default()
+    }
+}
+
+fn shared() -> Option<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let dir = std::env::var_os("ALAMBIC_SHARED").map_or(default, PathBuf::from);
+    if dir.join("golden/hf").exists() {
+        return Some(dir);
+    }
+    #[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
+    {
+        eprintln!("skipped: recorded training needs the shared data directory (set ALAMBIC_SHARED)");
+    }
+    None
+}
+
+fn read_ints(tensors: &SafeTensors<'_>, name: &str) -> Vec<u32> {
+    let view = tensors.tensor(name).unwrap();
+    match view.dtype() {
+        safetensors::Dtype::I32 => view
+            .data()
+            .chunks_exact(4)
+            .map(|bytes| i32::from_le_bytes(bytes.try_into().unwrap()) as u32)
+            .collect(),
+        safetensors::Dtype::U8 => view.data().iter().map(|&byte| u32::from(byte)).collect(),
+        other => panic!("unexpected type {other:?}"),
+    }
+}
+
+/// `[steps, accumulation, batch, seq]` as one sequence per row, with the teacher's whole distribution.
+fn windows(teacher: &DecoderTeacher, path: &Path) -> Vec<Window> {
+    let bytes = std::fs::read(path).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let shape = tensors.tensor("input_ids").unwrap().shape().to_vec();
+    let (per_step, seq) = (shape[1] * shape[2], shape[3]);
+    let (ids, mask) = (read_ints(&tensors, "input_ids"), read_ints(&tensors, "loss_mask"));
+    let rows: Vec<TargetSequence> = ids
+        .chunks_exact(seq)
+        .zip(mask.chunks_exact(seq))
+        .map(|(ids, mask)| sequence(teacher, ids, mask))
+        .collect();
+    rows.chunks(per_step)
+        .map(|rows| Window {
+            sequences: rows.to_vec(),
+            num_labels: rows.iter().map(TargetSequence::num_labels).sum(),
+        })
+        .collect()
+}
+
+fn sequence(teacher: &DecoderTeacher, ids: &[u32], mask: &[u32]) -> TargetSequence {
+    let seq = ids.len();
+    let next = |values: &[u32]| [&values[1..], &[0]].concat();
+    let packed = PackedSequence {
+        token_ids: ids.to_vec(),
+        labels: next(ids),
+        label_mask: next(mask).into_iter().map(|counted| counted == 1).collect(),
+        positions: (0..seq as u32).collect(),
+        document_ids: vec![1; seq],
+        segments: vec![PlacedSegment { index: 0, start: 0, tokens: seq }],
+    };
+    let input: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let input = Tensor::<2, Int>::from_data(TensorData::new(input, [1, seq]), teacher.device());
+    let targets = whole_distribution(&teacher.log_probs(input));
+    TargetSequence { packed, targets: Some(targets), segment_keys: vec!["recorded".into()] }
+}
+
+fn whole_distribution(log_probs: &LogProbs) -> SequenceTargets {
+    let [_, seq, vocab] = log_probs.dims();
+    let values = log_probs.tensor().clone().into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
+    let mut selector = TopKSelector::new(vocab);
+    values.chunks_exact(vocab).for_each(|row| selector.push(row));
+    SequenceTargets::from_rows(&selector.finish(), seq)
+}
+
+fn config(recording: &Recording) -> TrainerConfig {
+    let term = |kind, weight| ObjectiveTerm { kind, weight };
+    TrainerConfig {
+        objective: Objective::try_new(vec![
+            term(LossKind::ForwardKl, recording.kd_weight),
+            term(LossKind::CrossEntropy, recording.ce_weight),
+        ])
+        .unwrap(),
+        optimizer: AdamWSettings {
+            betas: recording.optimizer.betas,
+            epsilon: recording.optimizer.eps,
+            weight_decay: recording.optimizer.weight_decay,
+        },
+        schedule: Schedule::Cosine {
+            peak: recording.optimizer.lr,
+            warmup_steps: recording.schedule.warmup_steps,
+            min_ratio: recording.schedule.min_lr_ratio,
+        },
+        windows: WindowConfig {
+            seed: 0,
+            sequences_per_step: 4,
+            sequence_tokens: 32,
+            shuffle_shards: 1,
+            pad_id: 0,
+        },
+        max_gradient_norm: Some(recording.clip_global_norm),
+        total_steps: recording.schedule.total_steps,
+        early_stopping_patience: None,
+    }
+}
+
+/// Trains on the recorded windows and returns the steps' metrics and the final student.
+fn train(recording: &Recording, student: Decoder, windows: Vec<Window>, device: &Device) -> (Vec<StepMetrics>, Decoder) {
+    let config = config(recording);
+    let settings = RunSettings {
+        micro_batch_sequences: 2,
+        checkpoint_every_steps: 1000,
+        keep_checkpoints: 1,
+        evaluate_every_steps: 1000,
+        dashboard: false,
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let store = CheckpointStore::open(&directory.path().join("checkpoints")).unwrap();
+    let identity = RunIdentity { config: config.clone(), student: student.config().clone(), data: "recorded".into() };
+    let state = CheckpointState::new(0, DataPosition::default(), identity);
+    let trainer = Trainer::try_new(config.clone(), settings.clone()).unwrap();
+    let learner = trainer.learner(student, &store, &state).unwrap();
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let sink = {
+        let steps = steps.clone();
+        move |metrics: &Metrics| {
+            if let Metrics::Step(step) = metrics {
+                steps.lock().unwrap().push(step.clone());
+            }
+        }
+    };
+    let run = Run {
+        config,
+        settings,
+        device: device.clone().autodiff(),
+        windows: Box::new(RecordedWindows(windows.into_iter())),
+        validation: None,
+        store,
+        sinks: vec![Box::new(sink)],
+        stop: StopHandle::new(),
+        state,
+    };
+    let outcome = launch(run, learner, directory.path()).unwrap();
+    let steps = steps.lock().unwrap().clone();
+    (steps, outcome.student)
+}
+
+#[test]
+fn twenty_steps_equal_those_recorded_from_pytorch() {
+    let Some(shared) = shared() else { return };
+    let device = test_device();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/train/llama-tied-gqa2_from_llama_forward_kl");
+    let recording: Recording =
+        serde_json::from_slice(&std::fs::read(golden.join("run.json")).unwrap()).unwrap();
+    let load = |dir: &Path| load_checkpoint(dir, &device).unwrap();
+    let teacher = DecoderTeacher::from_checkpoint(load(&shared.join("golden/hf/llama")), &device);
+    let student = load(&shared.join("golden/hf/llama-tied-gqa2")).decoder;
+    let windows = windows(&teacher, &golden.join("batches.safetensors"));
+    let (steps, student) = train(&recording, student, windows, &device);
+    assert_eq!(steps.len(), recording.steps.len());
+    for (ours, theirs) in steps.iter().zip(&recording.steps) {
+        let close = |name: &str, ours: f64, theirs: f64| {
+            let error = (ours - theirs).abs() / theirs.abs().max(1.0);
+            assert!(error < STEP_TOLERANCE, "{name}: {ours} against {theirs}");
+        };
+        close("forward KL", ours.terms["forward_kl"], theirs.kd);
+        close("cross-entropy", ours.terms["cross_entropy"], theirs.ce);
+        close("loss", ours.loss, theirs.loss);
+        close("gradient norm", ours.gradient_norm, theirs.grad_norm);
+        assert!((ours.learning_rate - theirs.lr).abs() < 1e-9);
+    }
+    assert_eq!(steps.last().unwrap().tokens, recording.steps.iter().map(|step| step.tokens).sum::<u64>());
+    let expected = load(&golden.join("final_student")).decoder;
+    assert_weights_close(&student, &expected);
+}
+
+fn assert_weights_close(ours: &Decoder, theirs: &Decoder) {
+    let (ours, theirs) = (super::small_run::weights(ours), super::small_run::weights(theirs));
+    assert_eq!(ours.len(), theirs.len());
+    let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < WEIGHT_TOLERANCE, "the worst weight differs by {worst}");
+}

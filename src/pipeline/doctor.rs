@@ -1,0 +1,235 @@
+//! Preflight: everything that would fail or mislead later, before any compute.
+
+use std::path::Path;
+
+use alambic_cache::{MANIFEST_FILE, CacheReader};
+use alambic_distill::teacher::Teacher;
+use alambic_text::Split;
+use burn::tensor::Device;
+use serde::Serialize;
+
+use super::recipe::LoadedRecipe;
+use super::text_source::TextSource;
+use super::{LanguageModel, PipelineError};
+
+/// Segments that are read to estimate the size of the text.
+const SAMPLED_SEGMENTS: usize = 256;
+/// Bytes of an AdamW run per parameter in `f32`: weight, gradient and two moments.
+const TRAINING_BYTES_PER_PARAMETER: usize = 16;
+
+/// How much one finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A fact to know.
+    Note,
+    /// The run would work and mislead.
+    Warning,
+    /// The run would fail.
+    Error,
+}
+
+/// One thing that the doctor found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is about, such as `teacher` or `data`.
+    pub subject: &'static str,
+    /// What was found, and what to do.
+    pub message: String,
+}
+
+/// Everything that the doctor found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// The findings, in the order of the stages.
+    pub findings: Vec<Finding>,
+}
+
+impl Diagnosis {
+    /// Whether the run would fail.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    fn add(&mut self, severity: Severity, subject: &'static str, message: impl Into<String>) {
+        self.findings.push(Finding { severity, subject, message: message.into() });
+    }
+}
+
+/// Examines a valid recipe and the files it names; `out` is the run directory, if there is one.
+///
+/// Reads the teacher and the first few hundred segments; computes nothing.
+pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Diagnosis {
+    let mut diagnosis = Diagnosis::default();
+    let recipe = &loaded.recipe;
+    let teacher = match LanguageModel::load(&recipe.teacher.path, device) {
+        Ok(teacher) => teacher,
+        Err(error) => {
+            diagnosis.add(Severity::Error, "teacher", chain(&error));
+            return diagnosis;
+        }
+    };
+    examine_models(loaded, &teacher, &mut diagnosis);
+    examine_text(loaded, &teacher, &mut diagnosis);
+    let shared = recipe.cache.path.clone();
+    for split in ["train", "validation"] {
+        let cache = shared.clone().or_else(|| out.map(|out| out.join("cache")));
+        if let Some(cache) = cache.map(|cache| cache.join(split)) {
+            examine_cache(&cache, &teacher, &mut diagnosis);
+        }
+    }
+    diagnosis
+}
+
+fn examine_models(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+    let recipe = &loaded.recipe;
+    let student = recipe.student.decoder_config(teacher.teacher.vocab_size());
+    if let Err(error) = student.validate() {
+        diagnosis.add(Severity::Error, "student", chain(&error.into()));
+        return;
+    }
+    let (small, large) = (student.num_parameters(), teacher.teacher.num_parameters());
+    let ratio = large as f64 / small as f64;
+    diagnosis.add(
+        Severity::Note,
+        "student",
+        format!("{small} parameters, {ratio:.1} times fewer than the teacher's {large}"),
+    );
+    if small >= large {
+        diagnosis.add(
+            Severity::Warning,
+            "student",
+            "is at least as large as its teacher; give [student] fewer layers or less width",
+        );
+    }
+    if recipe.cache.top_k > teacher.teacher.vocab_size() {
+        let message = format!(
+            "cache.top_k is {}, expected at most {}, the teacher's vocabulary",
+            recipe.cache.top_k,
+            teacher.teacher.vocab_size()
+        );
+        diagnosis.add(Severity::Error, "cache", message);
+    }
+    let (wanted, limit) = (recipe.training.sequence_tokens, teacher.teacher.max_sequence_tokens());
+    if wanted > limit {
+        let message = format!("training.sequence_tokens is {wanted}, but the teacher reads at most {limit} tokens");
+        diagnosis.add(Severity::Error, "teacher", message);
+    }
+    let sequence = recipe.training.sequence_tokens * recipe.training.micro_batch_sequences;
+    let logits = 4 * sequence * teacher.teacher.vocab_size();
+    let megabytes = (TRAINING_BYTES_PER_PARAMETER * small + 6 * logits) / 1_000_000;
+    diagnosis.add(
+        Severity::Note,
+        "memory",
+        format!("about {megabytes} MB for weights, optimizer and logits of one micro-batch, before activations"),
+    );
+    examine_same_model(&recipe.teacher.path, teacher, diagnosis);
+}
+
+/// A directory that names itself as teacher and is a student of this run would teach itself.
+fn examine_same_model(path: &Path, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+    let sibling_run = path.parent().map(|parent| parent.join("run.json"));
+    if path.ends_with("student") && sibling_run.is_some_and(|run| run.exists()) {
+        let message = format!("{} is itself the student of a run", teacher.directory.display());
+        diagnosis.add(Severity::Warning, "teacher", message);
+    }
+}
+
+fn examine_text(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+    let recipe = &loaded.recipe;
+    let text = match TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens) {
+        Ok(text) => text,
+        Err(error) => return diagnosis.add(Severity::Error, "data", chain(&error)),
+    };
+    for (split, name) in [(Split::Train, "train"), (Split::Validation, "validation"), (Split::Test, "test")] {
+        let wanted = split != Split::Validation || recipe.data.why_validation_is_empty().is_none();
+        if wanted {
+            examine_split(&text, split, name, loaded, diagnosis);
+        }
+    }
+}
+
+fn examine_split(
+    text: &TextSource,
+    split: Split,
+    name: &str,
+    loaded: &LoadedRecipe,
+    diagnosis: &mut Diagnosis,
+) {
+    let segments = match text.segments(split) {
+        Ok(segments) => segments,
+        Err(error) => return diagnosis.add(Severity::Error, "data", chain(&error)),
+    };
+    let (mut count, mut tokens, mut labels) = (0, 0, 0);
+    for segment in segments.take(SAMPLED_SEGMENTS) {
+        match segment {
+            Ok(segment) => {
+                count += 1;
+                tokens += segment.student().token_ids().len();
+                labels += segment.student().num_labels();
+            }
+            Err(error) => return diagnosis.add(Severity::Error, "data", chain(&error.into())),
+        }
+    }
+    if labels == 0 {
+        let message = format!("the {name} split has no label to learn from or to score; check files and fractions");
+        return diagnosis.add(Severity::Error, "data", message);
+    }
+    let share = 100.0 * labels as f64 / tokens as f64;
+    let mean = tokens / count;
+    diagnosis.add(
+        Severity::Note,
+        "data",
+        format!("{name}: segments of about {mean} tokens, {share:.0} % of them labels (first {count} read)"),
+    );
+    if split == Split::Train && count < SAMPLED_SEGMENTS {
+        let training = &loaded.recipe.training;
+        let needed = training.total_steps * training.sequences_per_step * training.sequence_tokens;
+        diagnosis.add(
+            Severity::Note,
+            "training",
+            format!("reads the {tokens} tokens of the train split about {:.1} times", needed as f64 / tokens as f64),
+        );
+    }
+}
+
+fn examine_cache(directory: &Path, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+    if !directory.join(MANIFEST_FILE).exists() {
+        return;
+    }
+    match CacheReader::open(directory) {
+        Err(error) => diagnosis.add(Severity::Error, "cache", chain(&error.into())),
+        Ok(reader) => {
+            let spec = &reader.manifest().spec;
+            for (what, found, expected) in [
+                ("teacher", &spec.teacher_fingerprint, teacher.teacher.fingerprint()),
+                ("tokenizer", &spec.tokenizer_fingerprint, teacher.tokenizer.fingerprint()),
+            ] {
+                if found != expected {
+                    let message = format!(
+                        "{} was captured with another {what}; capture again in another directory",
+                        directory.display()
+                    );
+                    diagnosis.add(Severity::Error, "cache", message);
+                }
+            }
+        }
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &PipelineError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text += ": ";
+            text += &message;
+        }
+        cause = error.source();
+    }
+    text
+}
