@@ -166,7 +166,8 @@ impl Manifest {
     }
 
     fn check_totals(&self, path: &Path) -> Result<(), CacheError> {
-        let totals: [(&str, u64, fn(&ShardEntry) -> u64); 3] = [
+        type Count = fn(&ShardEntry) -> u64;
+        let totals: [(&str, u64, Count); 3] = [
             ("num_segments", self.num_segments, |shard| shard.segments),
             ("num_tokens", self.num_tokens, |shard| shard.tokens),
             ("num_targets", self.num_targets, |shard| shard.targets),

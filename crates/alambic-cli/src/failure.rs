@@ -4,6 +4,8 @@ use alambic::pipeline::PipelineError;
 use alambic::pipeline::recipe::RecipeError;
 use serde_json::{Value, json};
 
+use crate::output::{Outcome, Verdict};
+
 /// The command did its work.
 const DONE: u8 = 0;
 /// The input was good, the work failed.
@@ -16,9 +18,16 @@ const RESUME: &str =
     "remove the cause and repeat the same command; finished work in the run directory is kept";
 
 /// Chooses the exit code: 0 done, 1 failed, 2 bad input.
-pub(crate) fn exit_code<T>(result: &Result<T, anyhow::Error>) -> u8 {
+pub(crate) fn exit_code(result: &anyhow::Result<Outcome>) -> u8 {
     match result {
-        Ok(_) => DONE,
+        Ok(Outcome {
+            verdict: Verdict::Done,
+            ..
+        }) => DONE,
+        Ok(Outcome {
+            verdict: Verdict::BadInput,
+            ..
+        }) => BAD_INPUT,
         Err(error) if asked_for_help(error) => DONE,
         Err(error) if is_bad_input(error) => BAD_INPUT,
         Err(_) => FAILED,
@@ -107,26 +116,29 @@ mod tests {
 
     #[test]
     fn exit_codes_tell_bad_input_from_failed_work() {
-        let usage = |line: &[&str]| Cli::try_parse_from(line).map_err(anyhow::Error::from);
-        assert_eq!(exit_code(&Ok(())), 0);
+        let usage =
+            |line: &[&str]| Err(anyhow::Error::from(Cli::try_parse_from(line).unwrap_err()));
+        let outcome = |verdict| Outcome {
+            verdict,
+            ..Outcome::done(String::new(), json!(null))
+        };
+        assert_eq!(exit_code(&Ok(outcome(Verdict::Done))), 0);
+        assert_eq!(exit_code(&Ok(outcome(Verdict::BadInput))), 2);
         assert_eq!(exit_code(&usage(&["alambic", "--help"])), 0);
         assert_eq!(exit_code(&usage(&["alambic", "--version"])), 0);
         assert_eq!(exit_code(&usage(&["alambic", "run"])), 2);
         assert_eq!(exit_code(&usage(&["alambic"])), 2);
-        assert_eq!(exit_code::<()>(&Err(invalid_recipe())), 2);
+        assert_eq!(exit_code(&Err(invalid_recipe())), 2);
         let RecipeError::Invalid { name, problems } =
             invalid_recipe().downcast::<RecipeError>().unwrap()
         else {
             unreachable!("the recipe is invalid");
         };
         let wrapped = PipelineError::Recipe(RecipeError::Invalid { name, problems });
-        assert_eq!(exit_code::<()>(&Err(anyhow::Error::new(wrapped))), 2);
+        assert_eq!(exit_code(&Err(anyhow::Error::new(wrapped))), 2);
         let stopped = PipelineError::Stopped { stage: "training" };
-        assert_eq!(exit_code::<()>(&Err(anyhow::Error::new(stopped))), 1);
-        assert_eq!(
-            exit_code::<()>(&Err(anyhow::anyhow!("the disk is full"))),
-            1
-        );
+        assert_eq!(exit_code(&Err(anyhow::Error::new(stopped))), 1);
+        assert_eq!(exit_code(&Err(anyhow::anyhow!("the disk is full"))), 1);
     }
 
     #[test]

@@ -21,9 +21,9 @@ fn main() -> ExitCode {
     let result = match Cli::try_parse() {
         Ok(cli) => {
             let output = Output::new(cli.format());
-            let result = commands::execute(&cli.command, progress::for_stderr());
+            let result = commands::execute(&cli.command, output, progress::for_stderr());
             output.print(&cli.command, &result);
-            result.map(drop)
+            result
         }
         Err(error) => {
             output::print_usage(&error);

@@ -1,10 +1,6 @@
 //! Everything that is printed: results on stdout, failures and progress on stderr.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is the work of this file, and of no other"
-)]
+use std::io::Write;
 
 use serde_json::Value;
 
@@ -27,6 +23,28 @@ pub(crate) struct Outcome {
     pub(crate) text: String,
     /// The same for machines.
     pub(crate) document: Value,
+    /// How good that is.
+    pub(crate) verdict: Verdict,
+}
+
+/// What the work of a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The command did what was asked.
+    Done,
+    /// The command found that its input is wrong.
+    BadInput,
+}
+
+impl Outcome {
+    /// The command did what was asked.
+    pub(crate) fn done(text: String, document: Value) -> Self {
+        Self {
+            text,
+            document,
+            verdict: Verdict::Done,
+        }
+    }
 }
 
 /// Prints how a command ended.
@@ -44,12 +62,23 @@ impl Output {
     /// Prints the outcome or the failure of a command.
     pub(crate) fn print(self, command: &Command, result: &anyhow::Result<Outcome>) {
         if let Err(error) = result {
-            eprintln!("{}", failure::describe(error));
+            progress_line(&failure::describe(error));
         }
         match (self.format, result) {
-            (OutputFormat::Text, Ok(outcome)) => println!("{}", outcome.text.trim_end()),
+            (OutputFormat::Text, Ok(outcome)) => {
+                to_stdout(&format!("{}\n", outcome.text.trim_end()))
+            }
             (OutputFormat::Text, Err(_)) => {}
-            (OutputFormat::Json, _) => println!("{:#}", document(command.name(), result)),
+            (OutputFormat::Json, _) => {
+                to_stdout(&format!("{:#}\n", document(command.name(), result)))
+            }
+        }
+    }
+
+    /// Shows a piece of text at once, to people only.
+    pub(crate) fn stream(self, piece: &str) {
+        if self.format == OutputFormat::Text {
+            to_stdout(piece);
         }
     }
 }
@@ -59,7 +88,10 @@ fn document(command: &str, result: &anyhow::Result<Outcome>) -> Value {
     match result {
         Ok(outcome) => serde_json::json!({
             "command": command,
-            "status": "done",
+            "status": match outcome.verdict {
+                Verdict::Done => "done",
+                Verdict::BadInput => "bad_input",
+            },
             "result": outcome.document,
         }),
         Err(error) => failure::document(command, error),
@@ -69,13 +101,23 @@ fn document(command: &str, result: &anyhow::Result<Outcome>) -> Value {
 /// Prints help or a usage error where each belongs.
 pub(crate) fn print_usage(error: &clap::Error) {
     if error.print().is_err() {
-        eprintln!("{error}");
+        progress_line(&error.to_string());
     }
 }
 
-/// Prints one line of progress.
+/// Prints one line on stderr.
+///
+/// A stream that nobody reads any more is no reason to stop the work.
 pub(crate) fn progress_line(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Writes to stdout; a reader that went away wants no more.
+fn to_stdout(text: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 #[cfg(test)]
@@ -85,10 +127,7 @@ mod tests {
 
     #[test]
     fn a_document_tells_command_status_and_result() {
-        let outcome = Outcome {
-            text: "2 shards".into(),
-            document: serde_json::json!({ "shards": 2 }),
-        };
+        let outcome = Outcome::done("2 shards".into(), serde_json::json!({ "shards": 2 }));
         let printed = document("cache info", &Ok(outcome));
         assert_eq!(
             printed,

@@ -106,3 +106,52 @@ fn a_cache_that_is_not_there_is_a_failure_with_its_path() {
         stderr(&output)
     );
 }
+
+#[test]
+fn the_doctor_calls_a_missing_teacher_bad_input() {
+    let recipe = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../configs/stories260k_to_stories90k.toml"
+    );
+    let output = alambic(&[
+        "doctor",
+        recipe,
+        "--device",
+        "cpu",
+        "--json",
+        "--set",
+        "teacher.path=/does/not/exist",
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["status"], "bad_input");
+    assert_eq!(document["result"]["findings"][0]["severity"], "error");
+}
+
+#[test]
+fn a_model_that_is_not_there_is_bad_input() {
+    for arguments in [
+        &[
+            "generate",
+            "/does/not/exist",
+            "--prompt",
+            "Once",
+            "--device",
+            "cpu",
+        ][..],
+        &[
+            "export",
+            "/does/not/exist",
+            "--out",
+            "/does/not/exist/either",
+        ],
+    ] {
+        let output = alambic(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("/does/not/exist"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}

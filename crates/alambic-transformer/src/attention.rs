@@ -74,7 +74,7 @@ impl Attention {
         let keys = sight
             .rotary
             .rotate(keys.reshape([batch, seq, groups, head_dim]))
-            .swap_dims(1, 2);
+            .permute([0, 2, 3, 1]);
         let values = values
             .reshape([batch, seq, groups, head_dim])
             .swap_dims(1, 2);
@@ -83,10 +83,8 @@ impl Attention {
             None => (keys, values),
         };
 
-        let num_keys = keys.dims()[2];
-        let scores = queries
-            .matmul(keys.swap_dims(2, 3))
-            .reshape([batch, heads, seq, num_keys]);
+        let num_keys = keys.dims()[3];
+        let scores = queries.matmul(keys).reshape([batch, heads, seq, num_keys]);
         let scores = match &sight.score_bias {
             Some(bias) => scores + bias.clone(),
             None => scores,

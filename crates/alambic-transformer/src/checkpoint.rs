@@ -5,6 +5,7 @@ mod config_file;
 mod fingerprint;
 mod header;
 mod save;
+mod tensor_reader;
 mod weight_files;
 
 use std::path::Path;
@@ -20,7 +21,8 @@ use crate::decoder::Decoder;
 use crate::error::TransformerError;
 use crate::families::Family;
 use crate::weights::{Weight, WeightSource};
-use weight_files::{Layout, WeightFiles};
+use tensor_reader::Layout;
+use weight_files::WeightFiles;
 
 /// Name of the configuration inside a checkpoint's directory.
 pub(crate) const CONFIG_FILE: &str = "config.json";

@@ -123,7 +123,8 @@ impl DecoderConfig {
     /// Creates a decoder with new weights: matrices normal(0, `initializer_range`), norms one.
     ///
     /// Every weight is drawn before the call returns, in a fixed order, so `device.seed(..)` right
-    /// before it decides all of them. On an autodiff device the weights track gradients.
+    /// before it decides all of them. The generator belongs to the process: a thread that draws
+    /// between the two calls changes the result. On an autodiff device the weights track gradients.
     ///
     /// # Panics
     /// If [`validate`](Self::validate) would fail.

@@ -32,17 +32,10 @@ pub struct AttentionContext {
     batch: usize,
     seq: usize,
     device: Device,
-    positions: Positions,
+    /// `[batch, seq]`; `None` if every row counts from 0.
+    positions: Option<Tensor<2, Int>>,
     /// Added to the scores: `[batch or 1, 1, seq, seq]`.
     score_bias: Tensor<4>,
-}
-
-#[derive(Clone, Debug)]
-enum Positions {
-    /// 0, 1, 2 ... in every row.
-    Counting,
-    /// `[batch, seq]`
-    Given(Tensor<2, Int>),
 }
 
 impl AttentionContext {
@@ -53,7 +46,7 @@ impl AttentionContext {
         Self {
             batch,
             seq,
-            positions: Positions::Counting,
+            positions: None,
             score_bias: score_bias(allowed.unsqueeze()),
             device,
         }
@@ -91,7 +84,7 @@ impl AttentionContext {
         Self {
             batch,
             seq,
-            positions: Positions::Given(positions),
+            positions: Some(positions),
             score_bias: score_bias(allowed.reshape([batch, 1, seq, seq])),
             device,
         }
@@ -104,11 +97,11 @@ impl AttentionContext {
 
     pub(crate) fn sight(&self, config: &DecoderConfig) -> Sight {
         let rotary = match &self.positions {
-            Positions::Counting => {
+            None => {
                 let every_position: Vec<usize> = (0..self.seq).collect();
                 Rotary::at_positions(&every_position, [1, self.seq], config, &self.device)
             }
-            Positions::Given(positions) => Rotary::at_device_positions(positions.clone(), config),
+            Some(positions) => Rotary::at_device_positions(positions.clone(), config),
         };
         Sight {
             rotary,

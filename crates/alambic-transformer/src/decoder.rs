@@ -1,18 +1,16 @@
 //! The decoder: embedding, layers, final norm and output projection.
 
-use std::convert::Infallible;
-
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, Linear, RmsNorm};
 use burn::tensor::module::linear;
-use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
-use crate::attention::Attention;
 use crate::config::DecoderConfig;
-use crate::context::{AttentionContext, Sight};
-use crate::feed_forward::FeedForward;
-use crate::kv_cache::{KvCache, LayerCache};
-use crate::weights::{LayerWeight, Weight, WeightSource};
+use crate::context::AttentionContext;
+use crate::decoder_layer::{DecoderLayer, assemble_linear, assemble_norm};
+use crate::kv_cache::KvCache;
+use crate::random_weights::RandomWeights;
+use crate::weights::{Weight, WeightSource, WeightValue};
 
 /// A pre-norm decoder-only transformer (Touvron et al. 2023, arXiv:2302.13971).
 ///
@@ -28,15 +26,6 @@ pub struct Decoder {
     lm_head: Option<Linear>,
     #[module(skip)]
     config: DecoderConfig,
-}
-
-/// One layer: attention and feed-forward, each behind a norm and added to the residual stream.
-#[derive(Module, Debug)]
-struct DecoderLayer {
-    input_layernorm: RmsNorm,
-    self_attn: Attention,
-    post_attention_layernorm: RmsNorm,
-    mlp: FeedForward,
 }
 
 impl Decoder {
@@ -181,137 +170,5 @@ impl Decoder {
             Weight::Head => WeightValue::Projection(self.head_weight()),
             Weight::Layer { index, part } => self.layers[index].weight(part),
         }
-    }
-}
-
-/// A weight read out of a decoder.
-pub(crate) enum WeightValue {
-    /// `[size]`
-    Vector(Tensor<1>),
-    /// `[inputs, outputs]`
-    Projection(Tensor<2>),
-    /// `[rows, width]`
-    Table(Tensor<2>),
-}
-
-impl DecoderLayer {
-    fn forward(
-        &self,
-        states: Tensor<3>,
-        sight: &Sight,
-        cache: Option<&mut LayerCache>,
-    ) -> Tensor<3> {
-        let attended =
-            self.self_attn
-                .forward(self.input_layernorm.forward(states.clone()), sight, cache);
-        let states = states + attended;
-        let fed = self
-            .mlp
-            .forward(self.post_attention_layernorm.forward(states.clone()));
-        states + fed
-    }
-
-    fn assemble<S: WeightSource>(
-        config: &DecoderConfig,
-        index: usize,
-        source: &mut S,
-    ) -> Result<Self, S::Error> {
-        let weight = |part| Weight::Layer { index, part };
-        let input_layernorm = assemble_norm(config, weight(LayerWeight::AttentionNorm), source)?;
-        let self_attn = Attention::new(
-            config,
-            assemble_linear(weight(LayerWeight::Query), source)?,
-            assemble_linear(weight(LayerWeight::Key), source)?,
-            assemble_linear(weight(LayerWeight::Value), source)?,
-            assemble_linear(weight(LayerWeight::Output), source)?,
-        );
-        let post_attention_layernorm =
-            assemble_norm(config, weight(LayerWeight::FeedForwardNorm), source)?;
-        let mlp = FeedForward {
-            gate_proj: assemble_linear(weight(LayerWeight::Gate), source)?,
-            up_proj: assemble_linear(weight(LayerWeight::Up), source)?,
-            down_proj: assemble_linear(weight(LayerWeight::Down), source)?,
-        };
-        Ok(Self {
-            input_layernorm,
-            self_attn,
-            post_attention_layernorm,
-            mlp,
-        })
-    }
-
-    fn weight(&self, part: LayerWeight) -> WeightValue {
-        let linear = match part {
-            LayerWeight::AttentionNorm => {
-                return WeightValue::Vector(self.input_layernorm.gamma.val());
-            }
-            LayerWeight::FeedForwardNorm => {
-                return WeightValue::Vector(self.post_attention_layernorm.gamma.val());
-            }
-            LayerWeight::Query => &self.self_attn.q_proj,
-            LayerWeight::Key => &self.self_attn.k_proj,
-            LayerWeight::Value => &self.self_attn.v_proj,
-            LayerWeight::Output => &self.self_attn.o_proj,
-            LayerWeight::Gate => &self.mlp.gate_proj,
-            LayerWeight::Up => &self.mlp.up_proj,
-            LayerWeight::Down => &self.mlp.down_proj,
-        };
-        WeightValue::Projection(linear.weight.val())
-    }
-}
-
-fn assemble_norm<S: WeightSource>(
-    config: &DecoderConfig,
-    weight: Weight,
-    source: &mut S,
-) -> Result<RmsNorm, S::Error> {
-    Ok(RmsNorm {
-        gamma: Param::from_tensor(source.vector(weight)?),
-        epsilon: config.rms_norm_eps,
-    })
-}
-
-fn assemble_linear<S: WeightSource>(weight: Weight, source: &mut S) -> Result<Linear, S::Error> {
-    Ok(Linear {
-        weight: Param::from_tensor(source.projection(weight)?),
-        bias: None,
-    })
-}
-
-/// New weights: matrices normal(0, `initializer_range`), norms one.
-struct RandomWeights<'a> {
-    config: &'a DecoderConfig,
-    device: &'a Device,
-}
-
-impl RandomWeights<'_> {
-    fn normal(&self, shape: [usize; 2]) -> Tensor<2> {
-        let distribution = Distribution::Normal(0.0, self.config.initializer_range);
-        Tensor::random(shape, distribution, self.device)
-    }
-
-    fn matrix_shape(&self, weight: Weight) -> [usize; 2] {
-        weight
-            .shape(self.config)
-            .try_into()
-            .expect("projections and tables are matrices")
-    }
-}
-
-impl WeightSource for RandomWeights<'_> {
-    type Error = Infallible;
-
-    fn vector(&mut self, weight: Weight) -> Result<Tensor<1>, Infallible> {
-        let size = weight.shape(self.config)[0];
-        Ok(Tensor::ones([size], self.device))
-    }
-
-    fn projection(&mut self, weight: Weight) -> Result<Tensor<2>, Infallible> {
-        let [outputs, inputs] = self.matrix_shape(weight);
-        Ok(self.normal([inputs, outputs]))
-    }
-
-    fn table(&mut self, weight: Weight) -> Result<Tensor<2>, Infallible> {
-        Ok(self.normal(self.matrix_shape(weight)))
     }
 }

@@ -138,12 +138,7 @@ impl DeviceChoice {
         Err(self.lacks_feature("cuda"))
     }
 
-    #[cfg(not(all(
-        any(feature = "flex", feature = "ndarray"),
-        feature = "ndarray",
-        feature = "wgpu",
-        feature = "cuda"
-    )))]
+    #[cfg(not(all(feature = "ndarray", feature = "wgpu", feature = "cuda")))]
     fn lacks_feature(&self, feature: &'static str) -> TransformerError {
         TransformerError::DeviceFeature {
             device: self.to_string(),

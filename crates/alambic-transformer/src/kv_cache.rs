@@ -20,7 +20,10 @@ pub struct KvCache {
     max_columns: usize,
 }
 
-/// Keys and values of one layer, each `[batch, key_value_heads, columns, head_dim]`.
+/// Keys and values of one layer.
+///
+/// Keys are `[batch, key_value_heads, head_dim, columns]`, as the scores' product wants them, and
+/// values `[batch, key_value_heads, columns, head_dim]`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LayerCache {
     stored: Option<(Tensor<4>, Tensor<4>)>,
@@ -31,7 +34,7 @@ impl LayerCache {
     pub(crate) fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let (keys, values) = match self.stored.take() {
             Some((old_keys, old_values)) => (
-                Tensor::cat(vec![old_keys, keys], 2),
+                Tensor::cat(vec![old_keys, keys], 3),
                 Tensor::cat(vec![old_values, values], 2),
             ),
             None => (keys, values),
@@ -72,7 +75,7 @@ impl KvCache {
         self.padding.len()
     }
 
-    /// Tokens read so far, per row, padding included.
+    /// Tokens read so far, per row.
     pub fn num_tokens(&self) -> usize {
         self.num_columns
     }

@@ -69,12 +69,14 @@ mod checkpoint;
 mod config;
 mod context;
 mod decoder;
+mod decoder_layer;
 mod device;
 mod error;
 mod families;
 mod feed_forward;
 mod generation;
 mod kv_cache;
+mod random_weights;
 mod rotary;
 mod weights;
 

@@ -1,5 +1,7 @@
 //! The weights of a decoder by role, apart from any file's names for them.
 
+use burn::tensor::Tensor;
+
 use crate::config::DecoderConfig;
 
 /// One weight tensor of a decoder.
@@ -82,11 +84,21 @@ pub(crate) trait WeightSource {
     type Error;
 
     /// A vector of `[size]`.
-    fn vector(&mut self, weight: Weight) -> Result<burn::tensor::Tensor<1>, Self::Error>;
+    fn vector(&mut self, weight: Weight) -> Result<Tensor<1>, Self::Error>;
 
     /// A projection as the decoder computes with it: `[inputs, outputs]`.
-    fn projection(&mut self, weight: Weight) -> Result<burn::tensor::Tensor<2>, Self::Error>;
+    fn projection(&mut self, weight: Weight) -> Result<Tensor<2>, Self::Error>;
 
     /// A table of rows: `[rows, width]`.
-    fn table(&mut self, weight: Weight) -> Result<burn::tensor::Tensor<2>, Self::Error>;
+    fn table(&mut self, weight: Weight) -> Result<Tensor<2>, Self::Error>;
+}
+
+/// A weight read out of a decoder.
+pub(crate) enum WeightValue {
+    /// `[size]`
+    Vector(Tensor<1>),
+    /// `[inputs, outputs]`
+    Projection(Tensor<2>),
+    /// `[rows, width]`
+    Table(Tensor<2>),
 }

@@ -9,7 +9,7 @@ use alambic_transformer::{
     AttentionContext, Checkpoint, Decoder, DecoderConfig, GenerationConfig, SaveOptions,
     TransformerError, WeightType, generate_batch, load_checkpoint, save_checkpoint,
 };
-use golden::{int_tensor, max_difference, shared};
+use golden::{int_tensor, max_difference, new_decoder, shared};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -34,9 +34,7 @@ fn config(tie_word_embeddings: bool) -> DecoderConfig {
 }
 
 fn decoder(tie_word_embeddings: bool) -> Decoder {
-    let device = golden::device();
-    device.seed(7);
-    config(tie_word_embeddings).init(&device)
+    new_decoder(&config(tie_word_embeddings), 7, &golden::device())
 }
 
 fn options(dtype: WeightType) -> SaveOptions {
@@ -226,7 +224,7 @@ fn a_weight_that_f16_cannot_hold_is_refused() {
     let mut config = config(false);
     config.initializer_range = 1e6;
     let dir = TempDir::new().unwrap();
-    let decoder = config.init(&golden::device());
+    let decoder = new_decoder(&config, 7, &golden::device());
     let error = save_checkpoint(&decoder, dir.path(), &options(WeightType::F16)).unwrap_err();
     assert!(
         matches!(error, TransformerError::WeightOverflow { .. }),
@@ -384,7 +382,7 @@ fn head_dim_and_key_value_heads_follow_from_the_others() {
         num_key_value_heads: 2,
         ..config(false)
     };
-    let decoder = config.init(&golden::device());
+    let decoder = new_decoder(&config, 7, &golden::device());
     save_checkpoint(&decoder, dir.path(), &options(WeightType::F32)).unwrap();
     edit_config(dir.path(), |fields| {
         fields.as_object_mut().unwrap().remove("head_dim");
@@ -456,12 +454,25 @@ fn a_damaged_file_is_named_and_never_panics() {
 fn a_decoder_with_damaged_weights_does_not_generate() {
     let dir = saved(false, WeightType::F32);
     edit_weights(&weights(dir.path()), |tensors| {
-        let norm = tensors.iter_mut().find(|t| t.0 == "model.norm.weight").unwrap();
+        let norm = tensors
+            .iter_mut()
+            .find(|t| t.0 == "model.norm.weight")
+            .unwrap();
         norm.3[..4].copy_from_slice(&f32::NAN.to_le_bytes());
     });
     let decoder = load(dir.path()).unwrap().decoder;
     let error = generate_batch(&decoder, &[vec![1, 2]], &GenerationConfig::greedy(1)).unwrap_err();
-    assert!(matches!(error, TransformerError::LogitNotFinite { token: 0, position: 2, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            TransformerError::LogitNotFinite {
+                token: 0,
+                position: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 /// Splits the weights of a saved decoder into two shards and an index.

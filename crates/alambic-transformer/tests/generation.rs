@@ -10,7 +10,7 @@ use alambic_transformer::{
     TransformerError, generate, generate_batch, load_checkpoint,
 };
 use burn::tensor::Tensor;
-use golden::{Recording, int_tensor, max_difference, shared, shared_checkpoint};
+use golden::{Recording, int_tensor, max_difference, new_decoder, shared, shared_checkpoint};
 
 /// Logits (of order 1) with and without a cache may differ by sums taken in another order.
 const CACHE_TOLERANCE: f32 = 2e-5;
@@ -31,9 +31,7 @@ fn random_decoder() -> Decoder {
         tie_word_embeddings: false,
         initializer_range: 0.3,
     };
-    let device = golden::device();
-    device.seed(29);
-    config.init(&device)
+    new_decoder(&config, 29, &golden::device())
 }
 
 fn generate_all(decoder: &Decoder, prompt: &[u32], config: &GenerationConfig) -> Vec<u32> {

@@ -6,7 +6,7 @@ mod golden;
 use alambic_transformer::{AttentionContext, Decoder, DecoderConfig, KvCache};
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use golden::{int_tensor, max_difference};
+use golden::{int_tensor, max_difference, new_decoder};
 
 /// Logits (of order 1) of packed and separate documents may differ by the order of sums.
 const PACKING_TOLERANCE: f32 = 2e-5;
@@ -29,9 +29,7 @@ fn config() -> DecoderConfig {
 }
 
 fn decoder(seed: u64) -> Decoder {
-    let device = golden::device();
-    device.seed(seed);
-    config().init(&device)
+    new_decoder(&config(), seed, &golden::device())
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -116,9 +114,7 @@ fn the_seed_decides_every_new_weight() {
     let weights = |seed| causal(&decoder(seed), &[1, 2, 3]);
     assert_eq!(weights(5), weights(5));
     assert_ne!(weights(5), weights(6));
-    let device = golden::device().autodiff();
-    device.seed(5);
-    let training = config().init(&device).valid();
+    let training = new_decoder(&config(), 5, &golden::device().autodiff()).valid();
     assert_eq!(causal(&training, &[1, 2, 3]), weights(5));
 }
 

@@ -41,6 +41,22 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
+/// Finds the location of a byte of the text.
+type Locate<'a> = &'a dyn Fn(usize) -> Location;
+
+/// Tables and arrays inside each other that are read; the recipe itself needs four.
+///
+/// The tree is walked by recursion: without a limit, a hostile text could exhaust the stack.
+const MAX_DEPTH: usize = 64;
+
+/// What is said about a text beyond [`MAX_DEPTH`].
+const TOO_DEEP: &str = "tables and arrays are nested more than 64 deep";
+
+/// The place where [`MAX_DEPTH`] was passed.
+struct TooDeep {
+    offset: usize,
+}
+
 impl Node {
     /// Reads a whole TOML document; on failure every fault the parser found.
     pub(super) fn parse_document(text: &str) -> Result<Self, Vec<SyntaxFault>> {
@@ -52,22 +68,36 @@ impl Node {
             faults.sort_by_key(|fault| (fault.line, fault.column));
             return Err(faults);
         }
+        let too_deep = |TooDeep { offset }| {
+            let (line, column) = lines.position(offset);
+            let message = TOO_DEEP.into();
+            vec![SyntaxFault {
+                line,
+                column,
+                message,
+            }]
+        };
         let locate = |offset| lines.location(offset);
         let location = locate(0);
-        Ok(Self {
-            value: table_value(table.into_inner(), &locate),
-            location,
-        })
+        let value = table_value(table.into_inner(), &locate, 0).map_err(too_deep)?;
+        Ok(Self { value, location })
     }
 
     /// Reads one TOML value, all of it from one override.
     pub(super) fn parse_value(text: &str, location: &Location) -> Result<Self, String> {
         let value = DeValue::parse(text).map_err(|fault| fault.message().to_string())?;
-        Ok(Self::from_spanned(value, &|_| location.clone()))
+        Self::from_spanned(value, &|_| location.clone(), 0).map_err(|_| TOO_DEEP.into())
     }
 
-    fn from_spanned(spanned: Spanned<DeValue<'_>>, locate: &dyn Fn(usize) -> Location) -> Self {
-        let location = locate(spanned.span().start);
+    fn from_spanned(
+        spanned: Spanned<DeValue<'_>>,
+        locate: Locate<'_>,
+        depth: usize,
+    ) -> Result<Self, TooDeep> {
+        let offset = spanned.span().start;
+        if depth > MAX_DEPTH {
+            return Err(TooDeep { offset });
+        }
         let value = match spanned.into_inner() {
             DeValue::String(text) => NodeValue::String(text.into_owned()),
             DeValue::Integer(integer) => NodeValue::Integer {
@@ -80,15 +110,18 @@ impl Node {
             },
             DeValue::Boolean(value) => NodeValue::Boolean(value),
             DeValue::Datetime(value) => NodeValue::Datetime(value.to_string()),
-            DeValue::Array(items) => NodeValue::Array(
-                items
+            DeValue::Array(items) => {
+                let items = items
                     .into_iter()
-                    .map(|item| Self::from_spanned(item, locate))
-                    .collect(),
-            ),
-            DeValue::Table(table) => table_value(table, locate),
+                    .map(|item| Self::from_spanned(item, locate, depth + 1));
+                NodeValue::Array(items.collect::<Result<_, _>>()?)
+            }
+            DeValue::Table(table) => table_value(table, locate, depth)?,
         };
-        Self { value, location }
+        Ok(Self {
+            value,
+            location: locate(offset),
+        })
     }
 
     /// The value at a key path, array indices included.
@@ -121,15 +154,15 @@ impl Node {
     }
 }
 
-fn table_value(table: DeTable<'_>, locate: &dyn Fn(usize) -> Location) -> NodeValue {
+fn table_value(table: DeTable<'_>, locate: Locate<'_>, depth: usize) -> Result<NodeValue, TooDeep> {
     let entries = table.into_iter().map(|(key, value)| {
         let entry = Entry {
             key_location: locate(key.span().start),
-            value: Node::from_spanned(value, locate),
+            value: Node::from_spanned(value, locate, depth + 1)?,
         };
-        (key.into_inner().into_owned(), entry)
+        Ok((key.into_inner().into_owned(), entry))
     });
-    NodeValue::Table(entries.collect())
+    Ok(NodeValue::Table(entries.collect::<Result<_, _>>()?))
 }
 
 /// Longest quotation of a value in a message.

@@ -312,8 +312,16 @@ fn text_that_is_not_toml_names_every_line() {
 #[test]
 fn deeply_nested_text_is_refused_and_overflows_no_stack() {
     let path = vec!["a"; 79].join(".");
-    let inline = format!("{}{path} = 1{}", format!("{path} = {{ ").repeat(78), " }".repeat(78));
-    for text in [inline, format!("a = {}", "[".repeat(9999)), format!("{path}.{path} = 1")] {
+    let inline = format!(
+        "{}{path} = 1{}",
+        format!("{path} = {{ ").repeat(78),
+        " }".repeat(78)
+    );
+    for text in [
+        inline,
+        format!("a = {}", "[".repeat(9999)),
+        format!("{path}.{path} = 1"),
+    ] {
         assert!(parse(&text, &[]).is_err());
         assert!(parse(STORIES, &[&format!("data.files={text}")]).is_err());
     }

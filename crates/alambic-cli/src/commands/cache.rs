@@ -43,24 +43,19 @@ pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
         CacheCommand::Info(arguments) => {
             let reader = CacheReader::open(&arguments.directory).map_err(PipelineError::from)?;
             let info = reader.info();
-            Ok(Outcome {
-                text: describe(&info),
-                document: serde_json::to_value(&info)?,
-            })
+            Ok(Outcome::done(describe(&info), serde_json::to_value(&info)?))
         }
         CacheCommand::Verify(arguments) => {
             let report = verify(&arguments.directory).map_err(PipelineError::from)?;
-            Ok(Outcome {
-                text: format!(
-                    "whole: {} shards, {} segments, {} tokens, {} targets, {} bytes",
-                    report.num_shards,
-                    report.num_segments,
-                    report.num_tokens,
-                    report.num_targets,
-                    report.bytes
-                ),
-                document: serde_json::to_value(report)?,
-            })
+            let text = format!(
+                "whole: {} shards, {} segments, {} tokens, {} targets, {} bytes",
+                report.num_shards,
+                report.num_segments,
+                report.num_tokens,
+                report.num_targets,
+                report.bytes
+            );
+            Ok(Outcome::done(text, serde_json::to_value(report)?))
         }
     }
 }

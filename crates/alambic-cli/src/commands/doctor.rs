@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use alambic::pipeline::recipe::Recipe;
+use alambic::pipeline::{Diagnosis, PipelineError, Severity, doctor};
 use clap::Args;
+use serde_json::json;
 
 use crate::arguments::{DeviceArguments, OverrideArguments};
+use crate::output::{Outcome, Verdict};
 
 /// Arguments of `alambic doctor`.
 #[derive(Debug, Args)]
@@ -18,4 +22,46 @@ pub(crate) struct DoctorArguments {
     pub(crate) overrides: OverrideArguments,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
+}
+
+/// Examines the recipe and the files it names.
+pub(crate) fn execute(arguments: &DoctorArguments) -> anyhow::Result<Outcome> {
+    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides.set)?;
+    let device = arguments
+        .device
+        .device
+        .open()
+        .map_err(PipelineError::from)?;
+    let diagnosis = doctor(&recipe, &device, arguments.out.as_deref());
+    let verdict = if diagnosis.has_errors() {
+        Verdict::BadInput
+    } else {
+        Verdict::Done
+    };
+    Ok(Outcome {
+        text: describe(&diagnosis),
+        document: json!(diagnosis),
+        verdict,
+    })
+}
+
+fn describe(diagnosis: &Diagnosis) -> String {
+    let line = |severity: Severity, subject: &str, message: &str| {
+        let mark = match severity {
+            Severity::Note => "note   ",
+            Severity::Warning => "warning",
+            Severity::Error => "error  ",
+        };
+        format!("{mark}  {subject}: {message}\n")
+    };
+    let findings = diagnosis.findings.iter();
+    let lines: String = findings
+        .map(|finding| line(finding.severity, finding.subject, &finding.message))
+        .collect();
+    let conclusion = if diagnosis.has_errors() {
+        "the run would fail"
+    } else {
+        "nothing would make the run fail"
+    };
+    lines + conclusion
 }

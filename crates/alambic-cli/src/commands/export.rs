@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use alambic::pipeline::export;
 use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::output::Outcome;
 
 /// Arguments of `alambic export`.
 #[derive(Debug, Args)]
@@ -27,4 +31,24 @@ pub(crate) enum WeightType {
     F16,
     /// Two bytes, the range of f32.
     Bf16,
+}
+
+impl From<WeightType> for alambic::transformer::WeightType {
+    fn from(dtype: WeightType) -> Self {
+        match dtype {
+            WeightType::F32 => Self::F32,
+            WeightType::F16 => Self::F16,
+            WeightType::Bf16 => Self::BF16,
+        }
+    }
+}
+
+/// Writes the student.
+pub(crate) fn execute(arguments: &ExportArguments) -> anyhow::Result<Outcome> {
+    let out = &arguments.out;
+    export(&arguments.run, out, arguments.dtype.into())?;
+    Ok(Outcome::done(
+        out.display().to_string(),
+        json!({ "out": out }),
+    ))
 }

@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use alambic::pipeline::{ContinuationOptions, PipelineError, continue_text};
+use alambic::transformer::{FinishReason, Sampling};
 use clap::Args;
+use serde_json::json;
 
 use crate::arguments::DeviceArguments;
+use crate::output::{Outcome, Output};
 
 /// New tokens when nothing else is said.
 const DEFAULT_MAX_NEW_TOKENS: usize = 100;
@@ -47,6 +51,74 @@ pub(crate) struct GenerateArguments {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
+}
+
+impl GenerateArguments {
+    fn options(&self) -> ContinuationOptions {
+        let sampling = if self.greedy {
+            Sampling::Greedy
+        } else {
+            Sampling::Sample {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+            }
+        };
+        ContinuationOptions {
+            max_new_tokens: self.max_new_tokens,
+            sampling,
+            repetition_penalty: self.repetition_penalty,
+            seed: self.seed,
+        }
+    }
+}
+
+/// Continues the prompt, showing the text as it comes.
+pub(crate) fn execute(arguments: &GenerateArguments, output: Output) -> anyhow::Result<Outcome> {
+    let device = arguments
+        .device
+        .device
+        .open()
+        .map_err(PipelineError::from)?;
+    let prompt = &arguments.prompt;
+    let mut pieces = 0;
+    let continuation = continue_text(
+        &arguments.model,
+        &device,
+        prompt,
+        &arguments.options(),
+        |piece| {
+            if pieces == 0 {
+                output.stream(prompt);
+            }
+            pieces += 1;
+            output.stream(piece);
+        },
+    )?;
+    let document = json!({
+        "prompt": prompt,
+        "text": continuation.text,
+        "num_tokens": continuation.num_tokens,
+        "finish": finish(continuation.finish),
+    });
+    // The text was shown while it came; what is left of it is the end of the line.
+    Ok(Outcome::done(
+        if pieces == 0 {
+            prompt.clone()
+        } else {
+            String::new()
+        },
+        document,
+    ))
+}
+
+fn finish(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Stop(_) => "stop",
+        FinishReason::MaxNewTokens => "max_new_tokens",
+        FinishReason::Interrupted => "interrupted",
+        FinishReason::ContextFull => "context_full",
+    }
 }
 
 fn count(text: &str) -> Result<usize, String> {

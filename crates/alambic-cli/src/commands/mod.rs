@@ -8,28 +8,47 @@ pub(crate) mod quickstart;
 pub(crate) mod recipe;
 pub(crate) mod report;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use alambic::pipeline::{Progress, RunStage};
+use alambic::pipeline::{PipelineError, Progress, RunOptions, RunStage};
 
-use crate::arguments::Command;
-use crate::output::Outcome;
+use crate::arguments::{Command, DeviceArguments};
+use crate::interrupt;
+use crate::output::{Outcome, Output};
 
 /// Does what was asked for.
-pub(crate) fn execute(command: &Command, progress: Arc<dyn Progress>) -> anyhow::Result<Outcome> {
+pub(crate) fn execute(
+    command: &Command,
+    output: Output,
+    progress: Arc<dyn Progress>,
+) -> anyhow::Result<Outcome> {
     match command {
+        Command::Quickstart(arguments) => quickstart::execute(arguments, progress),
         Command::Run(arguments) => recipe::run(arguments, progress),
         Command::Capture(arguments) => recipe::run_until(arguments, RunStage::Capture, progress),
         Command::Train(arguments) => recipe::run_until(arguments, RunStage::Train, progress),
         Command::Evaluate(arguments) => recipe::run_until(arguments, RunStage::Evaluate, progress),
+        Command::Doctor(arguments) => doctor::execute(arguments),
+        Command::Generate(arguments) => generate::execute(arguments, output),
         Command::Cache { command } => cache::execute(command),
         Command::Report(arguments) => report::execute(arguments),
-        Command::Quickstart(_)
-        | Command::Doctor(_)
-        | Command::Generate(_)
-        | Command::Experiment(_)
-        | Command::Export(_) => {
-            anyhow::bail!("alambic {} is not part of this build", command.name())
-        }
+        Command::Experiment(arguments) => recipe::experiment(arguments, progress),
+        Command::Export(arguments) => export::execute(arguments),
     }
+}
+
+/// Opens the device and listens for Ctrl-C.
+fn run_options(
+    out: &Path,
+    device: &DeviceArguments,
+    progress: Arc<dyn Progress>,
+) -> anyhow::Result<RunOptions> {
+    Ok(RunOptions {
+        out: out.into(),
+        device: device.device.open().map_err(PipelineError::from)?,
+        stop: interrupt::stop_on_ctrl_c()?,
+        progress,
+        dashboard: false,
+    })
 }

@@ -1,15 +1,17 @@
-//! `alambic run`, `capture`, `train` and `evaluate`.
+//! `alambic run`, `capture`, `train`, `evaluate` and `experiment`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alambic::pipeline::recipe::Recipe;
-use alambic::pipeline::{self, PipelineError, Progress, RunOptions, RunStage};
+use alambic::pipeline::recipe::{LoadedRecipe, Recipe};
+use alambic::pipeline::report::{REPORT_HTML, Report};
+use alambic::pipeline::{self, Progress, RunOptions, RunStage};
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
+use super::run_options;
 use crate::arguments::{DeviceArguments, OverrideArguments};
-use crate::interrupt;
 use crate::output::Outcome;
 
 /// A recipe, where its run goes, and what is changed about it.
@@ -27,14 +29,10 @@ pub(crate) struct RecipeArguments {
 }
 
 impl RecipeArguments {
-    fn options(&self, progress: Arc<dyn Progress>) -> anyhow::Result<RunOptions> {
-        Ok(RunOptions {
-            out: self.out.clone(),
-            device: self.device.device.open().map_err(PipelineError::from)?,
-            stop: interrupt::stop_on_ctrl_c()?,
-            progress,
-            dashboard: false,
-        })
+    /// The recipe first: its mistakes cost no device.
+    fn open(&self, progress: Arc<dyn Progress>) -> anyhow::Result<(LoadedRecipe, RunOptions)> {
+        let recipe = Recipe::load(&self.recipe, &self.overrides.set)?;
+        Ok((recipe, run_options(&self.out, &self.device, progress)?))
     }
 }
 
@@ -43,12 +41,21 @@ pub(crate) fn run(
     arguments: &RecipeArguments,
     progress: Arc<dyn Progress>,
 ) -> anyhow::Result<Outcome> {
-    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides.set)?;
-    let report = pipeline::run(&recipe, &arguments.options(progress)?)?;
-    Ok(Outcome {
-        text: format!("{}\n{}", report.table(), arguments.out.display()),
-        document: json!({ "out": arguments.out, "report": report }),
-    })
+    let (recipe, options) = arguments.open(progress)?;
+    let report = pipeline::run(&recipe, &options)?;
+    Ok(report_outcome(&arguments.out, &report))
+}
+
+/// What a finished run is told with.
+pub(crate) fn report_outcome(out: &Path, report: &Report) -> Outcome {
+    Outcome::done(
+        format!(
+            "{}\n\n{}",
+            report.table().trim_end(),
+            out.join(REPORT_HTML).display()
+        ),
+        json!({ "out": out, "report": report }),
+    )
 }
 
 /// Runs the stages up to `last`.
@@ -57,10 +64,30 @@ pub(crate) fn run_until(
     last: RunStage,
     progress: Arc<dyn Progress>,
 ) -> anyhow::Result<Outcome> {
-    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides.set)?;
-    pipeline::run_until(&recipe, &arguments.options(progress)?, last)?;
-    Ok(Outcome {
-        text: arguments.out.display().to_string(),
-        document: json!({ "out": arguments.out }),
-    })
+    let (recipe, options) = arguments.open(progress)?;
+    pipeline::run_until(&recipe, &options, last)?;
+    let out = &arguments.out;
+    Ok(Outcome::done(
+        out.display().to_string(),
+        json!({ "out": out }),
+    ))
+}
+
+/// The page that an experiment leaves in its directory.
+const EXPERIMENT_PAGE: &str = "experiment.md";
+
+/// Repeats the recipe over seeds and learning rates.
+pub(crate) fn experiment(
+    arguments: &RecipeArguments,
+    progress: Arc<dyn Progress>,
+) -> anyhow::Result<Outcome> {
+    let (recipe, options) = arguments.open(progress)?;
+    let experiment = pipeline::experiment(&recipe, &options)?;
+    let page = arguments.out.join(EXPERIMENT_PAGE);
+    let text = std::fs::read_to_string(&page)
+        .with_context(|| format!("cannot read {}", page.display()))?;
+    Ok(Outcome::done(
+        text,
+        json!({ "out": arguments.out, "experiment": experiment }),
+    ))
 }

@@ -31,8 +31,8 @@ pub(crate) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let runs = runs
         .iter()
         .map(|(run, report)| json!({ "directory": run, "report": report }));
-    Ok(Outcome {
+    Ok(Outcome::done(
         text,
-        document: json!({ "runs": runs.collect::<Vec<_>>() }),
-    })
+        json!({ "runs": runs.collect::<Vec<_>>() }),
+    ))
 }

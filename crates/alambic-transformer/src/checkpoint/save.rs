@@ -11,10 +11,10 @@ use super::CONFIG_FILE;
 use super::atomic_file::write_atomically;
 use super::header::METADATA_KEY;
 use super::weight_files::SINGLE_FILE;
-use crate::decoder::{Decoder, WeightValue};
+use crate::decoder::Decoder;
 use crate::error::TransformerError;
 use crate::families::Family;
-use crate::weights::Weight;
+use crate::weights::{Weight, WeightValue};
 
 /// Name of the file that generation programs take special tokens from.
 const GENERATION_FILE: &str = "generation_config.json";

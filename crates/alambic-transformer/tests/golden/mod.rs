@@ -2,8 +2,11 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use alambic_transformer::{AttentionContext, Checkpoint, DeviceChoice, load_checkpoint};
+use alambic_transformer::{
+    AttentionContext, Checkpoint, Decoder, DecoderConfig, DeviceChoice, load_checkpoint,
+};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
@@ -15,6 +18,16 @@ pub(crate) fn device() -> Device {
     let name = std::env::var("ALAMBIC_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_string());
     let choice: DeviceChoice = name.parse().unwrap();
     choice.open().unwrap()
+}
+
+/// A decoder with new weights that `seed` alone decides.
+///
+/// burn's random generator belongs to the process, and tests run in threads: one at a time draws.
+pub(crate) fn new_decoder(config: &DecoderConfig, seed: u64, device: &Device) -> Decoder {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    let _alone = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    config.init(device)
 }
 
 /// A path in the shared data directory; `None`, said loudly, if there is no such directory.

