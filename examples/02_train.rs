@@ -8,24 +8,43 @@ use std::sync::Arc;
 
 use alambic::cache::{CacheReader, ValueType};
 use alambic::distill::loss::{LossKind, Objective, ObjectiveTerm};
-use alambic::distill::trainer::{AdamWSettings, Metrics, RunSettings, Schedule, Trainer, TrainerConfig};
+use alambic::distill::trainer::{
+    AdamWSettings, Metrics, RunSettings, Schedule, Trainer, TrainerConfig,
+};
 use alambic::distill::{CaptureConfig, DistillError, StopHandle, WindowConfig, capture};
 use alambic::pipeline::LanguageModel;
 use alambic::text::{
-    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, Segment, SegmentConfig, SegmentCutter,
-    SourcedDocument, Split, TextError, Textbook, TextbookConfig,
+    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, Segment, SegmentConfig,
+    SegmentCutter, SourcedDocument, Split, TextError, Textbook, TextbookConfig,
 };
 use alambic::transformer::{DecoderConfig, DeviceChoice};
 
 /// The first items of the project's textbook, as segments.
 fn segments(model: &LanguageModel, items: u64) -> Result<Vec<Segment>, TextError> {
-    let tokenizer = ExampleTokenizer::new(model.tokenizer.clone(), None, Ending::EndOfText(model.eos_token_ids[0]));
-    let mut cutter = SegmentCutter::new(SegmentConfig { max_tokens: 256, over_length: OverLength::Error })?;
-    let textbook = Textbook::new(TextbookConfig { seed: 5, split: Split::Train, story_ratio: 0.2 })?;
+    let tokenizer = ExampleTokenizer::new(
+        model.tokenizer.clone(),
+        None,
+        Ending::EndOfText(model.eos_token_ids[0]),
+    );
+    let mut cutter = SegmentCutter::new(SegmentConfig {
+        max_tokens: 256,
+        over_length: OverLength::Error,
+    })?;
+    let textbook = Textbook::new(TextbookConfig {
+        seed: 5,
+        split: Split::Train,
+        story_ratio: 0.2,
+    })?;
     let mut segments = Vec::new();
     for (index, item) in textbook.items(0..items).enumerate() {
-        let source = DocumentSource { path: PathBuf::from("textbook"), record: index as u64 + 1 };
-        let document = SourcedDocument { document: Document::Text(item.text()), source };
+        let source = DocumentSource {
+            path: PathBuf::from("textbook"),
+            record: index as u64 + 1,
+        };
+        let document = SourcedDocument {
+            document: Document::Text(item.text()),
+            source,
+        };
         segments.extend(cutter.cut(tokenizer.tokenize(&document)?)?);
     }
     Ok(segments)
@@ -34,7 +53,10 @@ fn segments(model: &LanguageModel, items: u64) -> Result<Vec<Segment>, TextError
 #[allow(clippy::print_stdout, reason = "an example talks to its reader")]
 fn main() -> Result<(), Box<dyn Error>> {
     let device = DeviceChoice::Auto.open()?;
-    let model = LanguageModel::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher"), &device)?;
+    let model = LanguageModel::load(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher"),
+        &device,
+    )?;
     let directory = std::env::temp_dir().join(format!("alambic-example-02-{}", std::process::id()));
 
     let config = CaptureConfig {
@@ -44,8 +66,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         batch_segments: 32,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
     };
-    let text = segments(&model, 256)?.into_iter().map(Ok::<_, DistillError>);
-    capture(&model.teacher, text, &directory.join("cache"), &config, &StopHandle::new(), |_| {})?;
+    let text = segments(&model, 256)?
+        .into_iter()
+        .map(Ok::<_, DistillError>);
+    capture(
+        &model.teacher,
+        text,
+        &directory.join("cache"),
+        &config,
+        &StopHandle::new(),
+        |_| {},
+    )?;
 
     device.seed(17);
     let student = DecoderConfig {
@@ -64,10 +95,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     .init(&device);
     let trainer = TrainerConfig {
-        objective: Objective::try_new(vec![ObjectiveTerm { kind: LossKind::ForwardKl, weight: 1.0 }])?,
-        optimizer: AdamWSettings { betas: [0.9, 0.95], epsilon: 1e-8, weight_decay: 0.1 },
-        schedule: Schedule::Cosine { peak: 1e-2, warmup_steps: 2, min_ratio: 0.1 },
-        windows: WindowConfig { seed: 17, sequences_per_step: 8, sequence_tokens: 256, shuffle_shards: 4, pad_id: 0 },
+        objective: Objective::try_new(vec![ObjectiveTerm {
+            kind: LossKind::ForwardKl,
+            weight: 1.0,
+        }])?,
+        optimizer: AdamWSettings {
+            betas: [0.9, 0.95],
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+        },
+        schedule: Schedule::Cosine {
+            peak: 1e-2,
+            warmup_steps: 2,
+            min_ratio: 0.1,
+        },
+        windows: WindowConfig {
+            seed: 17,
+            sequences_per_step: 8,
+            sequence_tokens: 256,
+            shuffle_shards: 4,
+            pad_id: 0,
+        },
         max_gradient_norm: Some(1.0),
         total_steps: 20,
         early_stopping_patience: None,
@@ -83,7 +131,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcome = Trainer::try_new(trainer, settings)?
         .with_sink(|metrics: &Metrics| {
             if let Metrics::Step(step) = metrics {
-                println!("step {:2}: {:.4} nats per token to the teacher", step.step, step.loss);
+                println!(
+                    "step {:2}: {:.4} nats per token to the teacher",
+                    step.step, step.loss
+                );
             }
         })
         .train(student, cache, None, &directory.join("run"))?;

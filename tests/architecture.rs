@@ -9,8 +9,19 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Who may depend on whom, among our own crates.
 const ARROWS: [(&str, &[&str]); 6] = [
     ("alambic-cli", &["alambic"]),
-    ("alambic", &["alambic-cache", "alambic-distill", "alambic-text", "alambic-transformer"]),
-    ("alambic-distill", &["alambic-cache", "alambic-text", "alambic-transformer"]),
+    (
+        "alambic",
+        &[
+            "alambic-cache",
+            "alambic-distill",
+            "alambic-text",
+            "alambic-transformer",
+        ],
+    ),
+    (
+        "alambic-distill",
+        &["alambic-cache", "alambic-text", "alambic-transformer"],
+    ),
     ("alambic-transformer", &[]),
     ("alambic-cache", &[]),
     ("alambic-text", &[]),
@@ -31,8 +42,14 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .packages
         .iter()
         .map(|package| {
-            let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
-            (package.name.to_string(), normal.map(|dependency| dependency.name.clone()).collect())
+            let normal = package
+                .dependencies
+                .iter()
+                .filter(|dependency| dependency.kind == DependencyKind::Normal);
+            (
+                package.name.to_string(),
+                normal.map(|dependency| dependency.name.clone()).collect(),
+            )
         })
         .collect()
 }
@@ -41,11 +58,23 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn the_arrows_between_our_crates_are_those_of_the_architecture() {
     let found: BTreeMap<String, BTreeSet<String>> = dependencies()
         .into_iter()
-        .map(|(name, all)| (name, all.into_iter().filter(|name| name.starts_with("alambic")).collect()))
+        .map(|(name, all)| {
+            (
+                name,
+                all.into_iter()
+                    .filter(|name| name.starts_with("alambic"))
+                    .collect(),
+            )
+        })
         .collect();
     let expected: BTreeMap<String, BTreeSet<String>> = ARROWS
         .iter()
-        .map(|(name, arrows)| ((*name).to_owned(), arrows.iter().map(|arrow| (*arrow).to_owned()).collect()))
+        .map(|(name, arrows)| {
+            (
+                (*name).to_owned(),
+                arrows.iter().map(|arrow| (*arrow).to_owned()).collect(),
+            )
+        })
         .collect();
     assert_eq!(found, expected);
 }
@@ -54,7 +83,10 @@ fn the_arrows_between_our_crates_are_those_of_the_architecture() {
 fn text_and_cache_do_not_know_burn_and_only_the_command_line_talks() {
     for (name, all) in dependencies() {
         if WITHOUT_BURN.contains(&name.as_str()) {
-            assert!(!all.iter().any(|dependency| dependency.starts_with("burn")), "{name} knows burn");
+            assert!(
+                !all.iter().any(|dependency| dependency.starts_with("burn")),
+                "{name} knows burn"
+            );
         }
         if name != "alambic-cli" {
             for forbidden in COMMAND_LINE_ONLY {
@@ -70,16 +102,31 @@ fn every_source_file_has_a_name_and_a_readable_length() {
     let mut pending = vec![root.join("src"), root.join("crates"), root.join("examples")];
     while let Some(path) = pending.pop() {
         if path.is_dir() {
-            pending.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            pending.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
             continue;
         }
         let name = path.file_name().unwrap().to_string_lossy();
         if !name.ends_with(".rs") || name == "tests.rs" {
             continue;
         }
-        assert!(!EMPTY_NAMES.contains(&&*name), "{} says nothing", path.display());
+        assert!(
+            !EMPTY_NAMES.contains(&&*name),
+            "{} says nothing",
+            path.display()
+        );
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
-        assert!(lines <= MOST_LINES, "{} has {lines} lines before its tests", path.display());
+        let lines = text
+            .lines()
+            .take_while(|line| !line.starts_with("#[cfg(test)]"))
+            .count();
+        assert!(
+            lines <= MOST_LINES,
+            "{} has {lines} lines before its tests",
+            path.display()
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alambic_text::{Problem, SpecialTokens, SpecialTokensInText, TextbookItem, Tokenizer, Split};
+use alambic_text::{Problem, SpecialTokens, SpecialTokensInText, Split, TextbookItem, Tokenizer};
 use alambic_transformer::{Decoder, GenerationConfig, Sampling, generate_batch};
 
 use super::PipelineError;
@@ -34,24 +34,35 @@ impl AnswerScore {
         let (asked, solved) = self
             .families
             .values()
-            .fold((0, 0), |(asked, solved), family| (asked + family.asked, solved + family.solved));
+            .fold((0, 0), |(asked, solved), family| {
+                (asked + family.asked, solved + family.solved)
+            });
         solved as f64 / asked.max(1) as f64
     }
 
     /// Share that blind guessing would solve.
     pub(crate) fn chance(&self) -> f64 {
         let asked: u64 = self.families.values().map(|family| family.asked).sum();
-        self.families.values().map(|family| family.chance_sum).sum::<f64>() / asked.max(1) as f64
+        self.families
+            .values()
+            .map(|family| family.chance_sum)
+            .sum::<f64>()
+            / asked.max(1) as f64
     }
 }
 
 /// The first `count` problems of the test split: templates that no training text has.
-pub(crate) fn test_problems(section: &TextbookSection, count: usize) -> Result<Vec<Problem>, PipelineError> {
+pub(crate) fn test_problems(
+    section: &TextbookSection,
+    count: usize,
+) -> Result<Vec<Problem>, PipelineError> {
     let textbook = section.textbook(Split::Test)?;
-    let problems = (0..).map(|index| textbook.item(index)).filter_map(|item| match item {
-        TextbookItem::Problem(problem) => Some(problem),
-        TextbookItem::Story(_) => None,
-    });
+    let problems = (0..)
+        .map(|index| textbook.item(index))
+        .filter_map(|item| match item {
+            TextbookItem::Problem(problem) => Some(problem),
+            TextbookItem::Story(_) => None,
+        });
     Ok(problems.take(count).collect())
 }
 
@@ -76,7 +87,10 @@ pub(crate) fn answer(
             .iter()
             .map(|problem| Ok(tokenizer.encode(&problem.prompt(), SpecialTokens::Add)?.ids))
             .collect::<Result<_, PipelineError>>()?;
-        for (problem, generated) in batch.iter().zip(generate_batch(decoder, &prompts, &config)?) {
+        for (problem, generated) in batch
+            .iter()
+            .zip(generate_batch(decoder, &prompts, &config)?)
+        {
             let text = tokenizer.decode(&generated.token_ids, SpecialTokensInText::Skip)?;
             let family = score.families.entry(problem.family.name()).or_default();
             family.asked += 1;

@@ -58,7 +58,10 @@ pub fn continue_text(
     if ids.len() >= model.teacher.max_sequence_tokens() {
         return Err(PipelineError::Input {
             what: "the prompt".into(),
-            expected: format!("fewer than {} tokens, the model's context", model.teacher.max_sequence_tokens()),
+            expected: format!(
+                "fewer than {} tokens, the model's context",
+                model.teacher.max_sequence_tokens()
+            ),
             found: format!("{} tokens", ids.len()),
             advice: "give a shorter text".into(),
         });
@@ -73,16 +76,18 @@ pub fn continue_text(
     let mut stream = model.tokenizer.decode_stream(SpecialTokensInText::Skip);
     let mut text = String::new();
     let mut failure = None;
-    let generated = generate(model.teacher.decoder(), &ids, &config, |id| match stream.push(id) {
-        Ok(piece) => {
-            let piece = piece.unwrap_or_default();
-            on_text(&piece);
-            text += &piece;
-            ControlFlow::Continue(())
-        }
-        Err(error) => {
-            failure = Some(error);
-            ControlFlow::Break(())
+    let generated = generate(model.teacher.decoder(), &ids, &config, |id| {
+        match stream.push(id) {
+            Ok(piece) => {
+                let piece = piece.unwrap_or_default();
+                on_text(&piece);
+                text += &piece;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
         }
     })?;
     if let Some(error) = failure {
@@ -92,5 +97,9 @@ pub fn continue_text(
         on_text(&rest);
         text += &rest;
     }
-    Ok(Continuation { text, num_tokens: generated.token_ids.len(), finish: generated.finish })
+    Ok(Continuation {
+        text,
+        num_tokens: generated.token_ids.len(),
+        finish: generated.finish,
+    })
 }

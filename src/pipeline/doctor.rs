@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use alambic_cache::{MANIFEST_FILE, CacheReader};
+use alambic_cache::{CacheReader, MANIFEST_FILE};
 use alambic_distill::teacher::Teacher;
 use alambic_text::Split;
 use burn::tensor::Device;
@@ -50,11 +50,17 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Whether the run would fail.
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+        self.findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
     }
 
     fn add(&mut self, severity: Severity, subject: &'static str, message: impl Into<String>) {
-        self.findings.push(Finding { severity, subject, message: message.into() });
+        self.findings.push(Finding {
+            severity,
+            subject,
+            message: message.into(),
+        });
     }
 }
 
@@ -112,9 +118,14 @@ fn examine_models(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mu
         );
         diagnosis.add(Severity::Error, "cache", message);
     }
-    let (wanted, limit) = (recipe.training.sequence_tokens, teacher.teacher.max_sequence_tokens());
+    let (wanted, limit) = (
+        recipe.training.sequence_tokens,
+        teacher.teacher.max_sequence_tokens(),
+    );
     if wanted > limit {
-        let message = format!("training.sequence_tokens is {wanted}, but the teacher reads at most {limit} tokens");
+        let message = format!(
+            "training.sequence_tokens is {wanted}, but the teacher reads at most {limit} tokens"
+        );
         diagnosis.add(Severity::Error, "teacher", message);
     }
     let sequence = recipe.training.sequence_tokens * recipe.training.micro_batch_sequences;
@@ -132,7 +143,10 @@ fn examine_models(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mu
 fn examine_same_model(path: &Path, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
     let sibling_run = path.parent().map(|parent| parent.join("run.json"));
     if path.ends_with("student") && sibling_run.is_some_and(|run| run.exists()) {
-        let message = format!("{} is itself the student of a run", teacher.directory.display());
+        let message = format!(
+            "{} is itself the student of a run",
+            teacher.directory.display()
+        );
         diagnosis.add(Severity::Warning, "teacher", message);
     }
 }
@@ -143,7 +157,11 @@ fn examine_text(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mut 
         Ok(text) => text,
         Err(error) => return diagnosis.add(Severity::Error, "data", chain(&error)),
     };
-    for (split, name) in [(Split::Train, "train"), (Split::Validation, "validation"), (Split::Test, "test")] {
+    for (split, name) in [
+        (Split::Train, "train"),
+        (Split::Validation, "validation"),
+        (Split::Test, "test"),
+    ] {
         let wanted = split != Split::Validation || recipe.data.why_validation_is_empty().is_none();
         if wanted {
             examine_split(&text, split, name, loaded, diagnosis);
@@ -174,7 +192,9 @@ fn examine_split(
         }
     }
     if labels == 0 {
-        let message = format!("the {name} split has no label to learn from or to score; check files and fractions");
+        let message = format!(
+            "the {name} split has no label to learn from or to score; check files and fractions"
+        );
         return diagnosis.add(Severity::Error, "data", message);
     }
     let share = 100.0 * labels as f64 / tokens as f64;
@@ -190,7 +210,10 @@ fn examine_split(
         diagnosis.add(
             Severity::Note,
             "training",
-            format!("reads the {tokens} tokens of the train split about {:.1} times", needed as f64 / tokens as f64),
+            format!(
+                "reads the {tokens} tokens of the train split about {:.1} times",
+                needed as f64 / tokens as f64
+            ),
         );
     }
 }
@@ -204,8 +227,16 @@ fn examine_cache(directory: &Path, teacher: &LanguageModel, diagnosis: &mut Diag
         Ok(reader) => {
             let spec = &reader.manifest().spec;
             for (what, found, expected) in [
-                ("teacher", &spec.teacher_fingerprint, teacher.teacher.fingerprint()),
-                ("tokenizer", &spec.tokenizer_fingerprint, teacher.tokenizer.fingerprint()),
+                (
+                    "teacher",
+                    &spec.teacher_fingerprint,
+                    teacher.teacher.fingerprint(),
+                ),
+                (
+                    "tokenizer",
+                    &spec.tokenizer_fingerprint,
+                    teacher.tokenizer.fingerprint(),
+                ),
             ] {
                 if found != expected {
                     let message = format!(

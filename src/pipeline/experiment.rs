@@ -81,9 +81,17 @@ pub struct Experiment {
 
 impl Experiment {
     /// Mean and sample standard deviation of a figure over the seeds of a contender.
-    pub fn statistic(&self, contender: Contender, figure: fn(&ContenderRun) -> f64) -> Option<Statistic> {
-        let values: Vec<f64> =
-            self.runs.iter().filter(|run| run.contender == contender).map(figure).collect();
+    pub fn statistic(
+        &self,
+        contender: Contender,
+        figure: fn(&ContenderRun) -> f64,
+    ) -> Option<Statistic> {
+        let values: Vec<f64> = self
+            .runs
+            .iter()
+            .filter(|run| run.contender == contender)
+            .map(figure)
+            .collect();
         Statistic::of(&values)
     }
 }
@@ -95,7 +103,10 @@ impl Experiment {
 ///
 /// # Errors
 /// [`PipelineError::Input`] without an `[experiment]` section, and the errors of the stages.
-pub fn experiment(recipe: &LoadedRecipe, options: &RunOptions) -> Result<Experiment, PipelineError> {
+pub fn experiment(
+    recipe: &LoadedRecipe,
+    options: &RunOptions,
+) -> Result<Experiment, PipelineError> {
     let Some(section) = recipe.recipe.experiment.clone() else {
         return Err(PipelineError::Input {
             what: recipe.name.clone(),
@@ -106,20 +117,38 @@ pub fn experiment(recipe: &LoadedRecipe, options: &RunOptions) -> Result<Experim
     };
     let base = Plan::open(recipe, options)?;
     let capture_seconds = capture_caches(&base)?;
-    let lab = Laboratory { recipe, options, section: &section, base: &base };
+    let lab = Laboratory {
+        recipe,
+        options,
+        section: &section,
+        base: &base,
+    };
     let (mut search, mut rates) = (BTreeMap::new(), BTreeMap::new());
     for contender in [Contender::Distilled, Contender::HardLabelsEqualTokens] {
         let tried = lab.search(contender)?;
-        let best = tried.iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0.0, |(rate, _)| *rate);
+        let best = tried
+            .iter()
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(0.0, |(rate, _)| *rate);
         rates.insert(contender.arm(), best);
         search.insert(contender.name().to_owned(), tried);
     }
     let trained = lab.train_all(&rates, capture_seconds)?;
     let teacher_nll = measure_likelihood(&base, None)?.nll();
-    let runs = trained.into_iter().map(|run| lab.measure(run)).collect::<Result<Vec<_>, _>>()?;
-    let experiment = Experiment { title: base.title.clone(), teacher_nll, capture_seconds, search, runs };
+    let runs = trained
+        .into_iter()
+        .map(|run| lab.measure(run))
+        .collect::<Result<Vec<_>, _>>()?;
+    let experiment = Experiment {
+        title: base.title.clone(),
+        teacher_nll,
+        capture_seconds,
+        search,
+        runs,
+    };
     base.directory.write_json("experiment.json", &experiment)?;
-    base.directory.write("experiment.md", experiment.table().as_bytes())?;
+    base.directory
+        .write("experiment.md", experiment.table().as_bytes())?;
     Ok(experiment)
 }
 
@@ -148,14 +177,20 @@ impl Laboratory<'_> {
         recipe.recipe.training.total_steps = steps;
         let cache = self.base.cache("train");
         recipe.recipe.cache.path = cache.parent().map(|parent| parent.to_owned());
-        let options = RunOptions { out: self.options.out.join("runs").join(name), ..self.options.clone() };
+        let options = RunOptions {
+            out: self.options.out.join("runs").join(name),
+            ..self.options.clone()
+        };
         Plan::open(&recipe, &options)
     }
 
     /// Validation NLL of every learning rate, on the first seed.
     fn search(&self, contender: Contender) -> Result<Vec<(f64, f64)>, PipelineError> {
         let seed = self.section.seeds[0];
-        let steps = self.section.search_steps.unwrap_or(self.recipe.recipe.training.total_steps);
+        let steps = self
+            .section
+            .search_steps
+            .unwrap_or(self.recipe.recipe.training.total_steps);
         let rates = &self.section.learning_rates;
         if let [rate] = rates[..] {
             return Ok(vec![(rate, f64::NAN)]);
@@ -170,7 +205,11 @@ impl Laboratory<'_> {
         Ok(tried)
     }
 
-    fn train_all(&self, rates: &BTreeMap<Arm, f64>, capture_seconds: f64) -> Result<Vec<Trained>, PipelineError> {
+    fn train_all(
+        &self,
+        rates: &BTreeMap<Arm, f64>,
+        capture_seconds: f64,
+    ) -> Result<Vec<Trained>, PipelineError> {
         let mut trained = Vec::new();
         let steps = self.recipe.recipe.training.total_steps;
         for &seed in &self.section.seeds {
@@ -201,10 +240,27 @@ impl Laboratory<'_> {
         (budget / per_step).round().max(1.0) as usize
     }
 
-    fn train(&self, contender: Contender, seed: u64, rate: f64, steps: usize) -> Result<Trained, PipelineError> {
-        let plan = self.plan(&format!("{}-seed{seed}", contender.name()), seed, rate, steps)?;
+    fn train(
+        &self,
+        contender: Contender,
+        seed: u64,
+        rate: f64,
+        steps: usize,
+    ) -> Result<Trained, PipelineError> {
+        let plan = self.plan(
+            &format!("{}-seed{seed}", contender.name()),
+            seed,
+            rate,
+            steps,
+        )?;
         let facts = train_one_arm(&plan, contender.arm())?;
-        Ok(Trained { contender, seed, learning_rate: rate, plan, facts })
+        Ok(Trained {
+            contender,
+            seed,
+            learning_rate: rate,
+            plan,
+            facts,
+        })
     }
 
     fn measure(&self, run: Trained) -> Result<ContenderRun, PipelineError> {

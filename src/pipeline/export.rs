@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use alambic_transformer::{DeviceChoice, SaveOptions, WeightType, load_checkpoint, save_checkpoint};
+use alambic_transformer::{
+    DeviceChoice, SaveOptions, WeightType, load_checkpoint, save_checkpoint,
+};
 
 use super::PipelineError;
 use super::language_model::{COMPANION_FILES, TOKENIZER_FILE};

@@ -59,8 +59,14 @@ impl LanguageModel {
 
     /// The directory's last component, for tables.
     pub fn name(&self) -> String {
-        let absolute = self.directory.canonicalize().unwrap_or_else(|_| self.directory.clone());
-        let parts: Vec<_> = absolute.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+        let absolute = self
+            .directory
+            .canonicalize()
+            .unwrap_or_else(|_| self.directory.clone());
+        let parts: Vec<_> = absolute
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect();
         match parts.as_slice() {
             [.., parent, last] if last == "hf" => parent.to_string(),
             [.., last] => last.to_string(),

@@ -6,6 +6,12 @@ pub(crate) fn peak_rss_bytes() -> u64 {
     let kibibytes = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|rest| rest.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches(" kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
     kibibytes.unwrap_or(0) * 1024
 }

@@ -29,7 +29,9 @@ impl RunDirectory {
     /// Creates the directory if it is absent.
     pub(crate) fn create(root: &Path) -> Result<Self, PipelineError> {
         fs::create_dir_all(root).map_err(|source| PipelineError::io("create", root, source))?;
-        Ok(Self { root: root.to_owned() })
+        Ok(Self {
+            root: root.to_owned(),
+        })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -47,21 +49,30 @@ impl RunDirectory {
     }
 
     /// Writes `value` as JSON under `name`.
-    pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), PipelineError> {
+    pub(crate) fn write_json<T: Serialize>(
+        &self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), PipelineError> {
         let json = serde_json::to_vec_pretty(value)
             .map_err(|source| PipelineError::io("serialise", self.path(name), source.into()))?;
         self.write(name, &json)
     }
 
     /// Reads JSON that an earlier stage wrote; `None` when it did not get so far.
-    pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, PipelineError> {
+    pub(crate) fn read_json<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, PipelineError> {
         let path = self.path(name);
         if !path.exists() {
             return Ok(None);
         }
         let io = |source| PipelineError::io("read", &path, source);
         let bytes = fs::read(&path).map_err(io)?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|source| io(source.into()))
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| io(source.into()))
     }
 
     /// Keeps the resolved recipe, or refuses a directory that belongs to another one.
@@ -70,17 +81,23 @@ impl RunDirectory {
         if !path.exists() {
             return self.write("recipe.toml", recipe.as_bytes());
         }
-        let found = fs::read_to_string(&path).map_err(|source| PipelineError::io("read", &path, source))?;
+        let found =
+            fs::read_to_string(&path).map_err(|source| PipelineError::io("read", &path, source))?;
         if found == recipe {
             return Ok(());
         }
-        let differing = recipe.lines().zip(found.lines()).find(|(new, old)| new != old);
+        let differing = recipe
+            .lines()
+            .zip(found.lines())
+            .find(|(new, old)| new != old);
         let (new, old) = differing.unwrap_or(("(a shorter recipe)", "(a longer recipe)"));
         Err(PipelineError::Input {
             what: path.display().to_string(),
             expected: format!("the recipe of this run, with `{new}`"),
             found: format!("`{old}`"),
-            advice: "choose another --out directory, or give back the recipe that this run began with".into(),
+            advice:
+                "choose another --out directory, or give back the recipe that this run began with"
+                    .into(),
         })
     }
 }
@@ -97,7 +114,11 @@ pub(crate) struct RunFacts {
 
 /// Writes a temporary file beside `path`, syncs it and renames it.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let temporary = path.with_file_name(format!(".tmp-{name}"));
     let mut file = fs::File::create(&temporary)?;
     file.write_all(contents)?;

@@ -7,9 +7,9 @@ mod samples;
 mod train;
 mod write_report;
 
-pub(crate) use plan::Plan;
 pub(crate) use capture::capture as capture_caches;
 pub(crate) use evaluate::measure_likelihood;
+pub(crate) use plan::Plan;
 pub use plan::{RunOptions, RunStage};
 pub(crate) use train::{TrainedArm, train_one_arm};
 
@@ -38,7 +38,11 @@ pub(crate) fn run_plan(plan: &Plan) -> Result<Report, PipelineError> {
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn run_until(recipe: &LoadedRecipe, options: &RunOptions, last: RunStage) -> Result<(), PipelineError> {
+pub fn run_until(
+    recipe: &LoadedRecipe,
+    options: &RunOptions,
+    last: RunStage,
+) -> Result<(), PipelineError> {
     let plan = Plan::open(recipe, options)?;
     capture::capture(&plan)?;
     if last >= RunStage::Train {

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use alambic_distill::DistillError;
 use alambic_text::{
-    ChatTemplate, Corpus, CorpusConfig, CorpusFormat, Document, DocumentSource, Ending, ExampleTokenizer,
-    PromptErasing, Segment, SegmentConfig, SegmentCutter, SegmentStats, SourcedDocument, Split, SplitConfig,
-    TextError, Textbook, TextbookConfig, Trim,
+    ChatTemplate, Corpus, CorpusConfig, CorpusFormat, Document, DocumentSource, Ending,
+    ExampleTokenizer, PromptErasing, Segment, SegmentConfig, SegmentCutter, SegmentStats,
+    SourcedDocument, Split, SplitConfig, TextError, Textbook, TextbookConfig, Trim,
 };
 
-use super::recipe::{ChatTemplateSource, DataFormat, DataSection, EndOfText, OverLength, PromptErasure, TextbookSection};
+use super::recipe::{
+    ChatTemplateSource, DataFormat, DataSection, EndOfText, OverLength, PromptErasure,
+    TextbookSection,
+};
 use super::{LanguageModel, PipelineError};
 
 /// The documents of a recipe, and how they become segments.
@@ -21,7 +24,11 @@ pub(crate) struct TextSource {
 }
 
 enum DocumentSet {
-    Corpus { corpus: Corpus, split: SplitConfig, max_train_documents: Option<usize> },
+    Corpus {
+        corpus: Corpus,
+        split: SplitConfig,
+        max_train_documents: Option<usize>,
+    },
     Textbook(TextbookSection),
 }
 
@@ -42,14 +49,25 @@ impl TextSource {
                 max_train_documents: data.max_train_documents,
             },
         };
-        let tokenizer = ExampleTokenizer::new(model.tokenizer.clone(), chat_template(data, model)?, ending(data, model)?);
+        let tokenizer = ExampleTokenizer::new(
+            model.tokenizer.clone(),
+            chat_template(data, model)?,
+            ending(data, model)?,
+        );
         let over_length = match data.over_length {
             OverLength::Error => alambic_text::OverLength::Error,
             OverLength::Truncate => alambic_text::OverLength::Truncate,
             OverLength::Split => alambic_text::OverLength::Split,
             OverLength::Skip => alambic_text::OverLength::Skip,
         };
-        Ok(Self { documents, tokenizer, segments: SegmentConfig { max_tokens, over_length } })
+        Ok(Self {
+            documents,
+            tokenizer,
+            segments: SegmentConfig {
+                max_tokens,
+                over_length,
+            },
+        })
     }
 
     /// The segments of one split, streamed.
@@ -64,7 +82,11 @@ impl TextSource {
 
     fn documents(&self, split: Split) -> Result<Documents, PipelineError> {
         Ok(match &self.documents {
-            DocumentSet::Corpus { corpus, split: config, max_train_documents } => {
+            DocumentSet::Corpus {
+                corpus,
+                split: config,
+                max_train_documents,
+            } => {
                 let config = config.clone();
                 let of_split = corpus.documents().filter(move |document| match document {
                     Ok(document) => config.split_of(&document.document) == split,
@@ -77,7 +99,10 @@ impl TextSource {
             }
             DocumentSet::Textbook(section) => {
                 let textbook = section.textbook(split)?;
-                Box::new((0..section.items(split)).map(move |index| Ok(textbook_document(&textbook, index))))
+                Box::new(
+                    (0..section.items(split))
+                        .map(move |index| Ok(textbook_document(&textbook, index))),
+                )
             }
         })
     }
@@ -86,7 +111,11 @@ impl TextSource {
 impl TextbookSection {
     /// The textbook of one split.
     pub(crate) fn textbook(&self, split: Split) -> Result<Textbook, TextError> {
-        Textbook::new(TextbookConfig { seed: self.seed, split, story_ratio: self.story_ratio })
+        Textbook::new(TextbookConfig {
+            seed: self.seed,
+            split,
+            story_ratio: self.story_ratio,
+        })
     }
 
     /// How many items the split has.
@@ -103,7 +132,10 @@ impl TextbookSection {
 pub(crate) fn textbook_document(textbook: &Textbook, index: u64) -> SourcedDocument {
     SourcedDocument {
         document: Document::Text(textbook.item(index).text()),
-        source: DocumentSource { path: PathBuf::from("textbook"), record: index + 1 },
+        source: DocumentSource {
+            path: PathBuf::from("textbook"),
+            record: index + 1,
+        },
     }
 }
 
@@ -121,7 +153,10 @@ impl SegmentStream {
         self.cutter.stats()
     }
 
-    fn cut_next(&mut self, document: Result<SourcedDocument, TextError>) -> Result<(), DistillError> {
+    fn cut_next(
+        &mut self,
+        document: Result<SourcedDocument, TextError>,
+    ) -> Result<(), DistillError> {
         let pair = self.tokenizer.tokenize(&document?)?;
         self.ready.extend(self.cutter.cut(pair)?);
         Ok(())
@@ -156,7 +191,11 @@ fn corpus_config(data: &DataSection) -> CorpusConfig {
         PromptErasure::RemoveSystem => PromptErasing::RemoveSystem,
         PromptErasure::ReplaceSystem(prompt) => PromptErasing::ReplaceSystem(prompt.clone()),
     };
-    CorpusConfig { files: data.files.clone(), format, erasing }
+    CorpusConfig {
+        files: data.files.clone(),
+        format,
+        erasing,
+    }
 }
 
 fn split_config(data: &DataSection) -> Result<SplitConfig, PipelineError> {
@@ -174,7 +213,10 @@ fn ending(data: &DataSection, model: &LanguageModel) -> Result<Ending, PipelineE
         (EndOfText::Omit, _) => Ok(Ending::None),
         (EndOfText::Append, Some(&id)) => Ok(Ending::EndOfText(id)),
         (EndOfText::Append, None) => Err(PipelineError::Input {
-            what: format!("{} with data.end_of_text = \"append\"", model.directory.join("config.json").display()),
+            what: format!(
+                "{} with data.end_of_text = \"append\"",
+                model.directory.join("config.json").display()
+            ),
             expected: "an eos_token_id".into(),
             found: "none".into(),
             advice: "set data.end_of_text = \"omit\", or add the id to config.json".into(),
@@ -182,23 +224,39 @@ fn ending(data: &DataSection, model: &LanguageModel) -> Result<Ending, PipelineE
     }
 }
 
-fn chat_template(data: &DataSection, model: &LanguageModel) -> Result<Option<ChatTemplate>, PipelineError> {
-    let token = |id: Option<u32>| id.and_then(|id| model.tokenizer.id_to_token(id)).unwrap_or_default();
+fn chat_template(
+    data: &DataSection,
+    model: &LanguageModel,
+) -> Result<Option<ChatTemplate>, PipelineError> {
+    let token = |id: Option<u32>| {
+        id.and_then(|id| model.tokenizer.id_to_token(id))
+            .unwrap_or_default()
+    };
     match &data.chat_template {
         None => Ok(None),
         Some(ChatTemplateSource::File(path)) => {
-            let source = std::fs::read_to_string(path).map_err(|source| PipelineError::io("read", path, source))?;
-            let (bos, eos) = (token(model.bos_token_id), token(model.eos_token_ids.first().copied()));
+            let source = std::fs::read_to_string(path)
+                .map_err(|source| PipelineError::io("read", path, source))?;
+            let (bos, eos) = (
+                token(model.bos_token_id),
+                token(model.eos_token_ids.first().copied()),
+            );
             Ok(Some(ChatTemplate::new(&source, &bos, &eos)?))
         }
-        Some(ChatTemplateSource::Teacher) => match ChatTemplate::from_directory(&model.directory)? {
-            Some(template) => Ok(Some(template)),
-            None => Err(PipelineError::Input {
-                what: format!("data.chat_template = \"teacher\" with {}", model.directory.display()),
-                expected: "chat_template.jinja, or a chat_template in tokenizer_config.json".into(),
-                found: "neither".into(),
-                advice: "name a .jinja file in data.chat_template".into(),
-            }),
-        },
+        Some(ChatTemplateSource::Teacher) => {
+            match ChatTemplate::from_directory(&model.directory)? {
+                Some(template) => Ok(Some(template)),
+                None => Err(PipelineError::Input {
+                    what: format!(
+                        "data.chat_template = \"teacher\" with {}",
+                        model.directory.display()
+                    ),
+                    expected: "chat_template.jinja, or a chat_template in tokenizer_config.json"
+                        .into(),
+                    found: "neither".into(),
+                    advice: "name a .jinja file in data.chat_template".into(),
+                }),
+            }
+        }
     }
 }

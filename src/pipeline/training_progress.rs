@@ -17,7 +17,10 @@ impl TrainingProgress {
     /// Begins a line of `total_steps`.
     pub(crate) fn new(progress: Arc<dyn Progress>, total_steps: u64) -> Self {
         progress.begin("steps", total_steps);
-        Self { progress, validation: String::new() }
+        Self {
+            progress,
+            validation: String::new(),
+        }
     }
 }
 
@@ -26,7 +29,10 @@ impl MetricSink for TrainingProgress {
         match metrics {
             Metrics::Step(step) => {
                 let rate = step.tokens as f64 / step.seconds.max(f64::EPSILON);
-                let message = format!("loss {:.4}, {rate:.0} tokens/s{}", step.loss, self.validation);
+                let message = format!(
+                    "loss {:.4}, {rate:.0} tokens/s{}",
+                    step.loss, self.validation
+                );
                 self.progress.advance(step.step, &message);
             }
             Metrics::Validation(validation) => {

@@ -7,8 +7,8 @@ use alambic_transformer::DecoderConfig;
 
 use super::PipelineError;
 use super::recipe::{
-    ObjectiveSection, OptimizerSection, STUDENT_INITIALIZER_RANGE, ScheduleKind, ScheduleSection, StudentSection,
-    TermKind, TrainingSection,
+    ObjectiveSection, OptimizerSection, STUDENT_INITIALIZER_RANGE, ScheduleKind, ScheduleSection,
+    StudentSection, TermKind, TrainingSection,
 };
 
 impl StudentSection {
@@ -75,7 +75,9 @@ impl TrainingSections<'_> {
             },
             max_gradient_norm: Some(self.optimizer.max_gradient_norm),
             total_steps: training.total_steps as u64,
-            early_stopping_patience: training.early_stopping_patience.map(|evaluations| evaluations as u64),
+            early_stopping_patience: training
+                .early_stopping_patience
+                .map(|evaluations| evaluations as u64),
         }
     }
 
@@ -93,12 +95,22 @@ impl TrainingSections<'_> {
 
     fn schedule(&self) -> Schedule {
         let (peak, section) = (self.optimizer.learning_rate, self.schedule);
-        let (warmup_steps, min_ratio) = (section.warmup_steps as u64, section.min_learning_rate_ratio);
+        let (warmup_steps, min_ratio) =
+            (section.warmup_steps as u64, section.min_learning_rate_ratio);
         match section.kind {
-            ScheduleKind::Cosine => Schedule::Cosine { peak, warmup_steps, min_ratio },
+            ScheduleKind::Cosine => Schedule::Cosine {
+                peak,
+                warmup_steps,
+                min_ratio,
+            },
             ScheduleKind::Wsd => {
                 let decay_steps = section.decay_steps.unwrap_or(0) as u64; // required by the recipe for wsd
-                Schedule::Wsd { peak, warmup_steps, decay_steps, min_ratio }
+                Schedule::Wsd {
+                    peak,
+                    warmup_steps,
+                    decay_steps,
+                    min_ratio,
+                }
             }
         }
     }

@@ -17,7 +17,10 @@ const COLUMNS: [(&str, Figure, usize); 5] = [
 
 const ROWS: [(Contender, &str); 3] = [
     (Contender::Distilled, "distilled"),
-    (Contender::HardLabelsEqualTokens, "hard labels, equal tokens"),
+    (
+        Contender::HardLabelsEqualTokens,
+        "hard labels, equal tokens",
+    ),
     (Contender::HardLabelsEqualTime, "hard labels, equal time"),
 ];
 
@@ -35,14 +38,21 @@ impl Experiment {
         line(&header);
         line(&vec!["---".to_owned(); header.len()]);
         for (contender, name) in ROWS {
-            let Some(first) = self.runs.iter().find(|run| run.contender == contender) else { continue };
+            let Some(first) = self.runs.iter().find(|run| run.contender == contender) else {
+                continue;
+            };
             let mut cells = vec![name.to_owned(), format!("{:e}", first.learning_rate)];
             cells.extend(COLUMNS.iter().map(|(_, figure, digits)| {
-                self.statistic(contender, *figure).map_or_else(String::new, |value| cell(&value, *digits))
+                self.statistic(contender, *figure)
+                    .map_or_else(String::new, |value| cell(&value, *digits))
             }));
             line(&cells);
         }
-        let seeds = self.runs.iter().filter(|run| run.contender == Contender::Distilled).count();
+        let seeds = self
+            .runs
+            .iter()
+            .filter(|run| run.contender == Contender::Distilled)
+            .count();
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
@@ -50,8 +60,15 @@ impl Experiment {
             self.teacher_nll, self.capture_seconds
         );
         for (contender, tried) in &self.search {
-            let tried: Vec<String> = tried.iter().map(|(rate, nll)| format!("{rate:e}: {nll:.4}")).collect();
-            let _ = writeln!(text, "Search, {contender} (validation NLL by learning rate): {}", tried.join(", "));
+            let tried: Vec<String> = tried
+                .iter()
+                .map(|(rate, nll)| format!("{rate:e}: {nll:.4}"))
+                .collect();
+            let _ = writeln!(
+                text,
+                "Search, {contender} (validation NLL by learning rate): {}",
+                tried.join(", ")
+            );
         }
         text
     }

@@ -47,7 +47,10 @@ pub fn train_quickstart_teacher(
 ) -> Result<f64, PipelineError> {
     let score = teacher_training::train_teacher(directory, device, stop, progress)?;
     for (family, score) in &score.families {
-        progress.note(&format!("{family}: {} of {} solved", score.solved, score.asked));
+        progress.note(&format!(
+            "{family}: {} of {} solved",
+            score.solved, score.asked
+        ));
     }
     Ok(score.accuracy())
 }

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::pipeline::recipe::{OptimizerSection, ScheduleSection, StudentSection, TextbookSection, TrainingSection};
+use crate::pipeline::recipe::{
+    OptimizerSection, ScheduleSection, StudentSection, TextbookSection, TrainingSection,
+};
 
 /// `configs/quickstart_teacher.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -34,22 +34,38 @@ pub(super) fn train_teacher(
     let recipe = TeacherRecipe::embedded();
     progress.stage("tokenizer", "byte-level BPE on the textbook");
     let tokenizer = Arc::new(train_tokenizer(&recipe)?);
-    let end = tokenizer.token_to_id(END_OF_TEXT).expect("the tokenizer was trained with it");
-    progress.stage("teacher", "trained on hard labels, about 40 minutes on 2 cores");
+    let end = tokenizer
+        .token_to_id(END_OF_TEXT)
+        .expect("the tokenizer was trained with it");
+    progress.stage(
+        "teacher",
+        "trained on hard labels, about 40 minutes on 2 cores",
+    );
     let decoder = train_decoder(&recipe, &tokenizer, end, directory, device, stop, progress)?;
     save_teacher(&decoder, &tokenizer, end, &directory.join("teacher"))?;
-    progress.stage("answers", "problems of templates that the teacher never saw");
+    progress.stage(
+        "answers",
+        "problems of templates that the teacher never saw",
+    );
     let problems = test_problems(&recipe.textbook, recipe.textbook.test_items as usize)?;
     progress.begin("problems", problems.len() as u64);
-    let score = answer(&decoder, &tokenizer, &[end], &problems, |done| progress.advance(done as u64, ""))?;
+    let score = answer(&decoder, &tokenizer, &[end], &problems, |done| {
+        progress.advance(done as u64, "")
+    })?;
     progress.end();
     Ok(score)
 }
 
 fn train_tokenizer(recipe: &TeacherRecipe) -> Result<Tokenizer, PipelineError> {
     let textbook = recipe.textbook.textbook(Split::Train)?;
-    let texts = textbook.items(0..recipe.tokenizer.training_items).map(|item| item.text());
-    Ok(Tokenizer::train_byte_level_bpe(texts, recipe.tokenizer.vocab_size, &[END_OF_TEXT])?)
+    let texts = textbook
+        .items(0..recipe.tokenizer.training_items)
+        .map(|item| item.text());
+    Ok(Tokenizer::train_byte_level_bpe(
+        texts,
+        recipe.tokenizer.vocab_size,
+        &[END_OF_TEXT],
+    )?)
 }
 
 fn train_decoder(
@@ -68,15 +84,39 @@ fn train_decoder(
         training: &recipe.training,
     };
     device.seed(derive_seed(recipe.seed, "init"));
-    let student = recipe.model.decoder_config(tokenizer.vocab_size()).init(device);
-    let source = |split| Arc::new(text_shards(&recipe.textbook, split, tokenizer, end, recipe.training.sequence_tokens));
-    let outcome = Trainer::try_new(sections.trainer_config(Objective::hard_labels(), end), sections.run_settings(false))?
-        .with_stop(stop.clone())
-        .with_sink(TrainingProgress::new(progress.clone(), recipe.training.total_steps as u64))
-        .train(student, source(Split::Train), Some(source(Split::Validation)), &directory.join("training"))?;
+    let student = recipe
+        .model
+        .decoder_config(tokenizer.vocab_size())
+        .init(device);
+    let source = |split| {
+        Arc::new(text_shards(
+            &recipe.textbook,
+            split,
+            tokenizer,
+            end,
+            recipe.training.sequence_tokens,
+        ))
+    };
+    let outcome = Trainer::try_new(
+        sections.trainer_config(Objective::hard_labels(), end),
+        sections.run_settings(false),
+    )?
+    .with_stop(stop.clone())
+    .with_sink(TrainingProgress::new(
+        progress.clone(),
+        recipe.training.total_steps as u64,
+    ))
+    .train(
+        student,
+        source(Split::Train),
+        Some(source(Split::Validation)),
+        &directory.join("training"),
+    )?;
     progress.end();
     match outcome.reason {
-        StopReason::Interrupted => Err(PipelineError::Stopped { stage: "training of the teacher" }),
+        StopReason::Interrupted => Err(PipelineError::Stopped {
+            stage: "training of the teacher",
+        }),
         StopReason::Finished | StopReason::NoImprovement => Ok(outcome.student),
     }
 }
@@ -88,15 +128,23 @@ fn text_shards(
     tokenizer: &Arc<Tokenizer>,
     end: u32,
     max_tokens: usize,
-) -> PlainText<impl Fn(usize) -> Result<Vec<alambic_text::Segment>, DistillError> + Send + Sync + use<>> {
+) -> PlainText<
+    impl Fn(usize) -> Result<Vec<alambic_text::Segment>, DistillError> + Send + Sync + use<>,
+> {
     let section = section.clone();
     let items = section.items(split);
-    let identity = format!("textbook {section:?} {split:?} {} {max_tokens}", tokenizer.fingerprint());
+    let identity = format!(
+        "textbook {section:?} {split:?} {} {max_tokens}",
+        tokenizer.fingerprint()
+    );
     let examples = ExampleTokenizer::new(tokenizer.clone(), None, Ending::EndOfText(end));
     let shards = items.div_ceil(ITEMS_PER_SHARD) as usize;
     PlainText::new(identity, shards, tokenizer.vocab_size(), move |shard| {
         let textbook = section.textbook(split)?;
-        let config = SegmentConfig { max_tokens, over_length: alambic_text::OverLength::Error };
+        let config = SegmentConfig {
+            max_tokens,
+            over_length: alambic_text::OverLength::Error,
+        };
         let mut cutter = SegmentCutter::new(config)?;
         let first = shard as u64 * ITEMS_PER_SHARD;
         let mut segments = Vec::new();
@@ -107,8 +155,14 @@ fn text_shards(
     })
 }
 
-fn save_teacher(decoder: &Decoder, tokenizer: &Tokenizer, end: u32, directory: &Path) -> Result<(), PipelineError> {
-    std::fs::create_dir_all(directory).map_err(|source| PipelineError::io("create", directory, source))?;
+fn save_teacher(
+    decoder: &Decoder,
+    tokenizer: &Tokenizer,
+    end: u32,
+    directory: &Path,
+) -> Result<(), PipelineError> {
+    std::fs::create_dir_all(directory)
+        .map_err(|source| PipelineError::io("create", directory, source))?;
     let options = SaveOptions {
         dtype: WeightType::BF16,
         bos_token_id: None,

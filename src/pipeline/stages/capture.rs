@@ -30,21 +30,29 @@ pub(crate) fn capture(plan: &Plan) -> Result<f64, PipelineError> {
     for (split, name) in splits {
         if let Some(took) = capture_split(plan, split, &plan.cache(name))? {
             seconds += took;
-            plan.directory.write_json("capture.json", &CaptureFacts { seconds })?;
+            plan.directory
+                .write_json("capture.json", &CaptureFacts { seconds })?;
         }
     }
     Ok(seconds)
 }
 
 /// Captures one split; `None` when its cache was already whole.
-fn capture_split(plan: &Plan, split: Split, directory: &Path) -> Result<Option<f64>, PipelineError> {
+fn capture_split(
+    plan: &Plan,
+    split: Split,
+    directory: &Path,
+) -> Result<Option<f64>, PipelineError> {
     let progress = &plan.options.progress;
     if directory.join(alambic_cache::MANIFEST_FILE).exists() {
         check_cache(plan, directory)?;
         progress.note(&format!("the cache {} is whole", directory.display()));
         return Ok(None);
     }
-    progress.stage("capture", &format!("{} into {}", plan.teacher.name(), directory.display()));
+    progress.stage(
+        "capture",
+        &format!("{} into {}", plan.teacher.name(), directory.display()),
+    );
     let started = Instant::now();
     let mut segments = plan.text.segments(split)?;
     progress.begin("segments", 0);
@@ -56,7 +64,10 @@ fn capture_split(plan: &Plan, split: Split, directory: &Path) -> Result<Option<f
         &plan.options.stop,
         |done| {
             let rate = done.tokens as f64 / started.elapsed().as_secs_f64();
-            progress.advance(done.segments, &format!("{} tokens, {rate:.0} tokens/s", done.tokens));
+            progress.advance(
+                done.segments,
+                &format!("{} tokens, {rate:.0} tokens/s", done.tokens),
+            );
         },
     )?;
     progress.end();
@@ -86,8 +97,16 @@ pub(crate) fn check_cache(plan: &Plan, directory: &Path) -> Result<(), PipelineE
     let reader = CacheReader::open(directory)?;
     let spec = &reader.manifest().spec;
     let checks = [
-        ("teacher", &spec.teacher_fingerprint, plan.teacher.teacher.fingerprint()),
-        ("tokenizer", &spec.tokenizer_fingerprint, plan.teacher.tokenizer.fingerprint()),
+        (
+            "teacher",
+            &spec.teacher_fingerprint,
+            plan.teacher.teacher.fingerprint(),
+        ),
+        (
+            "tokenizer",
+            &spec.tokenizer_fingerprint,
+            plan.teacher.tokenizer.fingerprint(),
+        ),
     ];
     for (what, found, expected) in checks {
         if found != expected {
@@ -108,7 +127,10 @@ fn note_cuts(progress: &dyn Progress, stats: &alambic_text::SegmentStats) {
         (stats.skipped_over_length, "documents skipped as too long"),
         (stats.truncated, "documents truncated"),
         (stats.split, "documents split into several segments"),
-        (stats.without_labels, "pieces left out because no label remains in them"),
+        (
+            stats.without_labels,
+            "pieces left out because no label remains in them",
+        ),
     ] {
         if count > 0 {
             progress.note(&format!("{count} of {} {what}", stats.documents));

@@ -8,9 +8,11 @@ use alambic_transformer::{Decoder, load_checkpoint};
 
 use super::Plan;
 use super::train::names;
-use crate::pipeline::answers::{AnswerScore, answer, test_problems};
-use crate::pipeline::report::{Arm, Calibration, CalibrationBin, ModelArm, StudentMetrics, TeacherMetrics};
 use crate::pipeline::PipelineError;
+use crate::pipeline::answers::{AnswerScore, answer, test_problems};
+use crate::pipeline::report::{
+    Arm, Calibration, CalibrationBin, ModelArm, StudentMetrics, TeacherMetrics,
+};
 
 /// Problems of unseen templates that every model is asked.
 const ANSWERED_PROBLEMS: usize = 210;
@@ -44,7 +46,10 @@ pub(super) fn evaluate_all(plan: &Plan) -> Result<Measurements, PipelineError> {
         Some(textbook) => test_problems(textbook, ANSWERED_PROBLEMS)?,
         None => Vec::new(),
     };
-    let mut arms = vec![(ModelArm::Teacher, None), (ModelArm::Distilled, Some(Arm::Distilled))];
+    let mut arms = vec![
+        (ModelArm::Teacher, None),
+        (ModelArm::Distilled, Some(Arm::Distilled)),
+    ];
     if plan.recipe.baseline.enabled {
         arms.push((ModelArm::HardLabels, Some(Arm::HardLabels)));
     }
@@ -54,9 +59,19 @@ pub(super) fn evaluate_all(plan: &Plan) -> Result<Measurements, PipelineError> {
         let (evaluation, bytes) = likelihood(plan, model_arm, &decoder)?;
         text_bytes = bytes;
         let answers = answers(plan, model_arm, &decoder, &problems)?;
-        models.push(Measured { arm: model_arm, decoder, evaluation, answers });
+        models.push(Measured {
+            arm: model_arm,
+            decoder,
+            evaluation,
+            answers,
+        });
     }
-    Ok(Measurements { models, text_bytes, problems, seconds: started.elapsed().as_secs_f64() })
+    Ok(Measurements {
+        models,
+        text_bytes,
+        problems,
+        seconds: started.elapsed().as_secs_f64(),
+    })
 }
 
 /// The teacher, or the student that an arm left.
@@ -71,7 +86,10 @@ fn decoder_of(plan: &Plan, arm: Option<Arm>) -> Result<Decoder, PipelineError> {
 }
 
 /// Likelihood and distance to the teacher of the teacher itself or of one arm's student.
-pub(crate) fn measure_likelihood(plan: &Plan, arm: Option<Arm>) -> Result<Evaluation, PipelineError> {
+pub(crate) fn measure_likelihood(
+    plan: &Plan,
+    arm: Option<Arm>,
+) -> Result<Evaluation, PipelineError> {
     let model_arm = match arm {
         None => ModelArm::Teacher,
         Some(Arm::Distilled) => ModelArm::Distilled,
@@ -89,7 +107,11 @@ fn label(arm: ModelArm) -> &'static str {
 }
 
 /// Likelihood and distance to the teacher, with the bytes that the labels spell.
-fn likelihood(plan: &Plan, arm: ModelArm, decoder: &Decoder) -> Result<(Evaluation, u64), PipelineError> {
+fn likelihood(
+    plan: &Plan,
+    arm: ModelArm,
+    decoder: &Decoder,
+) -> Result<(Evaluation, u64), PipelineError> {
     let progress = &plan.options.progress;
     progress.stage("evaluate", &format!("{} on the test split", label(arm)));
     progress.begin("segments", 0);
@@ -105,7 +127,9 @@ fn likelihood(plan: &Plan, arm: ModelArm, decoder: &Decoder) -> Result<(Evaluati
         ModelArm::Distilled | ModelArm::HardLabels => Some(&plan.teacher.teacher),
     };
     let batch = plan.recipe.evaluation.batch_segments;
-    let evaluation = evaluate(decoder, teacher, segments, batch, |done| progress.advance(done, ""))?;
+    let evaluation = evaluate(decoder, teacher, segments, batch, |done| {
+        progress.advance(done, "")
+    })?;
     progress.end();
     Ok((evaluation, bytes))
 }
@@ -114,7 +138,9 @@ fn likelihood(plan: &Plan, arm: ModelArm, decoder: &Decoder) -> Result<(Evaluati
 fn label_bytes(tokenizer: &Tokenizer, segment: &Segment) -> u64 {
     let labels: Vec<u32> = segment.student().labels().collect();
     // The ids were made by this tokenizer, so they can be spelled by it.
-    tokenizer.decode(&labels, SpecialTokensInText::Skip).map_or(0, |text| text.len() as u64)
+    tokenizer
+        .decode(&labels, SpecialTokensInText::Skip)
+        .map_or(0, |text| text.len() as u64)
 }
 
 fn answers(
@@ -127,18 +153,31 @@ fn answers(
         return Ok(None);
     }
     let progress = &plan.options.progress;
-    progress.stage("answer", &format!("{} on problems of unseen templates", label(arm)));
+    progress.stage(
+        "answer",
+        &format!("{} on problems of unseen templates", label(arm)),
+    );
     progress.begin("problems", problems.len() as u64);
     let teacher = &plan.teacher;
-    let score = answer(decoder, &teacher.tokenizer, &teacher.eos_token_ids, problems, |done| {
-        progress.advance(done as u64, "");
-    })?;
+    let score = answer(
+        decoder,
+        &teacher.tokenizer,
+        &teacher.eos_token_ids,
+        problems,
+        |done| {
+            progress.advance(done as u64, "");
+        },
+    )?;
     progress.end();
     Ok(Some(score))
 }
 
 /// The teacher's column of the report.
-pub(super) fn teacher_metrics(plan: &Plan, all: &Measurements, teacher: &Measured) -> TeacherMetrics {
+pub(super) fn teacher_metrics(
+    plan: &Plan,
+    all: &Measurements,
+    teacher: &Measured,
+) -> TeacherMetrics {
     TeacherMetrics {
         name: plan.teacher.name(),
         parameters: plan.teacher.teacher.num_parameters() as u64,
@@ -166,11 +205,18 @@ pub(super) fn student_metrics(all: &Measurements, model: &Measured) -> StudentMe
 
 /// The reliability diagram of one model; empty bins are left out.
 pub(super) fn calibration(model: &Measured) -> Calibration {
-    let bins = model.evaluation.calibration.iter().filter(|bin| bin.count > 0);
+    let bins = model
+        .evaluation
+        .calibration
+        .iter()
+        .filter(|bin| bin.count > 0);
     let bins = bins.map(|bin| CalibrationBin {
         confidence: bin.confidence_sum / bin.count as f64,
         accuracy: bin.correct as f64 / bin.count as f64,
         count: bin.count,
     });
-    Calibration { arm: model.arm, bins: bins.collect() }
+    Calibration {
+        arm: model.arm,
+        bins: bins.collect(),
+    }
 }

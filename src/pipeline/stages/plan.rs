@@ -68,13 +68,22 @@ impl Plan {
         };
         directory.write_json("run.json", &facts)?;
         let title = title(loaded, &teacher);
-        Ok(Self { recipe, title, options: options.clone(), directory, teacher, text })
+        Ok(Self {
+            recipe,
+            title,
+            options: options.clone(),
+            directory,
+            teacher,
+            text,
+        })
     }
 
     /// Where the cache of one split is.
     pub(crate) fn cache(&self, split: &str) -> PathBuf {
         let shared = self.recipe.cache.path.clone();
-        shared.unwrap_or_else(|| self.directory.path("cache")).join(split)
+        shared
+            .unwrap_or_else(|| self.directory.path("cache"))
+            .join(split)
     }
 
     /// Where an arm's metrics are.
@@ -84,14 +93,18 @@ impl Plan {
 
     /// The student's shape.
     pub(crate) fn student_config(&self) -> DecoderConfig {
-        self.recipe.student.decoder_config(self.teacher.teacher.vocab_size())
+        self.recipe
+            .student
+            .decoder_config(self.teacher.teacher.vocab_size())
     }
 
     /// The student before its first step: the same weights for both arms of a seed.
     pub(crate) fn new_student(&self) -> Result<Decoder, PipelineError> {
         let config = self.student_config();
         config.validate()?;
-        self.options.device.seed(derive_seed(self.recipe.seed, "init"));
+        self.options
+            .device
+            .seed(derive_seed(self.recipe.seed, "init"));
         Ok(config.init(&self.options.device))
     }
 
@@ -112,6 +125,8 @@ impl Plan {
 }
 
 fn title(loaded: &LoadedRecipe, teacher: &LanguageModel) -> String {
-    let stem = Path::new(&loaded.name).file_stem().map(|stem| stem.to_string_lossy().replace('_', " "));
+    let stem = Path::new(&loaded.name)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().replace('_', " "));
     stem.unwrap_or_else(|| format!("a student of {}", teacher.name()))
 }

@@ -18,7 +18,9 @@ pub(super) fn samples(plan: &Plan, all: &Measurements) -> Result<Vec<Sample>, Pi
     let mut samples = Vec::new();
     for prompt in &plan.recipe.evaluation.prompts {
         let continued = |arm| -> Result<Option<String>, PipelineError> {
-            all.of(arm).map(|model| continuation(plan, &model.decoder, prompt)).transpose()
+            all.of(arm)
+                .map(|model| continuation(plan, &model.decoder, prompt))
+                .transpose()
         };
         samples.push(Sample {
             prompt: prompt.clone(),
@@ -29,13 +31,19 @@ pub(super) fn samples(plan: &Plan, all: &Measurements) -> Result<Vec<Sample>, Pi
         });
     }
     for (index, problem) in all.problems.iter().enumerate().take(SHOWN_PROBLEMS) {
-        let text = |arm| all.of(arm).and_then(|model: &Measured| model.answers.as_ref()?.texts.get(index).cloned());
+        let text = |arm| {
+            all.of(arm)
+                .and_then(|model: &Measured| model.answers.as_ref()?.texts.get(index).cloned())
+        };
         samples.push(Sample {
             prompt: problem.prompt(),
             teacher: text(ModelArm::Teacher).unwrap_or_default(),
             student: text(ModelArm::Distilled).unwrap_or_default(),
             baseline: text(ModelArm::HardLabels),
-            expected: Some(format!(" {}\nAnswer: {}", problem.explanation, problem.answer)),
+            expected: Some(format!(
+                " {}\nAnswer: {}",
+                problem.explanation, problem.answer
+            )),
         });
     }
     Ok(samples)

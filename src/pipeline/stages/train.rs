@@ -4,18 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alambic_cache::CacheReader;
+use alambic_distill::TrainingSource;
 use alambic_distill::loss::Objective;
 use alambic_distill::trainer::{StopReason, Trainer};
-use alambic_distill::TrainingSource;
 use alambic_transformer::{Decoder, SaveOptions, WeightType, save_checkpoint};
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
+use crate::pipeline::PipelineError;
 use crate::pipeline::language_model::{COMPANION_FILES, TOKENIZER_FILE};
 use crate::pipeline::peak_memory::peak_rss_bytes;
 use crate::pipeline::report::Arm;
 use crate::pipeline::training_progress::TrainingProgress;
-use crate::pipeline::PipelineError;
 
 /// What a finished arm leaves for the report; `ARM.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +53,10 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     let progress = &plan.options.progress;
     let facts = format!("{training}.json");
     if let Some(trained) = plan.directory.read_json::<TrainedArm>(&facts)? {
-        progress.note(&format!("{} is trained", plan.directory.path(exported).display()));
+        progress.note(&format!(
+            "{} is trained",
+            plan.directory.path(exported).display()
+        ));
         return Ok(trained);
     }
     let config = plan.student_config();
@@ -61,15 +64,21 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     progress.stage("train", &detail);
     let sections = plan.training();
     let trainer_config = sections.trainer_config(objective, plan.pad_id());
-    let outcome = Trainer::try_new(trainer_config, sections.run_settings(plan.options.dashboard))?
-        .with_stop(plan.options.stop.clone())
-        .with_sink(TrainingProgress::new(progress.clone(), plan.recipe.training.total_steps as u64))
-        .train(
-            plan.new_student()?,
-            open_cache(&plan.cache("train"))?,
-            validation(plan)?,
-            &plan.directory.path(training),
-        )?;
+    let outcome = Trainer::try_new(
+        trainer_config,
+        sections.run_settings(plan.options.dashboard),
+    )?
+    .with_stop(plan.options.stop.clone())
+    .with_sink(TrainingProgress::new(
+        progress.clone(),
+        plan.recipe.training.total_steps as u64,
+    ))
+    .train(
+        plan.new_student()?,
+        open_cache(&plan.cache("train"))?,
+        validation(plan)?,
+        &plan.directory.path(training),
+    )?;
     progress.end();
     if outcome.reason == StopReason::Interrupted {
         return Err(PipelineError::Stopped { stage: "training" });
@@ -98,7 +107,8 @@ fn validation(plan: &Plan) -> Result<Option<Arc<dyn TrainingSource>>, PipelineEr
 
 /// Writes a student as a Hugging Face directory, with the teacher's tokenizer.
 fn export(plan: &Plan, student: &Decoder, directory: &Path) -> Result<(), PipelineError> {
-    std::fs::create_dir_all(directory).map_err(|source| PipelineError::io("create", directory, source))?;
+    std::fs::create_dir_all(directory)
+        .map_err(|source| PipelineError::io("create", directory, source))?;
     let options = SaveOptions {
         dtype: WeightType::F32,
         bos_token_id: plan.teacher.bos_token_id,

@@ -4,22 +4,24 @@ use alambic_cache::CacheReader;
 use alambic_distill::trainer::{Metrics, read_metrics};
 use alambic_transformer::describe;
 
+use super::Plan;
 use super::capture::CaptureFacts;
 use super::evaluate::{Measurements, calibration, evaluate_all, student_metrics, teacher_metrics};
 use super::samples::samples;
 use super::train::{TrainedArm, names};
-use super::Plan;
 use crate::pipeline::PipelineError;
 use crate::pipeline::report::{
-    Arm, CacheSummary, Curve, EvaluationSummary, FamilyAccuracy, ModelArm, REPORT_JSON, Report, SCHEMA_VERSION,
-    Stage, TrainPoint, TrainingCost, ValidationPoint,
+    Arm, CacheSummary, Curve, EvaluationSummary, FamilyAccuracy, ModelArm, REPORT_JSON, Report,
+    SCHEMA_VERSION, Stage, TrainPoint, TrainingCost, ValidationPoint,
 };
 
 /// Evaluates and writes `report.json` and `report.html`, or finds them.
 pub(super) fn write_report(plan: &Plan) -> Result<Report, PipelineError> {
     let path = plan.directory.path(REPORT_JSON);
     if path.exists() {
-        plan.options.progress.note(&format!("{} is written", path.display()));
+        plan.options
+            .progress
+            .note(&format!("{} is written", path.display()));
         return Ok(Report::read(&path)?);
     }
     let measurements = evaluate_all(plan)?;
@@ -29,7 +31,10 @@ pub(super) fn write_report(plan: &Plan) -> Result<Report, PipelineError> {
 }
 
 fn assemble(plan: &Plan, all: &Measurements) -> Result<Report, PipelineError> {
-    let model = |arm| all.of(arm).expect("teacher and student are always measured");
+    let model = |arm| {
+        all.of(arm)
+            .expect("teacher and student are always measured")
+    };
     let (teacher, student) = (model(ModelArm::Teacher), model(ModelArm::Distilled));
     let baseline = all.of(ModelArm::HardLabels);
     let mut curves = vec![curve(plan, Arm::Distilled)?];
@@ -37,7 +42,9 @@ fn assemble(plan: &Plan, all: &Measurements) -> Result<Report, PipelineError> {
         curves.push(curve(plan, Arm::HardLabels)?);
     }
     let distilled = trained(plan, Arm::Distilled)?;
-    let hard_labels = baseline.map(|_| trained(plan, Arm::HardLabels)).transpose()?;
+    let hard_labels = baseline
+        .map(|_| trained(plan, Arm::HardLabels))
+        .transpose()?;
     let cache = cache_summary(plan)?;
     Ok(Report {
         schema_version: SCHEMA_VERSION,
@@ -67,12 +74,14 @@ fn assemble(plan: &Plan, all: &Measurements) -> Result<Report, PipelineError> {
 
 fn trained(plan: &Plan, arm: Arm) -> Result<TrainedArm, PipelineError> {
     let name = format!("{}.json", names(arm).0);
-    plan.directory.read_json(&name)?.ok_or_else(|| PipelineError::Input {
-        what: plan.directory.path(&name).display().to_string(),
-        expected: "what training leaves behind".into(),
-        found: "nothing".into(),
-        advice: "run the training stage first".into(),
-    })
+    plan.directory
+        .read_json(&name)?
+        .ok_or_else(|| PipelineError::Input {
+            what: plan.directory.path(&name).display().to_string(),
+            expected: "what training leaves behind".into(),
+            found: "nothing".into(),
+            advice: "run the training stage first".into(),
+        })
 }
 
 fn cost(arm: &TrainedArm) -> TrainingCost {
@@ -86,7 +95,11 @@ fn cost(arm: &TrainedArm) -> TrainingCost {
 }
 
 fn curve(plan: &Plan, arm: Arm) -> Result<Curve, PipelineError> {
-    let mut curve = Curve { arm, train: Vec::new(), validation: Vec::new() };
+    let mut curve = Curve {
+        arm,
+        train: Vec::new(),
+        validation: Vec::new(),
+    };
     for metrics in read_metrics(&plan.metrics_path(arm))? {
         match metrics {
             Metrics::Step(step) => curve.train.push(TrainPoint {
@@ -115,7 +128,12 @@ fn cache_summary(plan: &Plan) -> Result<CacheSummary, PipelineError> {
     let (mut tail, mut rows) = (0.0, 0u64);
     for shard in 0..manifest.shards.len() {
         for record in reader.read_shard(shard)? {
-            tail += record.targets.tail_mass.iter().map(|&mass| f64::from(mass)).sum::<f64>();
+            tail += record
+                .targets
+                .tail_mass
+                .iter()
+                .map(|&mass| f64::from(mass))
+                .sum::<f64>();
             rows += record.targets.tail_mass.len() as u64;
         }
     }
@@ -136,17 +154,23 @@ fn accuracy_by_family(all: &Measurements) -> Vec<FamilyAccuracy> {
         let score = all.of(arm)?.answers.as_ref()?.families.get(family)?;
         Some(score.solved as f64 / score.asked.max(1) as f64)
     };
-    let Some(teacher) = all.of(ModelArm::Teacher).and_then(|model| model.answers.as_ref()) else {
+    let Some(teacher) = all
+        .of(ModelArm::Teacher)
+        .and_then(|model| model.answers.as_ref())
+    else {
         return Vec::new();
     };
-    let families = teacher.families.iter().map(|(&family, score)| FamilyAccuracy {
-        family: family.to_owned(),
-        problems: score.asked,
-        chance: score.chance_sum / score.asked.max(1) as f64,
-        teacher: solved(ModelArm::Teacher, family).unwrap_or_default(),
-        student: solved(ModelArm::Distilled, family).unwrap_or_default(),
-        baseline: solved(ModelArm::HardLabels, family),
-    });
+    let families = teacher
+        .families
+        .iter()
+        .map(|(&family, score)| FamilyAccuracy {
+            family: family.to_owned(),
+            problems: score.asked,
+            chance: score.chance_sum / score.asked.max(1) as f64,
+            teacher: solved(ModelArm::Teacher, family).unwrap_or_default(),
+            student: solved(ModelArm::Distilled, family).unwrap_or_default(),
+            baseline: solved(ModelArm::HardLabels, family),
+        });
     families.collect()
 }
 
@@ -159,21 +183,39 @@ fn stages(
 ) -> Vec<Stage> {
     let trained = |arm: &TrainedArm| {
         let rate = arm.tokens as f64 / arm.seconds.max(f64::EPSILON);
-        format!("{} steps, {} labels, {rate:.0} labels/s", arm.steps, arm.tokens)
+        format!(
+            "{} steps, {} labels, {rate:.0} labels/s",
+            arm.steps, arm.tokens
+        )
     };
     let mut stages = vec![
         Stage {
             name: "capture".into(),
             seconds: cache.capture_seconds,
-            detail: format!("{} tokens, top {} of the teacher", cache.tokens, plan.recipe.cache.top_k),
+            detail: format!(
+                "{} tokens, top {} of the teacher",
+                cache.tokens, plan.recipe.cache.top_k
+            ),
         },
-        Stage { name: "train student".into(), seconds: distilled.seconds, detail: trained(distilled) },
+        Stage {
+            name: "train student".into(),
+            seconds: distilled.seconds,
+            detail: trained(distilled),
+        },
     ];
     if let Some(arm) = hard_labels {
-        stages.push(Stage { name: "train baseline".into(), seconds: arm.seconds, detail: trained(arm) });
+        stages.push(Stage {
+            name: "train baseline".into(),
+            seconds: arm.seconds,
+            detail: trained(arm),
+        });
     }
     let models = all.models.len();
     let detail = format!("{models} models on text that none was trained on");
-    stages.push(Stage { name: "evaluate".into(), seconds: all.seconds, detail });
+    stages.push(Stage {
+        name: "evaluate".into(),
+        seconds: all.seconds,
+        detail,
+    });
     stages
 }

@@ -16,8 +16,8 @@ use burn::train::{
 use super::checkpoint::{CheckpointState, CheckpointStore};
 use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
 use super::student::{MicroBatch, PassOutput, Student};
-use crate::windows::WindowSource;
 use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
+use crate::windows::WindowSource;
 use crate::{DistillError, DistillationBatch, StopHandle, TrainingSource, Window};
 
 /// Everything a run owns while it trains.

@@ -16,7 +16,9 @@ use crate::test_device::test_device;
 use crate::top_k::TopKSelector;
 use crate::trainer::checkpoint::{CheckpointState, CheckpointStore, RunIdentity};
 use crate::trainer::steps::Run;
-use crate::trainer::{AdamWSettings, Metrics, RunSettings, Schedule, StepMetrics, Trainer, TrainerConfig, launch};
+use crate::trainer::{
+    AdamWSettings, Metrics, RunSettings, Schedule, StepMetrics, Trainer, TrainerConfig, launch,
+};
 use crate::windows::WindowSource;
 use crate::{DataPosition, DistillError, StopHandle, TargetSequence, Window, WindowConfig};
 
@@ -81,7 +83,9 @@ fn shared() -> Option<PathBuf> {
     }
     #[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
     {
-        eprintln!("skipped: recorded training needs the shared data directory (set ALAMBIC_SHARED)");
+        eprintln!(
+            "skipped: recorded training needs the shared data directory (set ALAMBIC_SHARED)"
+        );
     }
     None
 }
@@ -105,7 +109,10 @@ fn windows(teacher: &DecoderTeacher, path: &Path) -> Vec<Window> {
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let shape = tensors.tensor("input_ids").unwrap().shape().to_vec();
     let (per_step, seq) = (shape[1] * shape[2], shape[3]);
-    let (ids, mask) = (read_ints(&tensors, "input_ids"), read_ints(&tensors, "loss_mask"));
+    let (ids, mask) = (
+        read_ints(&tensors, "input_ids"),
+        read_ints(&tensors, "loss_mask"),
+    );
     let rows: Vec<TargetSequence> = ids
         .chunks_exact(seq)
         .zip(mask.chunks_exact(seq))
@@ -128,19 +135,35 @@ fn sequence(teacher: &DecoderTeacher, ids: &[u32], mask: &[u32]) -> TargetSequen
         label_mask: next(mask).into_iter().map(|counted| counted == 1).collect(),
         positions: (0..seq as u32).collect(),
         document_ids: vec![1; seq],
-        segments: vec![PlacedSegment { index: 0, start: 0, tokens: seq }],
+        segments: vec![PlacedSegment {
+            index: 0,
+            start: 0,
+            tokens: seq,
+        }],
     };
     let input: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
     let input = Tensor::<2, Int>::from_data(TensorData::new(input, [1, seq]), teacher.device());
     let targets = whole_distribution(&teacher.log_probs(input));
-    TargetSequence { packed, targets: Some(targets), segment_keys: vec!["recorded".into()] }
+    TargetSequence {
+        packed,
+        targets: Some(targets),
+        segment_keys: vec!["recorded".into()],
+    }
 }
 
 fn whole_distribution(log_probs: &LogProbs) -> SequenceTargets {
     let [_, seq, vocab] = log_probs.dims();
-    let values = log_probs.tensor().clone().into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
+    let values = log_probs
+        .tensor()
+        .clone()
+        .into_data()
+        .convert::<f32>()
+        .try_to_vec::<f32>()
+        .unwrap();
     let mut selector = TopKSelector::new(vocab);
-    values.chunks_exact(vocab).for_each(|row| selector.push(row));
+    values
+        .chunks_exact(vocab)
+        .for_each(|row| selector.push(row));
     SequenceTargets::from_rows(&selector.finish(), seq)
 }
 
@@ -176,7 +199,12 @@ fn config(recording: &Recording) -> TrainerConfig {
 }
 
 /// Trains on the recorded windows and returns the steps' metrics and the final student.
-fn train(recording: &Recording, student: Decoder, windows: Vec<Window>, device: &Device) -> (Vec<StepMetrics>, Decoder) {
+fn train(
+    recording: &Recording,
+    student: Decoder,
+    windows: Vec<Window>,
+    device: &Device,
+) -> (Vec<StepMetrics>, Decoder) {
     let config = config(recording);
     let settings = RunSettings {
         micro_batch_sequences: 2,
@@ -187,7 +215,11 @@ fn train(recording: &Recording, student: Decoder, windows: Vec<Window>, device: 
     };
     let directory = tempfile::tempdir().unwrap();
     let store = CheckpointStore::open(&directory.path().join("checkpoints")).unwrap();
-    let identity = RunIdentity { config: config.clone(), student: student.config().clone(), data: "recorded".into() };
+    let identity = RunIdentity {
+        config: config.clone(),
+        student: student.config().clone(),
+        data: "recorded".into(),
+    };
     let state = CheckpointState::new(0, DataPosition::default(), identity);
     let trainer = Trainer::try_new(config.clone(), settings.clone()).unwrap();
     let learner = trainer.learner(student, &store, &state).unwrap();
@@ -241,14 +273,27 @@ fn twenty_steps_equal_those_recorded_from_pytorch() {
         close("gradient norm", ours.gradient_norm, theirs.grad_norm);
         assert!((ours.learning_rate - theirs.lr).abs() < 1e-9);
     }
-    assert_eq!(steps.last().unwrap().tokens, recording.steps.iter().map(|step| step.tokens).sum::<u64>());
+    assert_eq!(
+        steps.last().unwrap().tokens,
+        recording.steps.iter().map(|step| step.tokens).sum::<u64>()
+    );
     let expected = load(&golden.join("final_student")).decoder;
     assert_weights_close(&student, &expected);
 }
 
 fn assert_weights_close(ours: &Decoder, theirs: &Decoder) {
-    let (ours, theirs) = (super::small_run::weights(ours), super::small_run::weights(theirs));
+    let (ours, theirs) = (
+        super::small_run::weights(ours),
+        super::small_run::weights(theirs),
+    );
     assert_eq!(ours.len(), theirs.len());
-    let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst < WEIGHT_TOLERANCE, "the worst weight differs by {worst}");
+    let worst = ours
+        .iter()
+        .zip(&theirs)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(
+        worst < WEIGHT_TOLERANCE,
+        "the worst weight differs by {worst}"
+    );
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType,
+    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation,
+    ValueType,
 };
 use alambic_transformer::{Decoder, DecoderConfig};
 use burn::module::{Module, ModuleVisitor, Param};
@@ -14,7 +15,8 @@ use rand::RngExt;
 use crate::loss::{LossKind, Objective, ObjectiveTerm};
 use crate::test_device::test_device;
 use crate::trainer::{
-    AdamWSettings, Metrics, RunSettings, Schedule, StepMetrics, StopReason, Trainer, TrainerConfig, TrainingOutcome,
+    AdamWSettings, Metrics, RunSettings, Schedule, StepMetrics, StopReason, Trainer, TrainerConfig,
+    TrainingOutcome,
 };
 use crate::{DistillError, StopHandle, WindowConfig, seeding};
 
@@ -40,21 +42,35 @@ pub(super) fn weights(decoder: &Decoder) -> Vec<f32> {
 fn record(index: u64) -> TargetRecord {
     let mut rng = seeding::stream(5, &format!("record {index}"));
     let tokens = rng.random_range(4..15usize);
-    let token_ids: Vec<u32> = (0..tokens).map(|_| rng.random_range(0..VOCAB as u32)).collect();
+    let token_ids: Vec<u32> = (0..tokens)
+        .map(|_| rng.random_range(0..VOCAB as u32))
+        .collect();
     let mut loss_mask = vec![true; tokens];
     loss_mask[0] = false;
     loss_mask[2] = index % 3 != 0;
     let rows = loss_mask.iter().filter(|&&counted| counted).count();
-    let mut targets =
-        TopKTargets { k: K, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] };
+    let mut targets = TopKTargets {
+        k: K,
+        token_ids: vec![],
+        log_probs: vec![],
+        tail_mass: vec![],
+        entropy: vec![],
+    };
     for _ in 0..rows {
         let first = rng.random_range(0..(VOCAB - K) as u32);
         targets.token_ids.extend(first..first + K as u32);
-        targets.log_probs.extend([0.5f32, 0.25, 0.125, 0.0625].map(f32::ln));
+        targets
+            .log_probs
+            .extend([0.5f32, 0.25, 0.125, 0.0625].map(f32::ln));
         targets.tail_mass.push(0.0625);
         targets.entropy.push(1.3);
     }
-    TargetRecord { key: SegmentKey::of("teacher", &token_ids, &loss_mask), token_ids, loss_mask, targets }
+    TargetRecord {
+        key: SegmentKey::of("teacher", &token_ids, &loss_mask),
+        token_ids,
+        loss_mask,
+        targets,
+    }
 }
 
 fn cache(directory: &Path) -> Arc<CacheReader> {
@@ -104,9 +120,23 @@ fn config(total_steps: u64) -> TrainerConfig {
             term(LossKind::CrossEntropy, 0.2),
         ])
         .unwrap(),
-        optimizer: AdamWSettings { betas: [0.9, 0.95], epsilon: 1e-8, weight_decay: 0.1 },
-        schedule: Schedule::Cosine { peak: 5e-3, warmup_steps: 2, min_ratio: 0.1 },
-        windows: WindowConfig { seed: 9, sequences_per_step: 8, sequence_tokens: 16, shuffle_shards: 2, pad_id: 0 },
+        optimizer: AdamWSettings {
+            betas: [0.9, 0.95],
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+        },
+        schedule: Schedule::Cosine {
+            peak: 5e-3,
+            warmup_steps: 2,
+            min_ratio: 0.1,
+        },
+        windows: WindowConfig {
+            seed: 9,
+            sequences_per_step: 8,
+            sequence_tokens: 16,
+            shuffle_shards: 2,
+            pad_id: 0,
+        },
         max_gradient_norm: Some(1.0),
         total_steps,
         early_stopping_patience: None,
@@ -143,12 +173,10 @@ fn train(
             }
         }
     };
-    let outcome = Trainer::try_new(config, settings)?.with_sink(sink).with_stop(stop).train(
-        student(),
-        cache.clone(),
-        Some(cache.clone()),
-        directory,
-    )?;
+    let outcome = Trainer::try_new(config, settings)?
+        .with_sink(sink)
+        .with_stop(stop)
+        .train(student(), cache.clone(), Some(cache.clone()), directory)?;
     let steps = steps.lock().unwrap().clone();
     Ok((outcome, steps))
 }
@@ -165,7 +193,10 @@ fn the_losses_do_not_depend_on_the_size_of_a_micro_batch() {
     let whole = losses(8);
     for micro in [4, 2, 1] {
         for (a, b) in whole.iter().zip(losses(micro)) {
-            assert!((a - b).abs() < REORDERED_SUM_TOLERANCE, "micro-batches of {micro}: {b} against {a}");
+            assert!(
+                (a - b).abs() < REORDERED_SUM_TOLERANCE,
+                "micro-batches of {micro}: {b} against {a}"
+            );
         }
     }
 }
@@ -174,17 +205,24 @@ fn the_losses_do_not_depend_on_the_size_of_a_micro_batch() {
 fn two_runs_are_equal_bit_by_bit_and_training_lowers_the_loss() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
-    let (first, steps) = train(config(30), settings(8), &cache, &dir.path().join("a"), None).unwrap();
+    let (first, steps) =
+        train(config(30), settings(8), &cache, &dir.path().join("a"), None).unwrap();
     let (second, _) = train(config(30), settings(8), &cache, &dir.path().join("b"), None).unwrap();
     assert_eq!(weights(&first.student), weights(&second.student));
-    assert!(steps[29].loss < 0.97 * steps[0].loss, "{} after {}", steps[29].loss, steps[0].loss);
+    assert!(
+        steps[29].loss < 0.97 * steps[0].loss,
+        "{} after {}",
+        steps[29].loss,
+        steps[0].loss
+    );
 }
 
 #[test]
 fn an_interrupted_run_continues_bit_by_bit() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
-    let (straight, all) = train(config(12), settings(8), &cache, &dir.path().join("a"), None).unwrap();
+    let (straight, all) =
+        train(config(12), settings(8), &cache, &dir.path().join("a"), None).unwrap();
     let parts = dir.path().join("b");
     let (first, _) = train(config(12), settings(8), &cache, &parts, Some(5)).unwrap();
     assert_eq!((first.reason, first.steps), (StopReason::Interrupted, 5));
@@ -193,8 +231,11 @@ fn an_interrupted_run_continues_bit_by_bit() {
     assert_eq!(weights(&straight.student), weights(&second.student));
     assert_eq!(all[5].loss, rest[0].loss);
     let metrics = crate::trainer::read_metrics(&parts.join("metrics.jsonl")).unwrap();
-    let steps: Vec<u64> =
-        metrics.iter().filter(|metrics| matches!(metrics, Metrics::Step(_))).map(Metrics::step).collect();
+    let steps: Vec<u64> = metrics
+        .iter()
+        .filter(|metrics| matches!(metrics, Metrics::Step(_)))
+        .map(Metrics::step)
+        .collect();
     assert_eq!(steps, (1..=12).collect::<Vec<_>>());
 }
 
@@ -202,7 +243,14 @@ fn an_interrupted_run_continues_bit_by_bit() {
 fn only_the_last_and_the_best_checkpoints_stay() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
-    train(config(12), settings(8), &cache, &dir.path().join("run"), None).unwrap();
+    train(
+        config(12),
+        settings(8),
+        &cache,
+        &dir.path().join("run"),
+        None,
+    )
+    .unwrap();
     let mut names: Vec<String> = std::fs::read_dir(dir.path().join("run/checkpoints"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -220,7 +268,16 @@ fn a_checkpoint_of_another_configuration_is_refused() {
     let mut other = config(6);
     other.optimizer.weight_decay = 0.2;
     let error = train(other, settings(8), &cache, &run, None).unwrap_err();
-    assert!(matches!(error, DistillError::CheckpointMismatch { field: "settings", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            DistillError::CheckpointMismatch {
+                field: "settings",
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -234,8 +291,13 @@ fn a_checkpoint_with_a_flipped_bit_is_refused_by_name() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let error = train(config(6), settings(8), &cache, &run, None).unwrap_err().to_string();
-    assert!(error.contains("model.bpk") && error.contains("step-00000003"), "{error}");
+    let error = train(config(6), settings(8), &cache, &run, None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("model.bpk") && error.contains("step-00000003"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -243,11 +305,24 @@ fn a_diverging_run_stops_and_names_the_step_and_keeps_its_last_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
     let mut wild = config(40);
-    wild.schedule = Schedule::Wsd { peak: 1e30, warmup_steps: 0, decay_steps: 1, min_ratio: 1.0 };
+    wild.schedule = Schedule::Wsd {
+        peak: 1e30,
+        warmup_steps: 0,
+        decay_steps: 1,
+        min_ratio: 1.0,
+    };
     let mut settings = settings(8);
     settings.checkpoint_every_steps = 1;
     let error = train(wild, settings, &cache, &dir.path().join("run"), None).unwrap_err();
-    let DistillError::NotFinite { step, segments, checkpoint, .. } = &error else { panic!("{error}") };
+    let DistillError::NotFinite {
+        step,
+        segments,
+        checkpoint,
+        ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
     assert!(*step > 1 && !segments.is_empty() && Path::new(checkpoint).join("COMMIT").exists());
 }
 
@@ -265,7 +340,10 @@ fn a_directory_in_use_is_refused() {
 fn a_micro_batch_that_does_not_divide_the_window_is_refused() {
     assert!(matches!(
         Trainer::try_new(config(2), settings(3)),
-        Err(DistillError::Setting { key: "micro_batch_sequences", .. })
+        Err(DistillError::Setting {
+            key: "micro_batch_sequences",
+            ..
+        })
     ));
 }
 
@@ -274,7 +352,12 @@ fn early_stopping_returns_the_best_student() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
     let mut patient = config(400);
-    patient.schedule = Schedule::Wsd { peak: 0.3, warmup_steps: 0, decay_steps: 1, min_ratio: 1.0 };
+    patient.schedule = Schedule::Wsd {
+        peak: 0.3,
+        warmup_steps: 0,
+        decay_steps: 1,
+        min_ratio: 1.0,
+    };
     patient.early_stopping_patience = Some(2);
     let (outcome, _) = train(patient, settings(8), &cache, &dir.path().join("run"), None).unwrap();
     assert_eq!(outcome.reason, StopReason::NoImprovement);
