@@ -19,4 +19,6 @@ pub use token_loss::{LabelMask, TokenLoss};
 pub use top_k_targets::TopKTargetBatch;
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;

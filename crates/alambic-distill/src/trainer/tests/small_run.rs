@@ -92,8 +92,12 @@ fn cache(directory: &Path) -> Arc<CacheReader> {
     Arc::new(CacheReader::open(directory).unwrap())
 }
 
+/// burn's random seed belongs to the process: tests on other threads must not draw in between.
+static SEED_AND_INIT: Mutex<()> = Mutex::new(());
+
 fn student() -> Decoder {
     let device = test_device();
+    let _alone = SEED_AND_INIT.lock().unwrap();
     device.seed(3);
     DecoderConfig {
         vocab_size: VOCAB,

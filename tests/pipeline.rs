@@ -1,0 +1,147 @@
+//! The whole path on a small piece of the textbook: run, run again, inspect, compare, refuse.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alambic::cache::verify;
+use alambic::distill::StopHandle;
+use alambic::pipeline::recipe::{LoadedRecipe, Recipe};
+use alambic::pipeline::report::{REPORT_HTML, REPORT_JSON, Report};
+use alambic::pipeline::{
+    Contender, ContinuationOptions, NoProgress, PipelineError, RunOptions, Severity, continue_text, doctor,
+    experiment, export, run,
+};
+use alambic::transformer::{DeviceChoice, Sampling, WeightType, load_checkpoint};
+
+/// `configs/quickstart.toml`, made small, with further changes.
+fn recipe(changes: &[&str]) -> Result<LoadedRecipe, PipelineError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut settings = vec![format!("teacher.path={}", root.join("data/quickstart_teacher").display())];
+    let small = [
+        "data.textbook.train_items=96",
+        "data.textbook.validation_items=16",
+        "data.textbook.test_items=16",
+        "cache.segments_per_shard=32",
+        "student.hidden_size=16",
+        "student.intermediate_size=32",
+        "student.num_hidden_layers=1",
+        "student.num_attention_heads=2",
+        "student.head_dim=8",
+        "student.num_key_value_heads=1",
+        "training.total_steps=6",
+        "training.sequences_per_step=2",
+        "training.micro_batch_sequences=2",
+        "training.evaluate_every_steps=3",
+        "training.checkpoint_every_steps=3",
+        "schedule.warmup_steps=2",
+        "evaluation.sample_tokens=8",
+    ];
+    settings.extend(small.iter().chain(changes).map(|setting| (*setting).to_owned()));
+    Ok(Recipe::load(&root.join("configs/quickstart.toml"), &settings)?)
+}
+
+fn options(out: &Path) -> RunOptions {
+    RunOptions {
+        out: out.to_owned(),
+        device: DeviceChoice::Cpu.open().unwrap(),
+        stop: StopHandle::new(),
+        progress: Arc::new(NoProgress),
+        dashboard: false,
+    }
+}
+
+#[test]
+fn a_run_leaves_a_report_a_student_and_a_cache_and_is_found_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let recipe = recipe(&[]).unwrap();
+    let report = run(&recipe, &options(&out)).unwrap();
+    assert_eq!(report.train.steps, 6);
+    assert_eq!(Some(report.train.tokens), report.baseline_train.as_ref().map(|baseline| baseline.tokens));
+    assert!(report.student.parameters * 3 < report.teacher.parameters);
+    assert!(report.cache.bytes > 0 && report.student.kl_to_teacher > 0.0);
+    assert_eq!(Report::read(&out.join(REPORT_JSON)).unwrap().student.parameters, report.student.parameters);
+    assert!(std::fs::read_to_string(out.join(REPORT_HTML)).unwrap().contains("<svg"));
+    for split in ["train", "validation"] {
+        verify(&out.join("cache").join(split)).unwrap();
+    }
+    let device = DeviceChoice::Cpu.open().unwrap();
+    let student = load_checkpoint(&out.join("student"), &device).unwrap();
+    assert_eq!(student.config.num_parameters() as u64, report.student.parameters);
+
+    let again = run(&recipe, &options(&out)).unwrap();
+    assert_eq!(again.train.seconds, Report::read(&out.join(REPORT_JSON)).unwrap().train.seconds);
+
+    let exported = directory.path().join("exported");
+    export(&out, &exported, WeightType::BF16).unwrap();
+    assert!(matches!(export(&out, &exported, WeightType::BF16), Err(PipelineError::Input { .. })));
+    let greedy = ContinuationOptions {
+        max_new_tokens: 4,
+        sampling: Sampling::Greedy,
+        repetition_penalty: None,
+        seed: 0,
+    };
+    let mut streamed = String::new();
+    let continued = continue_text(&exported, &device, "Tom", &greedy, |piece| streamed += piece).unwrap();
+    assert_eq!(streamed, continued.text);
+}
+
+#[test]
+fn a_directory_of_another_recipe_is_refused_with_the_line_that_differs() {
+    let directory = tempfile::tempdir().unwrap();
+    let stopped = options(directory.path());
+    stopped.stop.stop();
+    assert!(matches!(run(&recipe(&[]).unwrap(), &stopped), Err(PipelineError::Stopped { .. })));
+    let other = recipe(&["optimizer.learning_rate=0.5"]).unwrap();
+    let error = run(&other, &options(directory.path())).unwrap_err();
+    assert!(error.is_bad_input() && error.to_string().contains("learning_rate = 0.5"), "{error}");
+}
+
+#[test]
+fn a_cache_of_another_teacher_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    run(&recipe(&["baseline.enabled=false"]).unwrap(), &options(&directory.path().join("first"))).unwrap();
+    let student = format!("teacher.path={}", directory.path().join("first/student").display());
+    let cache = format!("cache.path={}", directory.path().join("first/cache").display());
+    let other = recipe(&[&student, &cache]).unwrap();
+    let error = run(&other, &options(&directory.path().join("second"))).unwrap_err();
+    assert!(error.is_bad_input() && error.to_string().contains("another teacher"), "{error}");
+    let diagnosis = doctor(&other, &DeviceChoice::Cpu.open().unwrap(), None);
+    assert!(diagnosis.has_errors());
+    let subjects: Vec<&str> = diagnosis
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.subject)
+        .collect();
+    assert!(subjects.contains(&"cache"), "{subjects:?}");
+}
+
+#[test]
+fn the_doctor_names_a_missing_teacher_and_a_sequence_longer_than_the_model() {
+    let device = DeviceChoice::Cpu.open().unwrap();
+    let missing = doctor(&recipe(&["teacher.path=nowhere"]).unwrap(), &device, None);
+    assert!(missing.has_errors() && missing.findings[0].message.contains("nowhere"));
+    let long = recipe(&["training.sequence_tokens=400"]).unwrap();
+    let diagnosis = doctor(&long, &device, None);
+    assert!(diagnosis.findings.iter().any(|finding| finding.message.contains("reads at most 256 tokens")));
+}
+
+#[test]
+fn an_experiment_searches_both_arms_and_repeats_them_over_seeds() {
+    let directory = tempfile::tempdir().unwrap();
+    let recipe = recipe(&[
+        "experiment.seeds=[1, 2]",
+        "experiment.learning_rates=[1e-3, 1e-2]",
+        "experiment.equal_time=true",
+    ])
+    .unwrap();
+    let experiment = experiment(&recipe, &options(directory.path())).unwrap();
+    assert_eq!(experiment.runs.len(), 6);
+    assert!(experiment.search.values().all(|tried| tried.len() == 2));
+    let statistic = experiment.statistic(Contender::Distilled, |run| run.nll).unwrap();
+    assert!(statistic.standard_deviation.is_some_and(|deviation| deviation > 0.0));
+    assert!(experiment.table().contains("hard labels, equal time"));
+}
