@@ -10,8 +10,9 @@ pub trait Progress: Send + Sync {
     /// A stage starts, such as `capture`; `detail` says what on.
     fn stage(&self, name: &str, detail: &str);
 
-    /// A countable piece of work starts: `total` units, such as `segments` or `steps`.
-    fn begin(&self, unit: &str, total: u64);
+    /// A countable piece of work starts: `total` units, such as `segments` or `steps`; `None` when
+    /// the end is not known before it is reached, as with text that is streamed.
+    fn begin(&self, unit: &str, total: Option<u64>);
 
     /// `done` units of the current piece are done in all; `message` holds its latest numbers.
     fn advance(&self, done: u64, message: &str);
@@ -30,7 +31,7 @@ pub struct NoProgress;
 impl Progress for NoProgress {
     fn stage(&self, _name: &str, _detail: &str) {}
 
-    fn begin(&self, _unit: &str, _total: u64) {}
+    fn begin(&self, _unit: &str, _total: Option<u64>) {}
 
     fn advance(&self, _done: u64, _message: &str) {}
 

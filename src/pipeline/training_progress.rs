@@ -16,7 +16,7 @@ pub(crate) struct TrainingProgress {
 impl TrainingProgress {
     /// Begins a line of `total_steps`.
     pub(crate) fn new(progress: Arc<dyn Progress>, total_steps: u64) -> Self {
-        progress.begin("steps", total_steps);
+        progress.begin("steps", Some(total_steps));
         Self {
             progress,
             validation: String::new(),

@@ -48,7 +48,7 @@ pub(super) fn train_teacher(
         "problems of templates that the teacher never saw",
     );
     let problems = test_problems(&recipe.textbook, recipe.textbook.test_items as usize)?;
-    progress.begin("problems", problems.len() as u64);
+    progress.begin("problems", Some(problems.len() as u64));
     let score = answer(&decoder, &tokenizer, &[end], &problems, |done| {
         progress.advance(done as u64, "")
     })?;

@@ -55,7 +55,7 @@ fn capture_split(
     );
     let started = Instant::now();
     let mut segments = plan.text.segments(split)?;
-    progress.begin("segments", 0);
+    progress.begin("segments", None);
     let outcome = alambic_distill::capture(
         &plan.teacher.teacher,
         &mut segments,

@@ -114,7 +114,7 @@ fn likelihood(
 ) -> Result<(Evaluation, u64), PipelineError> {
     let progress = &plan.options.progress;
     progress.stage("evaluate", &format!("{} on the test split", label(arm)));
-    progress.begin("segments", 0);
+    progress.begin("segments", None);
     let mut bytes = 0;
     let tokenizer = &plan.teacher.tokenizer;
     let segments = plan.text.segments(Split::Test)?.inspect(|segment| {
@@ -157,7 +157,7 @@ fn answers(
         "answer",
         &format!("{} on problems of unseen templates", label(arm)),
     );
-    progress.begin("problems", problems.len() as u64);
+    progress.begin("problems", Some(problems.len() as u64));
     let teacher = &plan.teacher;
     let score = answer(
         decoder,

@@ -26,7 +26,7 @@ struct State {
 /// A countable piece of work.
 struct Work {
     unit: String,
-    total: u64,
+    total: Option<u64>,
     done: u64,
     began: Duration,
     last_line: Duration,
@@ -67,7 +67,7 @@ impl Progress for PlainProgress {
         (self.print)(&format!("{name}: {detail}"));
     }
 
-    fn begin(&self, unit: &str, total: u64) {
+    fn begin(&self, unit: &str, total: Option<u64>) {
         let now = (self.now)();
         self.state().work = Some(Work {
             unit: unit.into(),
@@ -89,10 +89,8 @@ impl Progress for PlainProgress {
         if now.saturating_sub(work.last_line) >= LINE_EVERY {
             work.last_line = now;
             let separator = if message.is_empty() { "" } else { ", " };
-            let line = format!(
-                "{stage}: {done} of {} {}{separator}{message}",
-                work.total, work.unit
-            );
+            let of_total = work.total.map_or_else(String::new, |total| format!(" of {total}"));
+            let line = format!("{stage}: {done}{of_total} {}{separator}{message}", work.unit);
             (self.print)(&line);
         }
     }
@@ -132,7 +130,7 @@ mod tests {
         );
         progress.advance(1, "before anything began");
         progress.stage("train", "500 steps");
-        progress.begin("steps", 500);
+        progress.begin("steps", Some(500));
         for second in 1..=7 {
             clock.store(second, Ordering::Relaxed);
             progress.advance(second * 10, if second < 5 { "loss 2.5" } else { "" });

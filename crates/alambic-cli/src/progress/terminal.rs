@@ -11,6 +11,9 @@ use crate::output;
 /// Stage, bar, count, time left and the latest numbers.
 const BAR_TEMPLATE: &str = "{prefix:>10} [{bar:30}] {human_pos}/{human_len} {msg} ({eta} left)";
 
+/// The same where the end is not known.
+const SPINNER_TEMPLATE: &str = "{prefix:>10} {spinner} {human_pos} {msg} ({elapsed})";
+
 /// How often the time left is drawn anew while nothing is reported.
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 
@@ -73,11 +76,12 @@ impl Progress for TerminalProgress {
         state.line(&format!("{name}: {detail}"));
     }
 
-    fn begin(&self, unit: &str, total: u64) {
+    fn begin(&self, unit: &str, total: Option<u64>) {
         let mut state = self.state();
         state.clear();
-        let bar = ProgressBar::with_draw_target(Some(total), (self.target)());
-        let style = ProgressStyle::with_template(BAR_TEMPLATE).expect("the template is a constant");
+        let bar = ProgressBar::with_draw_target(total, (self.target)());
+        let template = if total.is_some() { BAR_TEMPLATE } else { SPINNER_TEMPLATE };
+        let style = ProgressStyle::with_template(template).expect("the templates are constants");
         bar.set_style(style.progress_chars("=> "));
         bar.set_prefix(state.stage.clone());
         bar.set_message(unit.to_string());
@@ -128,9 +132,9 @@ mod tests {
         progress.advance(1, "early");
         progress.end();
         progress.stage("capture", "4 shards");
-        progress.begin("segments {braces}", 0);
+        progress.begin("segments {braces}", None);
         progress.advance(7, "");
-        progress.begin("steps", 10);
+        progress.begin("steps", Some(10));
         progress.note("step 5: 2.31 nats");
         progress.advance(20, "loss 2.31");
         progress.end();
