@@ -67,7 +67,7 @@ impl TrainerConfig {
             settings.micro_batch_sequences,
             self.windows.sequences_per_step,
         );
-        if micro == 0 || window % micro != 0 {
+        if micro == 0 || !window.is_multiple_of(micro) {
             return setting(
                 "micro_batch_sequences",
                 micro.to_string(),

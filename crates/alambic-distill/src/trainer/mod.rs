@@ -18,7 +18,7 @@ mod student;
 mod tests;
 mod validation;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use alambic_transformer::Decoder;
@@ -262,7 +262,7 @@ fn outcome(
     model: Student,
     end: RunEnd,
     early_stopping: bool,
-    checkpoints: &PathBuf,
+    checkpoints: &Path,
 ) -> Result<TrainingOutcome, DistillError> {
     let RunEnd { reason, state } = end;
     let best = state

@@ -114,12 +114,12 @@ impl Run {
             self.record_step(learner, &result)?;
             let last = step == self.config.total_steps;
             let mut patience_is_over = false;
-            if last || step % self.settings.evaluate_every_steps == 0 {
+            if last || step.is_multiple_of(self.settings.evaluate_every_steps) {
                 patience_is_over = self.evaluate(learner)?;
             }
             if last
                 || patience_is_over
-                || step % self.settings.checkpoint_every_steps == 0
+                || step.is_multiple_of(self.settings.checkpoint_every_steps)
                 || self.is_best(step)
             {
                 self.save(learner, components)?;
