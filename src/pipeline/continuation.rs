@@ -68,7 +68,7 @@ pub fn continue_text(
     }
     let config = GenerationConfig {
         max_new_tokens: options.max_new_tokens,
-        sampling: options.sampling.clone(),
+        sampling: options.sampling,
         repetition_penalty: options.repetition_penalty,
         stop_tokens: model.eos_token_ids.clone(),
         seed: options.seed,

@@ -75,7 +75,7 @@ impl TextSource {
         Ok(SegmentStream {
             documents: self.documents(split)?,
             tokenizer: self.tokenizer.clone(),
-            cutter: SegmentCutter::new(self.segments.clone())?,
+            cutter: SegmentCutter::new(self.segments)?,
             ready: VecDeque::new(),
         })
     }
@@ -87,7 +87,7 @@ impl TextSource {
                 split: config,
                 max_train_documents,
             } => {
-                let config = config.clone();
+                let config = *config;
                 let of_split = corpus.documents().filter(move |document| match document {
                     Ok(document) => config.split_of(&document.document) == split,
                     Err(_) => true,
