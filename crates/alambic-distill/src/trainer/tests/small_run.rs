@@ -47,7 +47,7 @@ fn record(index: u64) -> TargetRecord {
         .collect();
     let mut loss_mask = vec![true; tokens];
     loss_mask[0] = false;
-    loss_mask[2] = index % 3 != 0;
+    loss_mask[2] = !index.is_multiple_of(3);
     let rows = loss_mask.iter().filter(|&&counted| counted).count();
     let mut targets = TopKTargets {
         k: K,
