@@ -14,8 +14,8 @@ use alambic::distill::trainer::{AdamWSettings, RunSettings, Schedule, Trainer, T
 use alambic::distill::{CaptureConfig, DistillError, StopHandle, WindowConfig, capture};
 use alambic::pipeline::LanguageModel;
 use alambic::text::{
-    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, Packer, Segment, SegmentConfig, SegmentCutter,
-    SourcedDocument, Split, Textbook, TextbookConfig,
+    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, Packer, Segment, SegmentConfig,
+    SegmentCutter, SourcedDocument, Split, Textbook, TextbookConfig,
 };
 use alambic::transformer::{DecoderConfig, DeviceChoice};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -30,15 +30,35 @@ fn model() -> LanguageModel {
 }
 
 fn segments(model: &LanguageModel) -> Vec<Segment> {
-    let tokenizer = ExampleTokenizer::new(model.tokenizer.clone(), None, Ending::EndOfText(model.eos_token_ids[0]));
-    let config = SegmentConfig { max_tokens: SEQUENCE_TOKENS, over_length: OverLength::Error };
+    let tokenizer = ExampleTokenizer::new(
+        model.tokenizer.clone(),
+        None,
+        Ending::EndOfText(model.eos_token_ids[0]),
+    );
+    let config = SegmentConfig {
+        max_tokens: SEQUENCE_TOKENS,
+        over_length: OverLength::Error,
+    };
     let mut cutter = SegmentCutter::new(config).unwrap();
-    let textbook = Textbook::new(TextbookConfig { seed: 1, split: Split::Train, story_ratio: 0.2 }).unwrap();
-    let documents = textbook.items(0..ITEMS).enumerate().map(|(index, item)| SourcedDocument {
-        document: Document::Text(item.text()),
-        source: DocumentSource { path: PathBuf::from("textbook"), record: index as u64 + 1 },
-    });
-    documents.flat_map(|document| cutter.cut(tokenizer.tokenize(&document).unwrap()).unwrap()).collect()
+    let textbook = Textbook::new(TextbookConfig {
+        seed: 1,
+        split: Split::Train,
+        story_ratio: 0.2,
+    })
+    .unwrap();
+    let documents = textbook
+        .items(0..ITEMS)
+        .enumerate()
+        .map(|(index, item)| SourcedDocument {
+            document: Document::Text(item.text()),
+            source: DocumentSource {
+                path: PathBuf::from("textbook"),
+                record: index as u64 + 1,
+            },
+        });
+    documents
+        .flat_map(|document| cutter.cut(tokenizer.tokenize(&document).unwrap()).unwrap())
+        .collect()
 }
 
 fn capture_config(model: &LanguageModel) -> CaptureConfig {
@@ -53,15 +73,31 @@ fn capture_config(model: &LanguageModel) -> CaptureConfig {
 
 fn capture_into(model: &LanguageModel, segments: &[Segment], directory: &Path) {
     let segments = segments.iter().cloned().map(Ok::<_, DistillError>);
-    capture(&model.teacher, segments, directory, &capture_config(model), &StopHandle::new(), |_| {}).unwrap();
+    capture(
+        &model.teacher,
+        segments,
+        directory,
+        &capture_config(model),
+        &StopHandle::new(),
+        |_| {},
+    )
+    .unwrap();
 }
 
 fn bench_packing(criterion: &mut Criterion) {
-    let lengths: Vec<usize> = segments(&model()).iter().map(|segment| segment.student().token_ids().len()).collect();
-    let packer = Packer { sequence_tokens: SEQUENCE_TOKENS, pad_id: 0 };
+    let lengths: Vec<usize> = segments(&model())
+        .iter()
+        .map(|segment| segment.student().token_ids().len())
+        .collect();
+    let packer = Packer {
+        sequence_tokens: SEQUENCE_TOKENS,
+        pad_id: 0,
+    };
     let mut group = criterion.benchmark_group("packing");
     group.throughput(Throughput::Elements(lengths.iter().sum::<usize>() as u64));
-    group.bench_function("plan, best fit decreasing", |bencher| bencher.iter(|| packer.plan(&lengths).unwrap()));
+    group.bench_function("plan, best fit decreasing", |bencher| {
+        bencher.iter(|| packer.plan(&lengths).unwrap())
+    });
     group.finish();
 }
 
@@ -84,14 +120,20 @@ fn bench_cache(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("cache");
     group.throughput(Throughput::Elements(tokens as u64));
-    group.bench_function("read one shard, verified", |bencher| bencher.iter(|| reader.read_shard(0).unwrap()));
+    group.bench_function("read one shard, verified", |bencher| {
+        bencher.iter(|| reader.read_shard(0).unwrap())
+    });
     let fresh = || {
         let directory = tempfile::tempdir().unwrap();
         let writer = CacheWriter::open(directory.path(), spec.clone()).unwrap();
         (directory, writer)
     };
     group.bench_function("write one shard, synced", |bencher| {
-        bencher.iter_batched(fresh, |(_directory, mut writer)| writer.write_shard(0, &records).unwrap(), BatchSize::PerIteration);
+        bencher.iter_batched(
+            fresh,
+            |(_directory, mut writer)| writer.write_shard(0, &records).unwrap(),
+            BatchSize::PerIteration,
+        );
     });
     group.finish();
 }
@@ -99,9 +141,14 @@ fn bench_cache(criterion: &mut Criterion) {
 fn bench_capture(criterion: &mut Criterion) {
     let model = model();
     let segments = segments(&model);
-    let tokens: usize = segments.iter().map(|segment| segment.teacher().token_ids().len()).sum();
+    let tokens: usize = segments
+        .iter()
+        .map(|segment| segment.teacher().token_ids().len())
+        .sum();
     let mut group = criterion.benchmark_group("capture");
-    group.sample_size(10).throughput(Throughput::Elements(tokens as u64));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(tokens as u64));
     group.bench_function("embedded teacher, top 32", |bencher| {
         bencher.iter_batched(
             || tempfile::tempdir().unwrap(),
@@ -127,10 +174,28 @@ fn bench_training(criterion: &mut Criterion) {
         ..model.teacher.decoder().config().clone()
     };
     let config = TrainerConfig {
-        objective: Objective::try_new(vec![ObjectiveTerm { kind: LossKind::ForwardKl, weight: 1.0 }]).unwrap(),
-        optimizer: AdamWSettings { betas: [0.9, 0.95], epsilon: 1e-8, weight_decay: 0.1 },
-        schedule: Schedule::Cosine { peak: 1e-3, warmup_steps: 1, min_ratio: 0.1 },
-        windows: WindowConfig { seed: 1, sequences_per_step: 16, sequence_tokens: SEQUENCE_TOKENS, shuffle_shards: 4, pad_id: 0 },
+        objective: Objective::try_new(vec![ObjectiveTerm {
+            kind: LossKind::ForwardKl,
+            weight: 1.0,
+        }])
+        .unwrap(),
+        optimizer: AdamWSettings {
+            betas: [0.9, 0.95],
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+        },
+        schedule: Schedule::Cosine {
+            peak: 1e-3,
+            warmup_steps: 1,
+            min_ratio: 0.1,
+        },
+        windows: WindowConfig {
+            seed: 1,
+            sequences_per_step: 16,
+            sequence_tokens: SEQUENCE_TOKENS,
+            shuffle_shards: 4,
+            pad_id: 0,
+        },
         max_gradient_norm: Some(1.0),
         total_steps: STEPS,
         early_stopping_patience: None,
@@ -143,13 +208,17 @@ fn bench_training(criterion: &mut Criterion) {
         dashboard: false,
     };
     let mut group = criterion.benchmark_group("training");
-    group.sample_size(10).throughput(Throughput::Elements(STEPS * 16 * SEQUENCE_TOKENS as u64));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(STEPS * 16 * SEQUENCE_TOKENS as u64));
     group.bench_function("four steps of the quickstart's student", |bencher| {
         bencher.iter_batched(
             || (tempfile::tempdir().unwrap(), student.init(&device)),
             |(run, student)| {
                 let trainer = Trainer::try_new(config.clone(), settings.clone()).unwrap();
-                trainer.train(student, cache.clone(), None, run.path()).unwrap()
+                trainer
+                    .train(student, cache.clone(), None, run.path())
+                    .unwrap()
             },
             BatchSize::PerIteration,
         );
@@ -157,5 +226,11 @@ fn bench_training(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench_packing, bench_cache, bench_capture, bench_training);
+criterion_group!(
+    benches,
+    bench_packing,
+    bench_cache,
+    bench_capture,
+    bench_training
+);
 criterion_main!(benches);

@@ -10,15 +10,18 @@ use alambic::distill::StopHandle;
 use alambic::pipeline::recipe::{LoadedRecipe, Recipe};
 use alambic::pipeline::report::{REPORT_HTML, REPORT_JSON, Report};
 use alambic::pipeline::{
-    Contender, ContinuationOptions, NoProgress, PipelineError, RunOptions, Severity, continue_text, doctor,
-    experiment, export, run,
+    Contender, ContinuationOptions, NoProgress, PipelineError, RunOptions, Severity, continue_text,
+    doctor, experiment, export, run,
 };
 use alambic::transformer::{DeviceChoice, Sampling, WeightType, load_checkpoint};
 
 /// `configs/quickstart.toml`, made small, with further changes.
 fn recipe(changes: &[&str]) -> Result<LoadedRecipe, PipelineError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut settings = vec![format!("teacher.path={}", root.join("data/quickstart_teacher").display())];
+    let mut settings = vec![format!(
+        "teacher.path={}",
+        root.join("data/quickstart_teacher").display()
+    )];
     let small = [
         "data.textbook.train_items=96",
         "data.textbook.validation_items=16",
@@ -38,8 +41,16 @@ fn recipe(changes: &[&str]) -> Result<LoadedRecipe, PipelineError> {
         "schedule.warmup_steps=2",
         "evaluation.sample_tokens=8",
     ];
-    settings.extend(small.iter().chain(changes).map(|setting| (*setting).to_owned()));
-    Ok(Recipe::load(&root.join("configs/quickstart.toml"), &settings)?)
+    settings.extend(
+        small
+            .iter()
+            .chain(changes)
+            .map(|setting| (*setting).to_owned()),
+    );
+    Ok(Recipe::load(
+        &root.join("configs/quickstart.toml"),
+        &settings,
+    )?)
 }
 
 fn options(out: &Path) -> RunOptions {
@@ -59,24 +70,49 @@ fn a_run_leaves_a_report_a_student_and_a_cache_and_is_found_again() {
     let recipe = recipe(&[]).unwrap();
     let report = run(&recipe, &options(&out)).unwrap();
     assert_eq!(report.train.steps, 6);
-    assert_eq!(Some(report.train.tokens), report.baseline_train.as_ref().map(|baseline| baseline.tokens));
+    assert_eq!(
+        Some(report.train.tokens),
+        report
+            .baseline_train
+            .as_ref()
+            .map(|baseline| baseline.tokens)
+    );
     assert!(report.student.parameters * 3 < report.teacher.parameters);
     assert!(report.cache.bytes > 0 && report.student.kl_to_teacher > 0.0);
-    assert_eq!(Report::read(&out.join(REPORT_JSON)).unwrap().student.parameters, report.student.parameters);
-    assert!(std::fs::read_to_string(out.join(REPORT_HTML)).unwrap().contains("<svg"));
+    assert_eq!(
+        Report::read(&out.join(REPORT_JSON))
+            .unwrap()
+            .student
+            .parameters,
+        report.student.parameters
+    );
+    assert!(
+        std::fs::read_to_string(out.join(REPORT_HTML))
+            .unwrap()
+            .contains("<svg")
+    );
     for split in ["train", "validation"] {
         verify(&out.join("cache").join(split)).unwrap();
     }
     let device = DeviceChoice::Cpu.open().unwrap();
     let student = load_checkpoint(&out.join("student"), &device).unwrap();
-    assert_eq!(student.config.num_parameters() as u64, report.student.parameters);
+    assert_eq!(
+        student.config.num_parameters() as u64,
+        report.student.parameters
+    );
 
     let again = run(&recipe, &options(&out)).unwrap();
-    assert_eq!(again.train.seconds, Report::read(&out.join(REPORT_JSON)).unwrap().train.seconds);
+    assert_eq!(
+        again.train.seconds,
+        Report::read(&out.join(REPORT_JSON)).unwrap().train.seconds
+    );
 
     let exported = directory.path().join("exported");
     export(&out, &exported, WeightType::BF16).unwrap();
-    assert!(matches!(export(&out, &exported, WeightType::BF16), Err(PipelineError::Input { .. })));
+    assert!(matches!(
+        export(&out, &exported, WeightType::BF16),
+        Err(PipelineError::Input { .. })
+    ));
     let greedy = ContinuationOptions {
         max_new_tokens: 4,
         sampling: Sampling::Greedy,
@@ -84,7 +120,10 @@ fn a_run_leaves_a_report_a_student_and_a_cache_and_is_found_again() {
         seed: 0,
     };
     let mut streamed = String::new();
-    let continued = continue_text(&exported, &device, "Tom", &greedy, |piece| streamed += piece).unwrap();
+    let continued = continue_text(&exported, &device, "Tom", &greedy, |piece| {
+        streamed += piece
+    })
+    .unwrap();
     assert_eq!(streamed, continued.text);
 }
 
@@ -93,21 +132,40 @@ fn a_directory_of_another_recipe_is_refused_with_the_line_that_differs() {
     let directory = tempfile::tempdir().unwrap();
     let stopped = options(directory.path());
     stopped.stop.stop();
-    assert!(matches!(run(&recipe(&[]).unwrap(), &stopped), Err(PipelineError::Stopped { .. })));
+    assert!(matches!(
+        run(&recipe(&[]).unwrap(), &stopped),
+        Err(PipelineError::Stopped { .. })
+    ));
     let other = recipe(&["optimizer.learning_rate=0.5"]).unwrap();
     let error = run(&other, &options(directory.path())).unwrap_err();
-    assert!(error.is_bad_input() && error.to_string().contains("learning_rate = 0.5"), "{error}");
+    assert!(
+        error.is_bad_input() && error.to_string().contains("learning_rate = 0.5"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_cache_of_another_teacher_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    run(&recipe(&["baseline.enabled=false"]).unwrap(), &options(&directory.path().join("first"))).unwrap();
-    let student = format!("teacher.path={}", directory.path().join("first/student").display());
-    let cache = format!("cache.path={}", directory.path().join("first/cache").display());
+    run(
+        &recipe(&["baseline.enabled=false"]).unwrap(),
+        &options(&directory.path().join("first")),
+    )
+    .unwrap();
+    let student = format!(
+        "teacher.path={}",
+        directory.path().join("first/student").display()
+    );
+    let cache = format!(
+        "cache.path={}",
+        directory.path().join("first/cache").display()
+    );
     let other = recipe(&[&student, &cache]).unwrap();
     let error = run(&other, &options(&directory.path().join("second"))).unwrap_err();
-    assert!(error.is_bad_input() && error.to_string().contains("another teacher"), "{error}");
+    assert!(
+        error.is_bad_input() && error.to_string().contains("another teacher"),
+        "{error}"
+    );
     let diagnosis = doctor(&other, &DeviceChoice::Cpu.open().unwrap(), None);
     assert!(diagnosis.has_errors());
     let subjects: Vec<&str> = diagnosis
@@ -126,7 +184,12 @@ fn the_doctor_names_a_missing_teacher_and_a_sequence_longer_than_the_model() {
     assert!(missing.has_errors() && missing.findings[0].message.contains("nowhere"));
     let long = recipe(&["training.sequence_tokens=400"]).unwrap();
     let diagnosis = doctor(&long, &device, None);
-    assert!(diagnosis.findings.iter().any(|finding| finding.message.contains("reads at most 256 tokens")));
+    assert!(
+        diagnosis
+            .findings
+            .iter()
+            .any(|finding| finding.message.contains("reads at most 256 tokens"))
+    );
 }
 
 #[test]
@@ -141,7 +204,13 @@ fn an_experiment_searches_both_arms_and_repeats_them_over_seeds() {
     let experiment = experiment(&recipe, &options(directory.path())).unwrap();
     assert_eq!(experiment.runs.len(), 6);
     assert!(experiment.search.values().all(|tried| tried.len() == 2));
-    let statistic = experiment.statistic(Contender::Distilled, |run| run.nll).unwrap();
-    assert!(statistic.standard_deviation.is_some_and(|deviation| deviation > 0.0));
+    let statistic = experiment
+        .statistic(Contender::Distilled, |run| run.nll)
+        .unwrap();
+    assert!(
+        statistic
+            .standard_deviation
+            .is_some_and(|deviation| deviation > 0.0)
+    );
     assert!(experiment.table().contains("hard labels, equal time"));
 }

@@ -44,14 +44,21 @@ fn alambic(stage: &str, out: &Path) -> Command {
     ] {
         command.args(["--set", setting]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
 fn finish(stage: &str, out: &Path) -> Duration {
     let started = std::time::Instant::now();
     let output = alambic(stage, out).stderr(Stdio::piped()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     started.elapsed()
 }
 
@@ -73,7 +80,11 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut pending = vec![directory.to_owned()];
     while let Some(path) = pending.pop() {
         if path.is_dir() {
-            pending.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            pending.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         } else {
             let name = path.strip_prefix(directory).unwrap().to_owned();
             found.insert(name, std::fs::read(&path).unwrap());
@@ -85,12 +96,18 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn a_killed_capture_ends_with_the_bytes_of_an_undisturbed_one() {
     let directory = tempfile::tempdir().unwrap();
-    let (straight, killed) = (directory.path().join("straight"), directory.path().join("killed"));
+    let (straight, killed) = (
+        directory.path().join("straight"),
+        directory.path().join("killed"),
+    );
     let undisturbed = finish("capture", &straight);
     kill_again_and_again("capture", &killed, undisturbed);
     finish("capture", &killed);
     let (expected, found) = (files(&straight.join("cache")), files(&killed.join("cache")));
-    assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
+    assert_eq!(
+        expected.keys().collect::<Vec<_>>(),
+        found.keys().collect::<Vec<_>>()
+    );
     for (name, bytes) in &expected {
         assert!(bytes == &found[name], "{} differs", name.display());
     }
@@ -99,7 +116,10 @@ fn a_killed_capture_ends_with_the_bytes_of_an_undisturbed_one() {
 #[test]
 fn a_killed_training_ends_with_the_weights_of_an_undisturbed_one() {
     let directory = tempfile::tempdir().unwrap();
-    let (straight, killed) = (directory.path().join("straight"), directory.path().join("killed"));
+    let (straight, killed) = (
+        directory.path().join("straight"),
+        directory.path().join("killed"),
+    );
     finish("capture", &straight);
     finish("capture", &killed);
     let undisturbed = finish("train", &straight);

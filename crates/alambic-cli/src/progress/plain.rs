@@ -89,8 +89,13 @@ impl Progress for PlainProgress {
         if now.saturating_sub(work.last_line) >= LINE_EVERY {
             work.last_line = now;
             let separator = if message.is_empty() { "" } else { ", " };
-            let of_total = work.total.map_or_else(String::new, |total| format!(" of {total}"));
-            let line = format!("{stage}: {done}{of_total} {}{separator}{message}", work.unit);
+            let of_total = work
+                .total
+                .map_or_else(String::new, |total| format!(" of {total}"));
+            let line = format!(
+                "{stage}: {done}{of_total} {}{separator}{message}",
+                work.unit
+            );
             (self.print)(&line);
         }
     }

@@ -80,7 +80,11 @@ impl Progress for TerminalProgress {
         let mut state = self.state();
         state.clear();
         let bar = ProgressBar::with_draw_target(total, (self.target)());
-        let template = if total.is_some() { BAR_TEMPLATE } else { SPINNER_TEMPLATE };
+        let template = if total.is_some() {
+            BAR_TEMPLATE
+        } else {
+            SPINNER_TEMPLATE
+        };
         let style = ProgressStyle::with_template(template).expect("the templates are constants");
         bar.set_style(style.progress_chars("=> "));
         bar.set_prefix(state.stage.clone());

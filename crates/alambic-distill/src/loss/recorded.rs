@@ -38,22 +38,39 @@ struct RecordedKl {
 }
 
 fn recording() -> Recording {
-    serde_json::from_str(include_str!("../../../../tests/golden/losses/forward_kl_top_k.json")).unwrap()
+    serde_json::from_str(include_str!(
+        "../../../../tests/golden/losses/forward_kl_top_k.json"
+    ))
+    .unwrap()
 }
 
 fn leaf(rows: &[Vec<f32>], device: &Device) -> Tensor<3> {
     let values: Vec<f32> = rows.iter().flatten().copied().collect();
-    Tensor::from_data(TensorData::new(values, [1, rows.len(), rows[0].len()]), device).require_grad()
+    Tensor::from_data(
+        TensorData::new(values, [1, rows.len(), rows[0].len()]),
+        device,
+    )
+    .require_grad()
 }
 
 fn assert_equal(name: &str, logits: &Tensor<3>, loss: TokenLoss, sum: f64, gradient: &[Vec<f64>]) {
     let value = f64::from(loss.sum.clone().into_scalar::<f32>());
-    assert!((value - sum).abs() < VALUE_TOLERANCE * sum.abs().max(1.0), "{name}: {value} against {sum}");
-    let ours = logits.grad(&loss.sum.backward()).unwrap().into_data().convert::<f32>();
+    assert!(
+        (value - sum).abs() < VALUE_TOLERANCE * sum.abs().max(1.0),
+        "{name}: {value} against {sum}"
+    );
+    let ours = logits
+        .grad(&loss.sum.backward())
+        .unwrap()
+        .into_data()
+        .convert::<f32>();
     let ours = ours.try_to_vec::<f32>().unwrap();
     for (index, (ours, theirs)) in ours.iter().zip(gradient.iter().flatten()).enumerate() {
         let error = (f64::from(*ours) - theirs).abs();
-        assert!(error < GRADIENT_TOLERANCE, "{name}, entry {index}: {ours} against {theirs}");
+        assert!(
+            error < GRADIENT_TOLERANCE,
+            "{name}, entry {index}: {ours} against {theirs}"
+        );
     }
 }
 
@@ -74,8 +91,16 @@ fn forward_kl_and_its_gradient_equal_those_recorded_from_pytorch() {
         );
         let logits = leaf(&recording.student_logits, &device);
         let mask = LabelMask::new(&vec![true; rows], [1, rows], &device);
-        let loss = ForwardKl.forward(&LogProbs::from_logits(logits.clone()), &targets, &mask).unwrap();
-        assert_equal(&format!("k = {}", recorded.k), &logits, loss, recorded.sum, &recorded.gradient);
+        let loss = ForwardKl
+            .forward(&LogProbs::from_logits(logits.clone()), &targets, &mask)
+            .unwrap();
+        assert_equal(
+            &format!("k = {}", recorded.k),
+            &logits,
+            loss,
+            recorded.sum,
+            &recorded.gradient,
+        );
     }
 }
 
@@ -84,10 +109,19 @@ fn cross_entropy_and_its_gradient_equal_those_recorded_from_pytorch() {
     let recording = recording();
     let device = test_device().autodiff();
     let rows = recording.labels.len();
-    let labels = Tensor::<2, Int>::from_data(TensorData::new(recording.labels.clone(), [1, rows]), &device);
+    let labels = Tensor::<2, Int>::from_data(
+        TensorData::new(recording.labels.clone(), [1, rows]),
+        &device,
+    );
     let logits = leaf(&recording.student_logits, &device);
     let mask = LabelMask::new(&vec![true; rows], [1, rows], &device);
     let loss = CrossEntropy.forward(&LogProbs::from_logits(logits.clone()), &labels, &mask);
     let recorded = &recording.cross_entropy;
-    assert_equal("cross-entropy", &logits, loss, recorded.sum, &recorded.gradient);
+    assert_equal(
+        "cross-entropy",
+        &logits,
+        loss,
+        recorded.sum,
+        &recorded.gradient,
+    );
 }
