@@ -54,7 +54,7 @@ cargo test --workspace "${features[@]}"
 # The test programs of the crates that compute with tensors, as cargo built them above.
 tensor_tests() {
   cargo test --workspace "${features[@]}" --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p' |
-    grep -E '/(alambic_transformer|alambic_distill|checkpoints|packing|generation)-[0-9a-f]+$'
+    grep -E '/(alambic_transformer|alambic_distill|checkpoints|generation|packing|parity)-[0-9a-f]+$'
 }
 
 if ! $quick; then
