@@ -1,11 +1,10 @@
 //! Arithmetic word problems: one or two additions and subtractions.
 
-use super::framing::framed;
 use super::item_rng::ItemRng;
 use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
 use super::vocabulary::{ANIMALS, FRUITS, OBJECTS, PEOPLE, PLACES, TOYS, WEEKDAYS};
-use super::word_arithmetic_templates::{ArithmeticFrame, Event, FRAMES, Nouns, TAKING};
+use super::word_arithmetic_templates::{ArithmeticTemplate, Nouns, TAKING, TEMPLATES};
 use crate::Split;
 
 /// Answers, all equally likely.
@@ -17,24 +16,16 @@ const TOTALS: std::ops::RangeInclusive<u32> = 2..=20;
 
 /// Makes a problem: the answer is drawn first, so that every answer is equally likely.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
-    let frame = rng.pick(FRAMES.of(split));
+    let template = rng.pick(TEMPLATES.of(split));
     let answer = rng.number(ANSWERS);
-    let events: Vec<&Event> = (0..rng.number(1..=frame.max_events))
-        .map(|_| rng.pick(frame.events))
-        .collect();
-    let words: Vec<&str> = events.iter().map(|event| event.word).collect();
-    let (start, sizes) = numbers_leading_to(answer, &words, rng);
-    let slots = slots_of(frame, rng).with("n", start);
-    let mut sentences = vec![render(frame.start, &slots, rng)];
-    for (event, size) in events.iter().zip(&sizes) {
-        sentences.push(render(event.text, &slots.clone().with("s", size), rng));
-    }
-    let question = render(frame.question, &slots, rng);
+    let (start, sizes) = numbers_leading_to(answer, template.steps, rng);
+    let slots = slots_of(template, start, &sizes, rng);
+    let question = render(template.text, &slots, rng);
     Problem {
         family: ProblemFamily::WordArithmetic,
-        template: frame.id,
-        question: framed(split, &sentences.join(" "), &question, rng),
-        explanation: explain(start, &words, &sizes),
+        template: template.id,
+        question,
+        explanation: explain(start, template.steps, &sizes),
         answer: answer.to_string(),
         choices: ANSWERS.count(),
     }
@@ -59,22 +50,29 @@ fn numbers_leading_to(answer: u32, steps: &[&str], rng: &mut ItemRng) -> (u32, V
     }
 }
 
-fn slots_of(frame: &ArithmeticFrame, rng: &mut ItemRng) -> Slots {
+fn slots_of(template: &ArithmeticTemplate, start: u32, sizes: &[u32], rng: &mut ItemRng) -> Slots {
     let [hero, friend] = rng.pick_distinct(PEOPLE);
     let [first_day, second_day] = rng.pick_distinct(&WEEKDAYS);
-    let place = *rng.pick(PLACES);
-    let nouns = match frame.nouns {
-        Nouns::Fruits => FRUITS,
-        Nouns::Animals => ANIMALS,
-        Nouns::Things => *rng.pick(&[FRUITS, TOYS, OBJECTS]),
+    let noun = match template.nouns {
+        Nouns::Fruits => *rng.pick(FRUITS),
+        Nouns::Animals => *rng.pick(ANIMALS),
+        Nouns::Things => {
+            let kind = *rng.pick(&[FRUITS, TOYS, OBJECTS]);
+            *rng.pick(kind)
+        }
     };
-    Slots::default()
+    let slots = Slots::default()
         .with_hero(hero)
-        .with_place(place)
         .with("B", friend.name)
-        .with("items", format!("{}s", rng.pick(nouns)))
+        .with("items", format!("{noun}s"))
+        .with("at", rng.pick(PLACES).at)
         .with("day", first_day)
         .with("day2", second_day)
+        .with("n", start);
+    ["m", "k"]
+        .into_iter()
+        .zip(sizes)
+        .fold(slots, |slots, (slot, size)| slots.with(slot, size))
 }
 
 /// The start, then for each step its word, its size and its equation.
