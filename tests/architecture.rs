@@ -102,6 +102,9 @@ fn every_source_file_has_a_name_and_a_readable_length() {
     let mut pending = vec![root.join("src"), root.join("crates"), root.join("examples")];
     while let Some(path) = pending.pop() {
         if path.is_dir() {
+            if path.ends_with("tests") {
+                continue; // tests may be as long as they need
+            }
             pending.extend(
                 std::fs::read_dir(&path)
                     .unwrap()
