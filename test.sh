@@ -13,6 +13,8 @@ case "${1:-}" in
 esac
 
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
+# wgpu looks for displays too, and complains about a machine without any.
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
 step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 
 # One feature set for every command, so that dependencies are compiled once.
