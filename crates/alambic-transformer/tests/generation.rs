@@ -193,8 +193,9 @@ fn a_stop_token_ends_the_text_and_is_not_part_of_it() {
     let free = generate_all(&decoder, &[9, 1], &GenerationConfig::greedy(10));
     let stop = free[4];
     let first = free.iter().position(|&token| token == stop).unwrap();
+    let unused = (0..).find(|token| !free.contains(token)).unwrap();
     let config = GenerationConfig {
-        stop_tokens: vec![60, stop],
+        stop_tokens: vec![unused, stop],
         ..GenerationConfig::greedy(10)
     };
     let ended = generate(&decoder, &[9, 1], &config, |_| ControlFlow::Continue(())).unwrap();
