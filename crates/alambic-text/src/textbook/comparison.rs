@@ -68,7 +68,7 @@ pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
     let all: Vec<u32> = NUMBERS.collect();
     let numbers: [u32; 3] = rng.pick_distinct(&all);
     let names = rng.pick_distinct::<_, 3>(PEOPLE).map(|person| person.name);
-    let owned: Vec<(u32, &str)> = numbers.into_iter().zip(names).collect();
+    let item = *rng.pick(&[FRUITS, TOYS, OBJECTS].concat());
     let asks_largest = rng.coin();
     let superlative = match (template.asked, asks_largest) {
         (Number, true) => "largest",
@@ -76,19 +76,30 @@ pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
         (Owner, true) => "most",
         (Owner, false) => "fewest",
     };
-    let item = *rng.pick(&[FRUITS, TOYS, OBJECTS].concat());
-    let slots = Slots::default()
-        .with("items", format!("{item}s"))
-        .with("est", superlative);
+    let mut sorted: Vec<(u32, &str)> = numbers.into_iter().zip(names).collect();
+    sorted.sort_unstable_by(|left, right| right.cmp(left));
+    let (number, owner) = if asks_largest { sorted[0] } else { sorted[2] };
     let slots = ["A", "B", "C"]
         .into_iter()
         .zip(names)
-        .fold(slots, |slots, (slot, name)| slots.with(slot, name));
+        .fold(Slots::default(), |slots, (slot, name)| {
+            slots.with(slot, name)
+        });
     let slots = ["n", "m", "k"]
         .into_iter()
         .zip(numbers)
         .fold(slots, |slots, (slot, number)| slots.with(slot, number));
-    let (explanation, answer) = explain(template.asked, &owned, superlative, asks_largest);
+    let slots = slots
+        .with("items", format!("{item}s"))
+        .with("est", superlative);
+    let order = format!(
+        "{} > {} > {}. The {superlative} is {number}",
+        sorted[0].0, sorted[1].0, sorted[2].0
+    );
+    let (explanation, answer) = match template.asked {
+        Number => (format!("{order}."), number.to_string()),
+        Owner => (format!("{order}: {owner}."), owner.to_owned()),
+    };
     Problem {
         family: ProblemFamily::Comparison,
         template: template.id,
@@ -96,40 +107,6 @@ pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
         explanation,
         answer,
         choices: numbers.len(),
-    }
-}
-
-/// Who has which number (if that is asked for), the numbers in order, and the answer.
-fn explain(
-    asked: Asked,
-    owned: &[(u32, &str)],
-    superlative: &str,
-    asks_largest: bool,
-) -> (String, String) {
-    let mut sorted = owned.to_vec();
-    sorted.sort_unstable_by(|left, right| right.cmp(left));
-    let (number, owner) = sorted[if asks_largest { 0 } else { sorted.len() - 1 }];
-    let order: Vec<String> = sorted
-        .iter()
-        .map(|(number, _)| number.to_string())
-        .collect();
-    let order = order.join(" > ");
-    let owners: Vec<String> = owned
-        .iter()
-        .map(|(number, owner)| format!("{number} {owner}"))
-        .collect();
-    match asked {
-        Number => (
-            format!("{order}. The {superlative} is {number}."),
-            number.to_string(),
-        ),
-        Owner => {
-            let owners = owners.join(", ");
-            (
-                format!("{owners}. {order}. The {superlative}: {number} {owner}."),
-                owner.to_owned(),
-            )
-        }
     }
 }
 

@@ -163,7 +163,7 @@ pub(super) const TEMPLATES: SplitTemplates<TrackingTemplate> = SplitTemplates {
 /// Who holds what, in the order in which the friends were named.
 type Holdings = [(&'static str, &'static str); FRIENDS];
 
-/// Makes a problem with one or two swaps.
+/// Makes a problem with one to three swaps.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
     let template = rng.pick(TEMPLATES.of(split));
     let names = rng
@@ -173,7 +173,7 @@ pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
     let mut holdings: Holdings = std::array::from_fn(|friend| (names[friend], things[friend]));
     let mut sentences = vec![render(template.opening, &opening_slots(&holdings), rng)];
     let mut steps = vec![format!("{}.", describe(&holdings))];
-    for swap in 0..rng.number(1..=2) {
+    for swap in 0..rng.number(1..=3) {
         let [first, second] = rng.pick_distinct(&[0, 1, 2]);
         let slots = Slots::default()
             .with("x", names[first])

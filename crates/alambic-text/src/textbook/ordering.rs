@@ -91,94 +91,75 @@ pub(super) const TEMPLATES: SplitTemplates<OrderingTemplate> = SplitTemplates {
     test: TEST,
 };
 
-/// One comparison of two neighbours in the order.
-struct Clue {
-    more: &'static str,
-    less: &'static str,
-    /// Whether it is told from the side of `less`: "Mia is younger than Tom".
-    is_turned: bool,
-}
-
-impl Clue {
-    fn sentence(&self, pattern: &str, scale: &Scale, rng: &mut ItemRng) -> String {
-        let (x, comparative, y) = if self.is_turned {
-            (self.less, scale.less, self.more)
-        } else {
-            (self.more, scale.more, self.less)
-        };
-        let slots = Slots::default()
-            .with("x", x)
-            .with("er", comparative)
-            .with("y", y);
-        render(pattern, &slots, rng)
-    }
-
-    /// The names in the order of the sentence with a sign between them; a turned clue is turned back.
-    fn step(&self) -> String {
-        let Self {
-            more,
-            less,
-            is_turned,
-        } = self;
-        if *is_turned {
-            return format!("{less} < {more}, so {more} > {less}.");
-        }
-        format!("{more} > {less}.")
-    }
-}
-
 /// Makes a problem: a random order, one clue per pair of neighbours, asked for one of the ends.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
     let template = rng.pick(TEMPLATES.of(split));
     let scale = rng.pick(SCALES);
     let people: usize = if rng.chance(FOUR_PEOPLE_RATIO) { 4 } else { 3 };
     // Most of the property first.
-    let order: [&str; 4] = rng.pick_distinct(PEOPLE).map(|person| person.name);
-    let order = &order[..people];
+    let order: Vec<&str> = rng.pick_distinct::<_, 4>(PEOPLE)[..people]
+        .iter()
+        .map(|person| person.name)
+        .collect();
+    let mut pairs: Vec<(&str, &str)> = order.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    if rng.coin() {
+        pairs.reverse();
+    }
     let place = *rng.pick(PLACES);
-    let slots = Slots::default().with("at", place.at).with("to", place.to);
-    let mut question = render(template.opening, &slots, rng);
-    let clues = clues_about(order, rng);
-    for clue in &clues {
-        question += &clue.sentence(template.clue, scale, rng);
+    let mut question = render(
+        template.opening,
+        &Slots::default().with("at", place.at).with("to", place.to),
+        rng,
+    );
+    for (more, less) in &pairs {
+        let (x, comparative, y) = if rng.coin() {
+            (more, scale.more, less)
+        } else {
+            (less, scale.less, more)
+        };
+        question += &render(
+            template.clue,
+            &Slots::default()
+                .with("x", x)
+                .with("er", comparative)
+                .with("y", y),
+            rng,
+        );
         question.push(' ');
     }
-    let (superlative, answer) = if rng.coin() {
-        (scale.most, order[0])
-    } else {
-        (scale.least, order[people - 1])
-    };
+    let asks_most = rng.coin();
+    let superlative = if asks_most { scale.most } else { scale.least };
     question += &render(
         template.question,
         &Slots::default().with("est", superlative),
         rng,
     );
-    let steps: Vec<String> = clues.iter().map(Clue::step).collect();
-    let (steps, order) = (steps.join(" "), order.join(" > "));
+    let answer = if asks_most {
+        order[0]
+    } else {
+        order[people - 1]
+    };
     Problem {
         family: ProblemFamily::Ordering,
         template: template.id,
         question,
-        explanation: format!("{steps} So {order}. The {superlative} is {answer}."),
+        explanation: explain(&pairs, &order, superlative, answer),
         answer: answer.to_owned(),
         choices: people,
     }
 }
 
-/// One clue per pair of neighbours, from the first to the last or from the last to the first.
-fn clues_about(order: &[&'static str], rng: &mut ItemRng) -> Vec<Clue> {
-    let neighbours = order.windows(2);
-    let mut clues: Vec<Clue> = neighbours
-        .map(|pair| Clue {
-            more: pair[0],
-            less: pair[1],
-            is_turned: rng.coin(),
-        })
+/// The clues with one sign, the whole order, and the end that is asked for.
+fn explain(pairs: &[(&str, &str)], order: &[&str], superlative: &str, answer: &str) -> String {
+    let clues: Vec<String> = pairs
+        .iter()
+        .map(|(more, less)| format!("{more} > {less}."))
         .collect();
-    if rng.coin() {
-        clues.reverse();
-    }
-    clues
+    format!(
+        "{} So {}. The {superlative} is {answer}.",
+        clues.join(" "),
+        order.join(" > ")
+    )
 }
 
 #[cfg(test)]

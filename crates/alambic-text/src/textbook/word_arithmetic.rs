@@ -4,7 +4,7 @@ use super::item_rng::ItemRng;
 use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
 use super::vocabulary::{ANIMALS, FRUITS, OBJECTS, PEOPLE, PLACES, TOYS, WEEKDAYS};
-use super::word_arithmetic_templates::{ArithmeticTemplate, Nouns, TAKING, TEMPLATES};
+use super::word_arithmetic_templates::{ArithmeticTemplate, Nouns, Step, TEMPLATES};
 use crate::Split;
 
 /// Answers, all equally likely.
@@ -32,15 +32,14 @@ pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
 }
 
 /// A start and step sizes that lead to `answer` within [`TOTALS`], by rejection.
-fn numbers_leading_to(answer: u32, steps: &[&str], rng: &mut ItemRng) -> (u32, Vec<u32>) {
+fn numbers_leading_to(answer: u32, steps: &[Step], rng: &mut ItemRng) -> (u32, Vec<u32>) {
     loop {
         let sizes: Vec<u32> = steps.iter().map(|_| rng.number(STEP_SIZES)).collect();
         let mut backwards = steps.iter().zip(&sizes).rev();
         let start = backwards.try_fold(answer, |total, (step, size)| {
-            let before = if TAKING.contains(step) {
-                total + size
-            } else {
-                total.checked_sub(*size)?
+            let before = match step {
+                Step::Add => total.checked_sub(*size)?,
+                Step::Subtract => total + size,
             };
             TOTALS.contains(&before).then_some(before)
         });
@@ -75,20 +74,18 @@ fn slots_of(template: &ArithmeticTemplate, start: u32, sizes: &[u32], rng: &mut 
         .fold(slots, |slots, (slot, size)| slots.with(slot, size))
 }
 
-/// The start, then for each step its word, its size and its equation.
-fn explain(start: u32, steps: &[&str], sizes: &[u32]) -> String {
+fn explain(start: u32, steps: &[Step], sizes: &[u32]) -> String {
     let mut total = start;
-    let mut explanation = start.to_string();
+    let mut equations = Vec::new();
     for (step, size) in steps.iter().zip(sizes) {
-        let (sign, after) = if TAKING.contains(step) {
-            ('-', total - size)
-        } else {
-            ('+', total + size)
+        let (sign, after) = match step {
+            Step::Add => ('+', total + size),
+            Step::Subtract => ('-', total - size),
         };
-        explanation += &format!(", {step} {size}: {total} {sign} {size} = {after}");
+        equations.push(format!("{total} {sign} {size} = {after}."));
         total = after;
     }
-    explanation + "."
+    equations.join(" ")
 }
 
 #[cfg(test)]
@@ -129,24 +126,21 @@ mod tests {
     #[test]
     fn every_equation_of_an_explanation_holds() {
         for problem in problems(ProblemFamily::WordArithmetic) {
-            let steps = problem
+            let last = problem
                 .explanation
-                .trim_end_matches('.')
-                .split(", ")
-                .skip(1);
-            let last = steps.fold(None, |_, step| {
-                let (_, equation) = step.split_once(": ").unwrap();
-                let (left, right) = equation.split_once(" = ").unwrap();
-                let parts: Vec<&str> = left.split_whitespace().collect();
-                let [a, sign, b] = parts[..] else {
-                    panic!("{problem:?}")
-                };
-                let (a, b): (i64, i64) = (a.parse().unwrap(), b.parse().unwrap());
-                let result = if sign == "+" { a + b } else { a - b };
-                assert_eq!(result.to_string(), right, "{problem:?}");
-                assert!((2..=20).contains(&result), "{problem:?}");
-                Some(right.to_owned())
-            });
+                .split_terminator('.')
+                .fold(None, |_, equation| {
+                    let (left, right) = equation.split_once(" = ").unwrap();
+                    let parts: Vec<&str> = left.split_whitespace().collect();
+                    let [a, sign, b] = parts[..] else {
+                        panic!("{problem:?}")
+                    };
+                    let (a, b): (i64, i64) = (a.parse().unwrap(), b.parse().unwrap());
+                    let result = if sign == "+" { a + b } else { a - b };
+                    assert_eq!(result.to_string(), right, "{problem:?}");
+                    assert!((2..=20).contains(&result), "{problem:?}");
+                    Some(right.to_owned())
+                });
             assert_eq!(last.as_ref(), Some(&problem.answer));
         }
     }
