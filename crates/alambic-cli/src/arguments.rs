@@ -88,7 +88,7 @@ pub(crate) enum Command {
     /// Show one run, or compare several.
     #[command(after_help = "Example:\n  alambic report runs/first runs/second")]
     Report(ReportArguments),
-    /// Repeat a recipe over the seeds and learning rates of its [experiment] section.
+    /// Repeat a recipe over the seeds and learning rates of its experiment section.
     #[command(
         after_help = "Example:\n  alambic experiment recipe.toml --out runs/seeds --set 'experiment.seeds=[1, 2, 3]'"
     )]
