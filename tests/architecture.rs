@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Who may depend on whom, among our own crates.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("alambic-cli", &["alambic"]),
     (
         "alambic",
@@ -20,9 +20,15 @@ const ARROWS: [(&str, &[&str]); 6] = [
     ),
     (
         "alambic-distill",
-        &["alambic-cache", "alambic-text", "alambic-transformer"],
+        &[
+            "alambic-cache",
+            "alambic-kernels",
+            "alambic-text",
+            "alambic-transformer",
+        ],
     ),
-    ("alambic-transformer", &[]),
+    ("alambic-transformer", &["alambic-kernels"]),
+    ("alambic-kernels", &[]),
     ("alambic-cache", &[]),
     ("alambic-text", &[]),
 ];

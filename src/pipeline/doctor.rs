@@ -1,19 +1,26 @@
 //! Preflight: everything that would fail or mislead later, before any compute.
 
+mod estimate;
+
 use std::path::Path;
 
 use alambic_cache::{CacheReader, MANIFEST_FILE};
 use alambic_distill::teacher::Teacher;
 use alambic_text::Split;
+use alambic_transformer::describe;
 use burn::tensor::Device;
 use serde::Serialize;
+
+use estimate::TextAmount;
 
 use super::recipe::LoadedRecipe;
 use super::text_source::TextSource;
 use super::{LanguageModel, PipelineError};
 
-/// Segments that are read to estimate the size of the text.
-const SAMPLED_SEGMENTS: usize = 256;
+/// Segments of the train split that are counted; what lies behind them is "more".
+const COUNTED_TRAIN_SEGMENTS: usize = 20_000;
+/// Segments of the other splits that are looked at.
+const COUNTED_SEGMENTS: usize = 256;
 /// Bytes of an AdamW run per parameter in `f32`: weight, gradient and two moments.
 const TRAINING_BYTES_PER_PARAMETER: usize = 16;
 
@@ -66,7 +73,7 @@ impl Diagnosis {
 
 /// Examines a valid recipe and the files it names; `out` is the run directory, if there is one.
 ///
-/// Reads the teacher and the first few hundred segments; computes nothing.
+/// Reads the teacher and the first thousands of segments, and times one batch of each model on the device.
 pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let recipe = &loaded.recipe;
@@ -78,7 +85,10 @@ pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Dia
         }
     };
     examine_models(loaded, &teacher, &mut diagnosis);
-    examine_text(loaded, &teacher, &mut diagnosis);
+    let train = examine_text(loaded, &teacher, &mut diagnosis);
+    if let (Some(train), false) = (train, diagnosis.has_errors()) {
+        estimate_costs(loaded, &teacher, &train, device, &mut diagnosis);
+    }
     let shared = recipe.cache.path.clone();
     for split in ["train", "validation"] {
         let cache = shared.clone().or_else(|| out.map(|out| out.join("cache")));
@@ -151,70 +161,129 @@ fn examine_same_model(path: &Path, teacher: &LanguageModel, diagnosis: &mut Diag
     }
 }
 
-fn examine_text(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+/// The amount of text to train on, if it can be read.
+fn examine_text(
+    loaded: &LoadedRecipe,
+    teacher: &LanguageModel,
+    diagnosis: &mut Diagnosis,
+) -> Option<TextAmount> {
     let recipe = &loaded.recipe;
     let text = match TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens) {
         Ok(text) => text,
-        Err(error) => return diagnosis.add(Severity::Error, "data", chain(&error)),
+        Err(error) => {
+            diagnosis.add(Severity::Error, "data", chain(&error));
+            return None;
+        }
     };
-    for (split, name) in [
-        (Split::Train, "train"),
-        (Split::Validation, "validation"),
-        (Split::Test, "test"),
+    let mut train = None;
+    for (split, name, most) in [
+        (Split::Train, "train", COUNTED_TRAIN_SEGMENTS),
+        (Split::Validation, "validation", COUNTED_SEGMENTS),
+        (Split::Test, "test", COUNTED_SEGMENTS),
     ] {
         let wanted = split != Split::Validation || recipe.data.why_validation_is_empty().is_none();
-        if wanted {
-            examine_split(&text, split, name, loaded, diagnosis);
+        if !wanted {
+            continue;
+        }
+        match count_text(&text, split, most) {
+            Err(error) => diagnosis.add(Severity::Error, "data", chain(&error)),
+            Ok(amount) => {
+                describe_text(name, &amount, diagnosis);
+                if split == Split::Train {
+                    train = Some(amount);
+                }
+            }
         }
     }
+    train
 }
 
-fn examine_split(
-    text: &TextSource,
-    split: Split,
-    name: &str,
-    loaded: &LoadedRecipe,
-    diagnosis: &mut Diagnosis,
-) {
-    let segments = match text.segments(split) {
-        Ok(segments) => segments,
-        Err(error) => return diagnosis.add(Severity::Error, "data", chain(&error)),
-    };
-    let (mut count, mut tokens, mut labels) = (0, 0, 0);
-    for segment in segments.take(SAMPLED_SEGMENTS) {
-        match segment {
-            Ok(segment) => {
-                count += 1;
-                tokens += segment.student().token_ids().len();
-                labels += segment.student().num_labels();
-            }
-            Err(error) => return diagnosis.add(Severity::Error, "data", chain(&error.into())),
+fn count_text(text: &TextSource, split: Split, most: usize) -> Result<TextAmount, PipelineError> {
+    let mut amount = TextAmount::default();
+    for segment in text.segments(split)? {
+        let segment = segment?;
+        if amount.segments == most {
+            amount.goes_on = true;
+            break;
         }
+        amount.segments += 1;
+        amount.tokens += segment.student().token_ids().len();
+        amount.labels += segment.student().num_labels();
     }
-    if labels == 0 {
+    Ok(amount)
+}
+
+fn describe_text(name: &str, amount: &TextAmount, diagnosis: &mut Diagnosis) {
+    if amount.labels == 0 {
         let message = format!(
             "the {name} split has no label to learn from or to score; check files and fractions"
         );
         return diagnosis.add(Severity::Error, "data", message);
     }
-    let share = 100.0 * labels as f64 / tokens as f64;
-    let mean = tokens / count;
+    let share = 100.0 * amount.labels as f64 / amount.tokens as f64;
+    let more = if amount.goes_on { "more than " } else { "" };
     diagnosis.add(
         Severity::Note,
         "data",
-        format!("{name}: segments of about {mean} tokens, {share:.0} % of them labels (first {count} read)"),
+        format!(
+            "{name}: {more}{} segments of about {} tokens, {share:.0} % of them labels",
+            amount.segments,
+            amount.tokens_per_segment()
+        ),
     );
-    if split == Split::Train && count < SAMPLED_SEGMENTS {
-        let training = &loaded.recipe.training;
-        let needed = training.total_steps * training.sequences_per_step * training.sequence_tokens;
-        diagnosis.add(
-            Severity::Note,
-            "training",
-            format!(
-                "reads the {tokens} tokens of the train split about {:.1} times",
-                needed as f64 / tokens as f64
-            ),
-        );
+}
+
+fn estimate_costs(
+    loaded: &LoadedRecipe,
+    teacher: &LanguageModel,
+    train: &TextAmount,
+    device: &Device,
+    diagnosis: &mut Diagnosis,
+) {
+    let recipe = &loaded.recipe;
+    let training = &recipe.training;
+    let needed = training.total_steps * training.sequences_per_step * training.sequence_tokens;
+    let (at_most, at_least) = if train.goes_on {
+        ("at most ", "at least ")
+    } else {
+        ("", "")
+    };
+    let passes = needed as f64 / train.tokens as f64;
+    diagnosis.add(
+        Severity::Note,
+        "training",
+        format!("reads the train split {at_most}{passes:.1} times"),
+    );
+    let student = recipe.student.decoder_config(teacher.teacher.vocab_size());
+    let megabytes = |bytes: usize| bytes.div_ceil(1_000_000);
+    diagnosis.add(
+        Severity::Note,
+        "disk",
+        format!(
+            "{at_least}{} MB of cache before compression, {} MB of checkpoints",
+            megabytes(estimate::cache_bytes(recipe, train)),
+            megabytes(estimate::checkpoint_bytes(recipe, student.num_parameters()))
+        ),
+    );
+    let seconds = estimate::measure_seconds(recipe, teacher, &student, train, device);
+    diagnosis.add(
+        Severity::Note,
+        "time",
+        format!(
+            "capture {at_least}{}, training {}, from one batch of each model on {}",
+            duration(seconds.capture),
+            duration(seconds.training),
+            describe(device)
+        ),
+    );
+}
+
+/// Seconds up to two minutes, minutes up to two hours, hours above.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7200.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
     }
 }
 

@@ -134,6 +134,15 @@ pub(crate) struct DeviceArguments {
     pub(crate) device: DeviceChoice,
 }
 
+/// How training is shown.
+#[derive(Debug, Args)]
+pub(crate) struct DashboardArguments {
+    /// burn's terminal dashboard while training, instead of a progress bar; needs a build with the
+    /// feature `tui`.
+    #[arg(long)]
+    pub(crate) dashboard: bool,
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -167,10 +167,7 @@ impl DistillationBatch {
             token_ids: ints(|packed| &packed.token_ids),
             labels: ints(|packed| &packed.labels),
             mask: LabelMask::new(&counted, [batch, seq], device),
-            context: AttentionContext::packed(
-                ints(|packed| &packed.positions),
-                ints(|packed| &packed.document_ids),
-            ),
+            context: AttentionContext::packed(ints(|packed| &packed.positions)),
             targets: targets_to_device(sequences, [batch, seq], device),
         }
     }

@@ -1,21 +1,18 @@
 //! Self-attention.
 
+use alambic_kernels::{Computation, attention_with_bias, causal_attention};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 
 use crate::config::DecoderConfig;
-use crate::context::Sight;
+use crate::context::{Keys, Sight};
 use crate::kv_cache::LayerCache;
 
 /// Causal grouped-query attention with rotary positions (Ainslie et al. 2023, arXiv:2305.13245).
 ///
-/// The query heads that share a key and value head are stacked along the sequence, so keys and
-/// values are never copied per query head.
-///
 /// # Shapes
-/// `[batch, seq, hidden]` → `[batch, seq, hidden]`; time and memory O(seq²) per head. With a cache,
+/// `[batch, seq, hidden]` → `[batch, seq, hidden]`; time O(seq²) per head and document. With a cache,
 /// `seq` counts the new tokens only, and they see the cached ones as well.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
@@ -54,47 +51,26 @@ impl Attention {
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
         let [batch, seq, _] = states.dims();
-        let (groups, shared, head_dim) = (
-            self.num_key_value_heads,
-            self.queries_per_key_value,
-            self.head_dim,
-        );
-        let heads = groups * shared;
-        let queries = self.q_proj.forward(states.clone());
-        let keys = self.k_proj.forward(states.clone());
-        let values = self.v_proj.forward(states);
-
-        let scale = (head_dim as f64).powf(-0.5);
-        let queries = sight
-            .rotary
-            .rotate(queries.reshape([batch, seq, heads, head_dim]))
-            .swap_dims(1, 2)
-            .mul_scalar(scale)
-            .reshape([batch, groups, shared * seq, head_dim]);
-        let keys = sight
-            .rotary
-            .rotate(keys.reshape([batch, seq, groups, head_dim]))
-            .permute([0, 2, 3, 1]);
-        let values = values
-            .reshape([batch, seq, groups, head_dim])
-            .swap_dims(1, 2);
-        let (keys, values) = match cache {
-            Some(cache) => cache.append(keys, values),
-            None => (keys, values),
+        let (groups, head_dim) = (self.num_key_value_heads, self.head_dim);
+        let heads = groups * self.queries_per_key_value;
+        let split = |projected: Tensor<3>, heads| projected.reshape([batch, seq, heads, head_dim]);
+        let queries = split(self.q_proj.forward(states.clone()), heads);
+        let keys = split(self.k_proj.forward(states.clone()), groups);
+        let values = split(self.v_proj.forward(states), groups);
+        let queries = sight.rotary.rotate(queries);
+        let keys = sight.rotary.rotate(keys);
+        let mixed = match (&sight.keys, cache) {
+            (Keys::OfBatch(visible), None) => {
+                causal_attention(queries, keys, values, visible, Computation::Fastest)
+            }
+            (Keys::Cached { score_bias }, Some(cache)) => {
+                let (keys, values) =
+                    cache.append(keys.permute([0, 2, 3, 1]), values.swap_dims(1, 2));
+                attention_with_bias(queries, keys, values, score_bias.clone())
+            }
+            _ => unreachable!("a cache makes the sight of its own batches"),
         };
-
-        let num_keys = keys.dims()[3];
-        let scores = queries.matmul(keys).reshape([batch, heads, seq, num_keys]);
-        let scores = match &sight.score_bias {
-            Some(bias) => scores + bias.clone(),
-            None => scores,
-        };
-        let weights = softmax(scores, 3).reshape([batch, groups, shared * seq, num_keys]);
-        let mixed = weights
-            .matmul(values)
-            .reshape([batch, heads, seq, head_dim])
-            .swap_dims(1, 2)
-            .reshape([batch, seq, heads * head_dim]);
-        self.o_proj.forward(mixed)
+        self.o_proj
+            .forward(mixed.reshape([batch, seq, heads * head_dim]))
     }
 }

@@ -1,9 +1,9 @@
 //! The feed-forward layer.
 
+use alambic_kernels::{Computation, swiglu};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
 
 /// SwiGLU: `down(silu(gate(x)) · up(x))` (Shazeer 2020, arXiv:2002.05202, eq. 6).
 ///
@@ -20,6 +20,7 @@ impl FeedForward {
     pub(crate) fn forward(&self, states: Tensor<3>) -> Tensor<3> {
         let gate = self.gate_proj.forward(states.clone());
         let up = self.up_proj.forward(states);
-        self.down_proj.forward(sigmoid(gate.clone()) * gate * up)
+        self.down_proj
+            .forward(swiglu(gate, up, Computation::Fastest))
     }
 }

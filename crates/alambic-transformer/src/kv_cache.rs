@@ -1,9 +1,10 @@
 //! Keys and values of the tokens read so far.
 
+use alambic_kernels::FORBIDDEN_SCORE;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::DecoderConfig;
-use crate::context::{FORBIDDEN_SCORE, Sight};
+use crate::context::{Keys, Sight};
 use crate::decoder::Decoder;
 use crate::rotary::Rotary;
 
@@ -138,7 +139,10 @@ impl KvCache {
             let device = device.clone().without_autodiff();
             Tensor::from_data(TensorData::new(bias, [rows, 1, new, end]), &device)
         });
-        Sight { rotary, score_bias }
+        Sight {
+            rotary,
+            keys: Keys::Cached { score_bias },
+        }
     }
 
     /// One padding per row, or a single one if all rows agree (tables then broadcast).

@@ -1,5 +1,6 @@
 //! Rotary positions: tables of cosines and sines, and the rotation itself.
 
+use alambic_kernels::{Computation, rotate_halves};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::DecoderConfig;
@@ -63,13 +64,12 @@ impl Rotary {
     /// # Shapes
     /// `[batch, seq, heads, head_dim]`, in and out
     pub(crate) fn rotate(&self, heads: Tensor<4>) -> Tensor<4> {
-        let [_, _, _, head_dim] = heads.dims();
-        let half = head_dim / 2;
-        let first = heads.clone().narrow(3, 0, half);
-        let second = heads.narrow(3, half, half);
-        let turned_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
-        let turned_second = second * self.cos.clone() + first * self.sin.clone();
-        Tensor::cat(vec![turned_first, turned_second], 3)
+        rotate_halves(
+            heads,
+            self.cos.clone(),
+            self.sin.clone(),
+            Computation::Fastest,
+        )
     }
 }
 

@@ -47,11 +47,7 @@ fn packed_batch() -> (Tensor<2, Int>, AttentionContext, Vec<Vec<u32>>) {
     let device = golden::device();
     let rows = vec![vec![3, 1, 4, 1, 5, 9, 2, 6, 0, 0], (20..30).collect()];
     let positions = [vec![0, 1, 2, 3, 4, 0, 1, 2, 0, 1], (0..10).collect()];
-    let documents = [vec![1, 1, 1, 1, 1, 2, 2, 2, 0, 0], vec![7; 10]];
-    let context = AttentionContext::packed(
-        int_tensor(&positions, &device),
-        int_tensor(&documents, &device),
-    );
+    let context = AttentionContext::packed(int_tensor(&positions, &device));
     (int_tensor(&rows, &device), context, rows)
 }
 

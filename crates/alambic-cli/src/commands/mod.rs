@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use alambic::pipeline::{PipelineError, Progress, RunOptions, RunStage};
 
-use crate::arguments::{Command, DeviceArguments};
+use crate::arguments::{Command, DashboardArguments, DeviceArguments};
 use crate::interrupt;
 use crate::output::{Outcome, Output};
 
@@ -42,6 +42,7 @@ pub(crate) fn execute(
 fn run_options(
     out: &Path,
     device: &DeviceArguments,
+    dashboard: &DashboardArguments,
     progress: Arc<dyn Progress>,
 ) -> anyhow::Result<RunOptions> {
     Ok(RunOptions {
@@ -49,6 +50,6 @@ fn run_options(
         device: device.device.open().map_err(PipelineError::from)?,
         stop: interrupt::stop_on_ctrl_c()?,
         progress,
-        dashboard: false,
+        dashboard: dashboard.dashboard,
     })
 }

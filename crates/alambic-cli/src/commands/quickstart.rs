@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::recipe::report_outcome;
 use super::run_options;
-use crate::arguments::DeviceArguments;
+use crate::arguments::{DashboardArguments, DeviceArguments};
 use crate::output::Outcome;
 
 /// Where the demonstration is written when nothing else is said.
@@ -29,6 +29,8 @@ pub(crate) struct QuickstartArguments {
     pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
+    #[command(flatten)]
+    pub(crate) dashboard: DashboardArguments,
 }
 
 /// Runs the demonstration, or trains its teacher.
@@ -37,7 +39,7 @@ pub(crate) fn execute(
     progress: Arc<dyn Progress>,
 ) -> anyhow::Result<Outcome> {
     let out = &arguments.out;
-    let options = run_options(out, &arguments.device, progress)?;
+    let options = run_options(out, &arguments.device, &arguments.dashboard, progress)?;
     if arguments.train_teacher {
         let accuracy = pipeline::train_quickstart_teacher(
             out,

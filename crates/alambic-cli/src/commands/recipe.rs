@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::run_options;
-use crate::arguments::{DeviceArguments, OverrideArguments};
+use crate::arguments::{DashboardArguments, DeviceArguments, OverrideArguments};
 use crate::output::Outcome;
 
 /// A recipe, where its run goes, and what is changed about it.
@@ -26,13 +26,16 @@ pub(crate) struct RecipeArguments {
     pub(crate) overrides: OverrideArguments,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
+    #[command(flatten)]
+    pub(crate) dashboard: DashboardArguments,
 }
 
 impl RecipeArguments {
     /// The recipe first: its mistakes cost no device.
     fn open(&self, progress: Arc<dyn Progress>) -> anyhow::Result<(LoadedRecipe, RunOptions)> {
         let recipe = Recipe::load(&self.recipe, &self.overrides.set)?;
-        Ok((recipe, run_options(&self.out, &self.device, progress)?))
+        let options = run_options(&self.out, &self.device, &self.dashboard, progress)?;
+        Ok((recipe, options))
     }
 }
 

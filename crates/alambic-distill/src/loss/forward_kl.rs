@@ -1,13 +1,9 @@
 //! Forward Kullback–Leibler divergence from a truncated teacher, with a tail bucket.
 
-use burn::tensor::{Bool, IndexingUpdateOp, Tensor};
+use alambic_kernels::{Computation, log_mass_outside};
+use burn::tensor::Tensor;
 
 use super::{LabelMask, LogProbs, LossError, TokenLoss, TopKTargetBatch};
-
-/// Stands in for the logarithm of zero where a term is masked out of a sum.
-///
-/// Finite, so that `0 · ln 0` is 0 rather than NaN in the gradient.
-const LOG_OF_NOTHING: f32 = -1.0e30;
 
 /// Smallest tail mass whose logarithm is taken; below it the tail term is zero to `f32`.
 const SMALLEST_TAIL_MASS: f32 = 1.0e-37;
@@ -34,7 +30,8 @@ const SMALLEST_TAIL_MASS: f32 = 1.0e-37;
 /// nats and can be slightly negative.
 ///
 /// # Memory
-/// One `[batch, seq, vocab]` mask and one masked copy of the log-probabilities when `K < V`.
+/// On the CPU backend flex no copy of the log-probabilities; elsewhere one `[batch, seq, vocab]` mask and
+/// one masked copy when `K < V`.
 ///
 /// # Errors
 /// [`LossError::Shape`] when batch or sequence lengths differ, [`LossError::TooManyEntries`] when
@@ -113,31 +110,10 @@ fn stored_terms(student: &LogProbs, targets: &TopKTargetBatch) -> Tensor<2> {
 fn tail_term(student: &LogProbs, targets: &TopKTargetBatch) -> Tensor<2> {
     let tail = targets.tail_mass.clone();
     let log_tail = tail.clone().clamp_min(SMALLEST_TAIL_MASS).log();
-    tail * (log_tail - log_tail_of_student(student, targets))
-}
-
-/// `ln Σ_{v not stored} q_v`, `[batch, seq]`, summed over the tail itself.
-///
-/// `ln(1 − Σₖ qₖ)` would cancel catastrophically once the stored entries hold nearly all mass.
-fn log_tail_of_student(student: &LogProbs, targets: &TopKTargetBatch) -> Tensor<2> {
-    let masked = student
-        .tensor()
-        .clone()
-        .mask_fill(is_stored(student.dims(), targets), LOG_OF_NOTHING);
-    let largest = masked.clone().detach().max_dim(2);
-    let sum = (masked - largest.clone()).exp().sum_dim(2);
-    (sum.log() + largest).squeeze_dim::<2>(2)
-}
-
-/// True where the vocabulary entry is among the stored ones, `[batch, seq, vocab]`.
-fn is_stored(dims: [usize; 3], targets: &TopKTargetBatch) -> Tensor<3, Bool> {
-    let device = targets.log_probs.device();
-    Tensor::<3>::zeros(dims, &device)
-        .scatter(
-            2,
-            targets.token_ids.clone(),
-            targets.log_probs.ones_like(),
-            IndexingUpdateOp::Add,
-        )
-        .greater_elem(0.0)
+    let student_tail = log_mass_outside(
+        student.tensor().clone(),
+        targets.token_ids.clone(),
+        Computation::Fastest,
+    );
+    tail * (log_tail - student_tail.squeeze_dim::<2>(2))
 }

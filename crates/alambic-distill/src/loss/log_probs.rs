@@ -1,6 +1,7 @@
 //! Log-probabilities of a language model, the input of every loss.
 
-use burn::tensor::{Tensor, activation::log_softmax};
+use alambic_kernels::{Computation, log_softmax};
+use burn::tensor::{DType, Tensor};
 
 /// Normalised log-probabilities over the vocabulary, in nats.
 ///
@@ -17,7 +18,7 @@ impl LogProbs {
     ///
     /// Half-precision logits are widened first: loss arithmetic is `f32` whatever the weights are.
     pub fn from_logits(logits: Tensor<3>) -> Self {
-        Self(log_softmax(logits.cast(burn::tensor::DType::F32), 2))
+        Self(log_softmax(logits.cast(DType::F32), Computation::Fastest))
     }
 
     /// The log-probabilities, `[batch, seq, vocab]`.

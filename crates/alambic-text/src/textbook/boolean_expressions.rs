@@ -1,149 +1,92 @@
 //! Boolean expressions, reduced from the inside out, one operation at a time.
 
+use super::framing::framed;
 use super::item_rng::ItemRng;
-use super::pattern::{Slots, SplitTemplates, render};
+use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
 use crate::Split;
 
-/// The shape of an expression, with `x` for every leaf, and its question with `{e}` for the expression.
-pub(super) struct BooleanTemplate {
-    pub(super) id: &'static str,
-    pub(super) shape: &'static str,
-    pub(super) question: &'static str,
+/// Shapes of expressions, with `x` for every value, and their questions with `{e}` for the expression.
+pub(super) struct BooleanSentences {
+    /// Ids and patterns of shapes; the shape names the template.
+    pub(super) shapes: &'static [(&'static str, &'static str)],
+    pub(super) questions: &'static [&'static str],
 }
 
-const fn template(
-    id: &'static str,
-    shape: &'static str,
-    question: &'static str,
-) -> BooleanTemplate {
-    BooleanTemplate {
-        id,
-        shape,
-        question,
-    }
-}
+/// Training has every shape of these patterns but the shapes of the test.
+#[rustfmt::skip]
+pub(super) const TRAIN: BooleanSentences = BooleanSentences {
+    shapes: &[
+        ("boolean/pair", "[x|not x] [and|or] [x|not x]"),
+        ("boolean/not_pair", "not (x [and|or] x)"),
+        ("boolean/not_pair_with_not", "not ([x|not x] [and|or] [x|not x])"),
+        ("boolean/pair_left", "([x|x|not x] [and|or] [x|x|not x]) [and|or] x"),
+        ("boolean/pair_left_not", "(x [and|or] x) [and|or] not x"),
+        ("boolean/pair_right", "x [and|or] ([x|x|not x] [and|or] [x|x|not x])"),
+        ("boolean/pair_right_not", "not x [and|or] (x [and|or] x)"),
+        ("boolean/not_pair_left", "not ([x|x|not x] [and|or] x) [and|or] x"),
+        ("boolean/not_pair_right", "x [and|or] not (x [and|or] [x|x|not x])"),
+        ("boolean/two_pairs", "(x [and|or] x) [and|or] (x [and|or] x)"),
+    ],
+    questions: &[
+        "What is {e}?", "Find the value of {e}.", "Is this True or False: {e}?", "Look at {e}. What is its value?", "Find out: what is {e}?",
+        "Here is {e}. Find its value.", "Tell: {e} is what?", "Do you know what {e} is?", "Now find {e}.", "We know {e}. What is that?",
+    ],
+};
 
-/// The wordings of training; every shape takes all of them.
-const TRAIN_QUESTION: &str = "[What is {e}?|Find the value of {e}.|Is this True or False: {e}?|Look at {e}. What is its value?|Find out: what is {e}?]";
-/// The wordings of the test.
-const TEST_QUESTION: &str = "[What is the value of {e}?|Is the value of {e} True or False?|Find out what {e} is.|Tell the value of this: {e}.]";
-
-const TRAIN: &[BooleanTemplate] = &[
-    template("boolean/and", "x and x", TRAIN_QUESTION),
-    template("boolean/or", "x or x", TRAIN_QUESTION),
-    template("boolean/not_left_and", "not x and x", TRAIN_QUESTION),
-    template("boolean/not_left_or", "not x or x", TRAIN_QUESTION),
-    template("boolean/not_right_and", "x and not x", TRAIN_QUESTION),
-    template("boolean/not_right_or", "x or not x", TRAIN_QUESTION),
-    template("boolean/not_both_or", "not x or not x", TRAIN_QUESTION),
-    template("boolean/not_of_and", "not (x and x)", TRAIN_QUESTION),
-    template("boolean/not_of_or", "not (x or x)", TRAIN_QUESTION),
-    template("boolean/and_then_or", "(x and x) or x", TRAIN_QUESTION),
-    template("boolean/or_then_and", "(x or x) and x", TRAIN_QUESTION),
-    template("boolean/and_of_or", "x and (x or x)", TRAIN_QUESTION),
-    template("boolean/or_of_and", "x or (x and x)", TRAIN_QUESTION),
-    template("boolean/and_then_and", "(x and x) and x", TRAIN_QUESTION),
-    template("boolean/or_of_or", "x or (x or x)", TRAIN_QUESTION),
-    template(
-        "boolean/or_of_ands",
-        "(x and x) or (x and x)",
-        TRAIN_QUESTION,
-    ),
-    template(
-        "boolean/and_of_ors",
-        "(x or x) and (x or x)",
-        TRAIN_QUESTION,
-    ),
-    template(
-        "boolean/not_of_and_or",
-        "not (x and x) or x",
-        TRAIN_QUESTION,
-    ),
-    template(
-        "boolean/not_of_or_and",
-        "not (x or x) and x",
-        TRAIN_QUESTION,
-    ),
-    template(
-        "boolean/and_not_of_or",
-        "x and not (x or x)",
-        TRAIN_QUESTION,
-    ),
-    template("boolean/or_not_of_or", "x or not (x or x)", TRAIN_QUESTION),
-    template("boolean/not_inside", "not (x and not x)", TRAIN_QUESTION),
-    template(
-        "boolean/not_or_of_and",
-        "not x or (x and x)",
-        TRAIN_QUESTION,
-    ),
-    template("boolean/and_then_not", "(x and x) or not x", TRAIN_QUESTION),
-];
-
-const TEST: &[BooleanTemplate] = &[
-    template(
-        "boolean/test_or_not_of_and",
-        "x or not (x and x)",
-        TEST_QUESTION,
-    ),
-    template(
-        "boolean/test_not_both_and",
-        "not x and not x",
-        TEST_QUESTION,
-    ),
-    template(
-        "boolean/test_not_of_or_or",
-        "not (x or x) or x",
-        TEST_QUESTION,
-    ),
-    template(
-        "boolean/test_not_and_of_or",
-        "not x and (x or x)",
-        TEST_QUESTION,
-    ),
-    template(
-        "boolean/test_or_then_not",
-        "(x or x) and not x",
-        TEST_QUESTION,
-    ),
-    template("boolean/test_and_of_and", "x and (x and x)", TEST_QUESTION),
-    template(
-        "boolean/test_and_or_or",
-        "(x and x) or (x or x)",
-        TEST_QUESTION,
-    ),
-    template("boolean/test_or_then_or", "(x or x) or x", TEST_QUESTION),
-];
-
-pub(super) const TEMPLATES: SplitTemplates<BooleanTemplate> = SplitTemplates {
-    train: TRAIN,
-    test: TEST,
+#[rustfmt::skip]
+pub(super) const TEST: BooleanSentences = BooleanSentences {
+    shapes: &[
+        ("boolean/test_or_not_of_and", "x or not (x and x)"),
+        ("boolean/test_not_both_and", "not x and not x"),
+        ("boolean/test_not_of_or_or", "not (x or x) or x"),
+        ("boolean/test_not_and_of_or", "not x and (x or x)"),
+        ("boolean/test_or_then_not", "(x or x) and not x"),
+        ("boolean/test_and_of_and", "x and (x and x)"),
+        ("boolean/test_and_or_or", "(x and x) or (x or x)"),
+        ("boolean/test_or_then_or", "(x or x) or x"),
+        ("boolean/test_not_left", "(not x and x) or x"),
+        ("boolean/test_not_in_not", "not (x or not x)"),
+    ],
+    questions: &[
+        "What is the value of {e}?", "Is the value of {e} True or False?", "Find out what {e} is.", "Tell the value of this: {e}.",
+    ],
 };
 
 /// Makes a problem; the answer is drawn first, so `True` and `False` are equally likely.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
-    let template = rng.pick(TEMPLATES.of(split));
+    let sentences = match split {
+        Split::Train | Split::Validation => &TRAIN,
+        Split::Test => &TEST,
+    };
+    let (template, pattern) = *rng.pick(sentences.shapes);
     let answer = rng.coin();
     let (expression, steps) = loop {
-        let expression = with_random_leaves(template.shape, rng);
+        let shape = render(pattern, &Slots::default(), rng);
+        if split != Split::Test && is_held_out(&shape) {
+            continue;
+        }
+        let expression = with_random_leaves(&shape, rng);
         let steps = reductions(&expression);
         if steps.last().is_some_and(|last| last == literal(answer)) {
             break (expression, steps);
         }
     };
-    let question = render(
-        template.question,
-        &Slots::default().with("e", &expression),
-        rng,
-    );
+    let slots = Slots::default().with("e", &expression);
+    let ask = render(rng.pick::<&str>(sentences.questions), &slots, rng);
     Problem {
         family: ProblemFamily::BooleanExpressions,
-        template: template.id,
-        question,
+        template,
+        question: framed(split, "", &ask, rng),
         explanation: format!("{expression} = {}.", steps.join(" = ")),
         answer: literal(answer).to_owned(),
         choices: 2,
     }
+}
+
+/// Whether only the test has this shape.
+fn is_held_out(shape: &str) -> bool {
+    TEST.shapes.iter().any(|(_, held_out)| *held_out == shape)
 }
 
 fn literal(value: bool) -> &'static str {

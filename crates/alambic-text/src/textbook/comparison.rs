@@ -1,9 +1,10 @@
 //! Comparison: the largest or smallest of three numbers, or who has it.
 
+use super::framing::framed;
 use super::item_rng::ItemRng;
-use super::pattern::{Slots, SplitTemplates, render};
+use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
-use super::vocabulary::{FRUITS, OBJECTS, PEOPLE, TOYS};
+use super::vocabulary::{FRUITS, OBJECTS, PEOPLE, PLACES, TOYS, WEEKDAYS};
 use crate::Split;
 
 /// Numbers that are compared.
@@ -18,95 +19,157 @@ pub(super) enum Asked {
     Owner,
 }
 
-/// One way to tell a problem: `{n}`, `{m}`, `{k}` belong to `{A}`, `{B}`, `{C}`;
+/// Sentences that problems are put together from: `{n}`, `{m}`, `{k}` belong to `{A}`, `{B}`, `{C}`;
 /// `{est}` is largest or smallest of numbers, most or fewest of things.
-pub(super) struct ComparisonTemplate {
-    pub(super) id: &'static str,
-    pub(super) asked: Asked,
-    pub(super) text: &'static str,
+pub(super) struct ComparisonSentences {
+    /// Ids and questions for a number.
+    pub(super) numbers: &'static [(&'static str, &'static str)],
+    /// Ids and sentences that tell who has what; they name the template.
+    pub(super) owners: &'static [(&'static str, &'static str)],
+    /// Questions for a person, behind any story about owners.
+    pub(super) questions: &'static [&'static str],
 }
 
-const fn template(id: &'static str, asked: Asked, text: &'static str) -> ComparisonTemplate {
-    ComparisonTemplate { id, asked, text }
-}
+/// Share of the problems that ask for a number.
+const NUMBER_RATIO: f64 = 0.4;
 
 use Asked::{Number, Owner};
 
 #[rustfmt::skip]
-const TRAIN: &[ComparisonTemplate] = &[
-    template("comparison/which", Number, "Which number is the {est}: {n}, {m} or {k}?"),
-    template("comparison/look", Number, "Look at {n}, {m} and {k}. Which one is the {est}?"),
-    template("comparison/find", Number, "Find the {est} of the numbers {n}, {m} and {k}."),
-    template("comparison/says", Number, "{A} says {n}, {B} says {m} and {C} says {k}. What is the {est} number?"),
-    template("comparison/book", Number, "In a book {A} finds the numbers {n}, {m}, and {k}. Which of them is the {est}?"),
-    template("comparison/has", Owner, "{A} has {n} {items}, {B} has {m} and {C} has {k}. Who has the {est} {items}?"),
-    template("comparison/finds", Owner, "{A} finds {n} {items}. {B} finds {m} {items}. {C} finds {k} {items}. Who finds the {est}?"),
-    template("comparison/buys", Owner, "At the shop {A} buys {n} {items}, {B} buys {m} {items} and {C} buys {k} {items}. Who buys the {est} {items}?"),
-    template("comparison/bag", Owner, "There are {n} {items} in the bag of {A}, {m} in the bag of {B} and {k} in the bag of {C}. Who has the {est}?"),
-    template("comparison/gets", Owner, "On Monday {A} gets {n} {items}. {B} gets {m} and {C} gets {k}. Which of them gets the {est}?"),
-    template("comparison/friends", Owner, "Three friends play. {A} has {n} {items}, {B} has {m} {items}, and {C} has {k} {items}. Who of them has the {est}?"),
-    template("comparison/sees", Owner, "{A} sees {n} {items}, but {B} sees {m} and {C} sees {k}. Who sees the {est} {items}?"),
-];
+pub(super) const TRAIN: ComparisonSentences = ComparisonSentences {
+    numbers: &[
+        ("comparison/which", "Which number is the {est}: {n}, {m} or {k}?"),
+        ("comparison/look", "[Look at {n}, {m} and {k}|Here you see {n}, {m} and {k}|These are the numbers: {n}, {m} and {k}]. [Which one is the {est}|Which is the {est}|What is the {est}]?"),
+        ("comparison/find", "[Find the {est} of the numbers|Which is the {est} of|Tell the {est} of] {n}, {m} and {k}."),
+        ("comparison/says", "{A} says {n}, {B} says {m} and {C} says {k}. [What is the {est} number|Find the {est} number|Which number is the {est}]?"),
+        ("comparison/book", "[In a book|In the house|{At}] {A} finds the numbers {n}, {m}, and {k}. [Which of them is the {est}|Which number is the {est} one]?"),
+    ],
+    owners: &[
+        ("comparison/has", "[{A} has|At home {A} has|Now {A} has] {n} {items}, {B} has {m} and {C} has {k}."),
+        ("comparison/finds", "[{A} finds|{At} {A} finds] {n} {items}. {B} finds {m} {items}. {C} finds {k} {items}."),
+        ("comparison/buys", "[At the shop|On {day}] {A} buys {n} {items}, {B} buys {m} {items} and {C} buys {k} {items}."),
+        ("comparison/bag", "There are {n} {items} in the bag of {A}, {m} in the bag of {B} and {k} in the bag of {C}."),
+        ("comparison/gets", "[On {day} {A}|{A}] gets {n} {items}. [{B} gets|Then {B} gets] {m} and {C} gets {k}."),
+        ("comparison/friends", "[Three friends play|Some friends meet]. {A} has {n} {items}, {B} has {m} {items}, and {C} has {k} {items}."),
+        ("comparison/but", "{A} has {n} {items}, but {B} has {m} and {C} has {k}."),
+    ],
+    questions: &[
+        "Who has the {est} {items}?", "Who has the {est}?", "Which of them has the {est}?", "Who of them has the {est} {items}?",
+        "Find who has the {est}.", "Which friend has the {est} {items}?", "Tell who has the {est}.",
+    ],
+};
 
 #[rustfmt::skip]
-const TEST: &[ComparisonTemplate] = &[
-    template("comparison/test_of", Number, "Of the numbers {n}, {m} and {k}, which is the {est}?"),
-    template("comparison/test_here", Number, "Here are some numbers: {n}, {m} and {k}. Find out which is the {est}."),
-    template("comparison/test_home", Owner, "At home {A} has {n} {items}, {B} has {m} {items} and {C} has {k}. Who has the {est} of them?"),
-    template("comparison/test_find", Owner, "In the park {A} finds {n} {items}. {B} finds {m} and {C} finds {k}. Who finds the {est} {items}?"),
-    template("comparison/test_buy", Owner, "{A} buys {n} {items}. {B} buys {m} {items}. {C} buys {k} {items}. Which friend buys the {est}?"),
-];
-
-pub(super) const TEMPLATES: SplitTemplates<ComparisonTemplate> = SplitTemplates {
-    train: TRAIN,
-    test: TEST,
+pub(super) const TEST: ComparisonSentences = ComparisonSentences {
+    numbers: &[
+        ("comparison/test_of", "Of the numbers {n}, {m} and {k}, which is the {est}?"),
+        ("comparison/test_here", "Here are some numbers: {n}, {m} and {k}. Find out which is the {est}."),
+    ],
+    owners: &[
+        ("comparison/test_home", "At home {A} has {n} {items}, {B} has {m} {items} and {C} has {k} {items}."),
+        ("comparison/test_find", "In the park {A} finds {n} {items}. {B} finds {m} and {C} finds {k}."),
+        ("comparison/test_get", "{A} gets {n} {items}, {B} gets {m} {items}, and {C} also gets {k}."),
+    ],
+    questions: &["Who has the {est} of them?", "Now who has the {est} {items}?", "Find out who has the {est}."],
 };
 
 /// Makes a problem of three different numbers.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
-    let template = rng.pick(TEMPLATES.of(split));
+    let sentences = match split {
+        Split::Train | Split::Validation => &TRAIN,
+        Split::Test => &TEST,
+    };
+    let asked = if rng.chance(NUMBER_RATIO) {
+        Number
+    } else {
+        Owner
+    };
     let all: Vec<u32> = NUMBERS.collect();
     let numbers: [u32; 3] = rng.pick_distinct(&all);
     let names = rng.pick_distinct::<_, 3>(PEOPLE).map(|person| person.name);
-    let item = *rng.pick(&[FRUITS, TOYS, OBJECTS].concat());
+    let owned: Vec<(u32, &str)> = numbers.into_iter().zip(names).collect();
     let asks_largest = rng.coin();
-    let superlative = match (template.asked, asks_largest) {
+    let superlative = match (asked, asks_largest) {
         (Number, true) => "largest",
         (Number, false) => "smallest",
         (Owner, true) => "most",
         (Owner, false) => "fewest",
     };
-    let mut sorted: Vec<(u32, &str)> = numbers.into_iter().zip(names).collect();
-    sorted.sort_unstable_by(|left, right| right.cmp(left));
-    let (number, owner) = if asks_largest { sorted[0] } else { sorted[2] };
-    let slots = ["A", "B", "C"]
-        .into_iter()
-        .zip(names)
-        .fold(Slots::default(), |slots, (slot, name)| {
-            slots.with(slot, name)
-        });
-    let slots = ["n", "m", "k"]
-        .into_iter()
-        .zip(numbers)
-        .fold(slots, |slots, (slot, number)| slots.with(slot, number));
-    let slots = slots
-        .with("items", format!("{item}s"))
-        .with("est", superlative);
-    let order = format!(
-        "{} > {} > {}. The {superlative} is {number}",
-        sorted[0].0, sorted[1].0, sorted[2].0
-    );
-    let (explanation, answer) = match template.asked {
-        Number => (format!("{order}."), number.to_string()),
-        Owner => (format!("{order}: {owner}."), owner.to_owned()),
+    let slots = slots_of(&owned, rng).with("est", superlative);
+    let (template, question) = match asked {
+        Number => {
+            let (id, text) = *rng.pick(sentences.numbers);
+            (id, framed(split, "", &render(text, &slots, rng), rng))
+        }
+        Owner => {
+            let (id, story) = *rng.pick(sentences.owners);
+            let (story, ask) = (
+                render(story, &slots, rng),
+                render(rng.pick::<&str>(sentences.questions), &slots, rng),
+            );
+            (id, framed(split, &story, &ask, rng))
+        }
     };
+    let (explanation, answer) = explain(asked, &owned, superlative, asks_largest);
+    let choices = numbers.len();
     Problem {
         family: ProblemFamily::Comparison,
-        template: template.id,
-        question: render(template.text, &slots, rng),
+        template,
+        question,
         explanation,
         answer,
-        choices: numbers.len(),
+        choices,
+    }
+}
+
+fn slots_of(owned: &[(u32, &str)], rng: &mut ItemRng) -> Slots {
+    let item = *rng.pick(&[FRUITS, TOYS, OBJECTS].concat());
+    let slots = Slots::default()
+        .with_place(*rng.pick(PLACES))
+        .with("day", rng.pick(&WEEKDAYS))
+        .with("items", format!("{item}s"));
+    [("n", "A"), ("m", "B"), ("k", "C")]
+        .into_iter()
+        .zip(owned)
+        .fold(
+            slots,
+            |slots, ((number_slot, owner_slot), (number, owner))| {
+                slots.with(number_slot, number).with(owner_slot, owner)
+            },
+        )
+}
+
+/// Who has which number (if that is asked for), the numbers in order, and the answer.
+fn explain(
+    asked: Asked,
+    owned: &[(u32, &str)],
+    superlative: &str,
+    asks_largest: bool,
+) -> (String, String) {
+    let mut sorted = owned.to_vec();
+    sorted.sort_unstable_by(|left, right| right.cmp(left));
+    let (number, owner) = sorted[if asks_largest { 0 } else { sorted.len() - 1 }];
+    let order: Vec<String> = sorted
+        .iter()
+        .map(|(number, _)| number.to_string())
+        .collect();
+    let order = order.join(" > ");
+    let owners: Vec<String> = owned
+        .iter()
+        .map(|(number, owner)| format!("{number} {owner}"))
+        .collect();
+    match asked {
+        Number => (
+            format!("{order}. The {superlative} is {number}."),
+            number.to_string(),
+        ),
+        Owner => {
+            let owners = owners.join(", ");
+            (
+                format!("{owners}. {order}. The {superlative}: {number} {owner}."),
+                owner.to_owned(),
+            )
+        }
     }
 }
 

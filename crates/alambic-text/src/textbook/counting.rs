@@ -1,9 +1,10 @@
 //! Counting: how many things of a list are of a kind; each thing is judged in turn.
 
+use super::framing::framed;
 use super::item_rng::ItemRng;
-use super::pattern::{Slots, SplitTemplates, render};
+use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
-use super::vocabulary::{ANIMALS, FRUITS, OBJECTS, PEOPLE, PLACES, TOYS, with_article};
+use super::vocabulary::{ANIMALS, FRUITS, OBJECTS, PEOPLE, PLACES, TOYS, WEEKDAYS, with_article};
 use crate::Split;
 
 /// Things in a list.
@@ -14,65 +15,94 @@ const ANSWERS: std::ops::RangeInclusive<u32> = 1..=4;
 /// The kinds that are asked for, and their members.
 const KINDS: [(&str, &[&str]); 3] = [("animals", ANIMALS), ("fruits", FRUITS), ("toys", TOYS)];
 
-/// One way to tell a problem: `{list}` is the list, `{kind}` the plural of the kind.
-pub(super) struct CountingTemplate {
-    pub(super) id: &'static str,
-    pub(super) text: &'static str,
+/// Sentences that problems are put together from.
+pub(super) struct CountingSentences {
+    /// Ids and sentences with the `{list}`; they name the template.
+    pub(super) lists: &'static [(&'static str, &'static str)],
+    /// Questions for the number of `{kind}`, behind any list.
+    pub(super) questions: &'static [&'static str],
+    /// Ids and questions that hold the list themselves.
+    pub(super) direct: &'static [(&'static str, &'static str)],
 }
 
-const fn template(id: &'static str, text: &'static str) -> CountingTemplate {
-    CountingTemplate { id, text }
-}
+/// Share of the problems in one sentence.
+const DIRECT_RATIO: f64 = 0.2;
 
 #[rustfmt::skip]
-const TRAIN: &[CountingTemplate] = &[
-    template("counting/sees", "{A} sees {list}. How many of them are {kind}?"),
-    template("counting/has", "{A} has {list}. How many {kind} does {he} have?"),
-    template("counting/there_are", "There are many things here: {list}. How many {kind} are there?"),
-    template("counting/box", "In a box there is {list}. How many {kind} are in the box?"),
-    template("counting/finds", "{At} {A} finds {list}. How many {kind} does {he} find[| in all]?"),
-    template("counting/look", "Look at this: {list}. Find the number of {kind}."),
-    template("counting/buys", "{A} buys {list} for {B}. How many of the things are {kind}?"),
-    template("counting/gets", "On Sunday {A} gets {list} from {B}. How many {kind} are that?"),
-    template("counting/of_these", "How many of these are {kind}: {list}?"),
-    template("counting/book", "In the book of {A} you can see {list}. How many {kind} are in the book?"),
-    template("counting/friends", "{A} and {B} see {list} {at}. How many {kind} do they see?"),
-    template("counting/loses", "{A} looks for {list}. How many {kind} does {A} look for?"),
-];
+pub(super) const TRAIN: CountingSentences = CountingSentences {
+    lists: &[
+        ("counting/sees", "[{A} sees|{At} {A} sees|On {day} {A} sees|{A} and {B} see] {list}."),
+        ("counting/has", "[{A} has|At home {A} has|Now {A} has|{A} and {B} have] {list}."),
+        ("counting/there", "[There is|There are many things here:|Here is what we know:|In a box there is] {list}."),
+        ("counting/finds", "[{A} finds|{At} {A} finds|{A} goes {to} and finds|On {day} {A} finds] {list}."),
+        ("counting/buys", "[{A} buys|At the shop {A} buys|For {B} {A} buys|On {day} {A} buys] {list}."),
+        ("counting/gets", "[{A} gets|From {B} {A} gets|On {day} {A} gets|Then {A} gets] {list}."),
+        ("counting/look", "[Look at this:|Look at these things:|This is in the box:|These are the things of {A}:] {list}."),
+        ("counting/book", "[In the book of {A} there is|In the bag of {A} there is|In the house of {A} you see] {list}."),
+        ("counting/looks_for", "[{A} looks for|{A} and {B} look for|All day {A} looks for] {list}."),
+        ("counting/gives", "[{A} gives {B}|On {day} {A} gives {B}|{A} goes {to} and gives {B}] {list}."),
+    ],
+    questions: &[
+        "How many of them are {kind}?", "How many {kind} are there?", "How many {kind} can you find?",
+        "Find the number of {kind}.", "How many of these are {kind}?", "How many {kind} is that?",
+        "How many {kind} do you see?", "How many of the things are {kind}?", "Tell how many {kind} there are.",
+    ],
+    direct: &[
+        ("counting/of_these", "How many of these are {kind}: {list}?"),
+        ("counting/number_of", "Find the number of {kind}: {list}."),
+        ("counting/how_many", "How many {kind} are there: {list}?"),
+    ],
+};
 
 #[rustfmt::skip]
-const TEST: &[CountingTemplate] = &[
-    template("counting/test_here", "Here you see {list}. How many of the things here are {kind}?"),
-    template("counting/test_finds", "{A} finds {list} {at}. How many of these things are {kind}?"),
-    template("counting/test_number", "What is the number of {kind} here: {list}?"),
-    template("counting/test_home", "At home {A} has {list}. How many {kind} are at home?"),
-    template("counting/test_house", "There is {list} in the house of {A}. How many {kind} are in the house?"),
-];
-
-pub(super) const TEMPLATES: SplitTemplates<CountingTemplate> = SplitTemplates {
-    train: TRAIN,
-    test: TEST,
+pub(super) const TEST: CountingSentences = CountingSentences {
+    lists: &[
+        ("counting/test_here", "[Here you see|Here {A} has] {list}."),
+        ("counting/test_home", "[At home {A} finds|At home there is] {list}."),
+        ("counting/test_next", "[The next day {A} sees|Soon {A} finds] {list}."),
+        ("counting/test_farm", "[On the farm {A} and {B} find|{A} was at the shop and has] {list}."),
+    ],
+    questions: &[
+        "How many of these things are {kind}?", "What is the number of {kind}?", "How many {kind} are there in all?",
+        "Find out how many are {kind}.",
+    ],
+    direct: &[("counting/test_what", "What is the number of {kind} here: {list}?")],
 };
 
 /// Makes a problem; the count is drawn first, so every count is equally likely.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
-    let template = rng.pick(TEMPLATES.of(split));
+    let sentences = match split {
+        Split::Train | Split::Validation => &TRAIN,
+        Split::Test => &TEST,
+    };
     let (kind, members) = *rng.pick(&KINDS);
     let count = rng.number(ANSWERS);
     let things = things_with(members, count as usize, rng);
     let [hero, friend] = rng.pick_distinct(PEOPLE);
-    let at = rng.pick(PLACES).at;
     let slots = Slots::default()
         .with_hero(hero)
+        .with_place(*rng.pick(PLACES))
         .with("B", friend.name)
-        .with("at", at)
-        .with("At", at[..1].to_uppercase() + &at[1..])
+        .with("day", rng.pick(&WEEKDAYS))
         .with("kind", kind)
         .with("list", in_words(&things));
+    let ((template, text), ask) = if rng.chance(DIRECT_RATIO) {
+        (*rng.pick(sentences.direct), None)
+    } else {
+        (
+            *rng.pick(sentences.lists),
+            Some(*rng.pick(sentences.questions)),
+        )
+    };
+    let text = render(text, &slots, rng);
+    let question = match ask {
+        None => framed(split, "", &text, rng),
+        Some(ask) => framed(split, &text, &render(ask, &slots, rng), rng),
+    };
     Problem {
         family: ProblemFamily::Counting,
-        template: template.id,
-        question: render(template.text, &slots, rng),
+        template,
+        question,
         explanation: explain(&things, members),
         answer: count.to_string(),
         choices: ANSWERS.count(),

@@ -4,6 +4,7 @@ mod boolean_expressions;
 mod comparison;
 mod counting;
 mod date_arithmetic;
+mod framing;
 mod item_rng;
 mod object_tracking;
 mod ordering;

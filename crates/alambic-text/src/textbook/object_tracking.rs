@@ -1,189 +1,106 @@
 //! Object tracking: three friends swap what they hold, and the state is written after each swap.
 
+use super::framing::framed;
 use super::item_rng::ItemRng;
-use super::pattern::{Slots, SplitTemplates, render};
+use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
-use super::vocabulary::{ANIMALS, OBJECTS, PEOPLE, TOYS};
+use super::vocabulary::{ANIMALS, OBJECTS, PEOPLE, PLACES, TOYS, WEEKDAYS};
 use crate::Split;
 
 /// Three friends, so three answers.
 const FRIENDS: usize = 3;
 
-/// One way to tell a problem; `{a}` belongs to `{A}`, `{x}` and `{y}` swap, `{Q}` and `{q}` are asked for.
-pub(super) struct TrackingTemplate {
-    pub(super) id: &'static str,
-    pub(super) opening: &'static str,
-    pub(super) first_swap: &'static str,
-    pub(super) next_swap: &'static str,
-    pub(super) ask_thing: &'static str,
-    pub(super) ask_owner: &'static str,
+/// Sentences that problems are put together from: `{a}` belongs to `{A}`, `{x}` and `{y}` swap,
+/// `{Q}` and `{q}` are asked for.
+pub(super) struct TrackingSentences {
+    /// Ids and sentences; the opening names the template.
+    pub(super) openings: &'static [(&'static str, &'static str)],
+    pub(super) first_swaps: &'static [&'static str],
+    pub(super) next_swaps: &'static [&'static str],
+    pub(super) ask_thing: &'static [&'static str],
+    pub(super) ask_owner: &'static [&'static str],
 }
 
 #[rustfmt::skip]
-const TRAIN: &[TrackingTemplate] = &[
-    TrackingTemplate {
-        id: "tracking/has",
-        opening: "{A} has the {a}, {B} has the {b} and {C} has the {c}.",
-        first_swap: "{x} and {y} swap.",
-        next_swap: "Then {x} and {y} swap.",
-        ask_thing: "What does {Q} have now?",
-        ask_owner: "Who has the {q} now?",
-    },
-    TrackingTemplate {
-        id: "tracking/three_friends",
-        opening: "Three friends play. {A} has a {a}, {B} has a {b} and {C} has a {c}.",
-        first_swap: "First {x} and {y} swap.",
-        next_swap: "[Later|Next] {x} and {y} swap.",
-        ask_thing: "What does {Q} have in the end?",
-        ask_owner: "Who has the {q} in the end?",
-    },
-    TrackingTemplate {
-        id: "tracking/gets",
-        opening: "{A} gets the {a}. {B} gets the {b}. {C} gets the {c}.",
-        first_swap: "{x} swaps with {y}.",
-        next_swap: "Then {x} swaps with {y}.",
-        ask_thing: "Which one does {Q} have?",
-        ask_owner: "Who has the {q}?",
-    },
-    TrackingTemplate {
-        id: "tracking/is_with",
-        opening: "The {a} is with {A}, the {b} is with {B} and the {c} is with {C}.",
-        first_swap: "{x} and {y} swap first.",
-        next_swap: "After that, {x} and {y} swap.",
-        ask_thing: "What is with {Q} now?",
-        ask_owner: "Who is the {q} with?",
-    },
-    TrackingTemplate {
-        id: "tracking/finds",
-        opening: "{A} finds a {a}, {B} finds a {b}, and {C} finds a {c}.",
-        first_swap: "On the way home {x} swaps with {y}.",
-        next_swap: "At home {x} swaps with {y}.",
-        ask_thing: "What does {Q} have at home?",
-        ask_owner: "Who has the {q} at home?",
-    },
-    TrackingTemplate {
-        id: "tracking/buys",
-        opening: "At the shop {A} buys a {a}. {B} buys a {b} and {C} buys a {c}.",
-        first_swap: "[Later|Then] {x} and {y} swap things.",
-        next_swap: "After that {x} and {y} swap things.",
-        ask_thing: "Which thing does {Q} have now?",
-        ask_owner: "Who has the {q} at last?",
-    },
-    TrackingTemplate {
-        id: "tracking/box",
-        opening: "There is a {a} in the box of {A}, a {b} in the box of {B} and a {c} in the box of {C}.",
-        first_swap: "{x} and {y} swap boxes.",
-        next_swap: "Next, {x} and {y} swap boxes.",
-        ask_thing: "What is in the box of {Q}?",
-        ask_owner: "Who has the box with the {q}?",
-    },
-    TrackingTemplate {
-        id: "tracking/takes",
-        opening: "First {A} takes the {a}, {B} takes the {b} and {C} takes the {c}.",
-        first_swap: "Then {x} wants to swap with {y}, and they swap.",
-        next_swap: "Now {x} wants to swap with {y}, and they swap.",
-        ask_thing: "What does {Q} have after that?",
-        ask_owner: "Who has the {q} after that?",
-    },
-    TrackingTemplate {
-        id: "tracking/plays_with",
-        opening: "In the park {A} plays with the {a}. {B} plays with the {b}. {C} plays with the {c}.",
-        first_swap: "{x} and {y} want to swap. So they swap.",
-        next_swap: "Then {x} and {y} also want to swap. So they swap.",
-        ask_thing: "What does {Q} play with now?",
-        ask_owner: "Who plays with the {q} now?",
-    },
-    TrackingTemplate {
-        id: "tracking/at_school",
-        opening: "At school {A} had the {a}, {B} had the {b}, and {C} had the {c}.",
-        first_swap: "But {x} and {y} swap.",
-        next_swap: "And then {x} and {y} swap[ again|].",
-        ask_thing: "Find out what {Q} has now.",
-        ask_owner: "Find out who has the {q} now.",
-    },
-    TrackingTemplate {
-        id: "tracking/day",
-        opening: "On Monday {A} has a {a}, {B} has a {b} and {C} has a {c}.",
-        first_swap: "On Tuesday {x} swaps with {y}.",
-        next_swap: "The next day {x} swaps with {y}.",
-        ask_thing: "What does {Q} have on Sunday?",
-        ask_owner: "Who has the {q} on Sunday?",
-    },
-];
+pub(super) const TRAIN: TrackingSentences = TrackingSentences {
+    openings: &[
+        ("tracking/has", "[{A} has|At home {A} has|Now {A} has] the {a}, {B} has the {b} and {C} has the {c}."),
+        ("tracking/friends", "[Three friends play|Some friends meet {at}|They go {to}]. {A} has a {a}, {B} has a {b} and {C} has a {c}."),
+        ("tracking/gets", "[{A} gets|{At} {A} gets] the {a}. {B} gets the {b}. {C} gets the {c}."),
+        ("tracking/is_with", "The {a} is with {A}, the {b} is with {B} and the {c} is with {C}."),
+        ("tracking/finds", "[{A}|On {day} {A}|{At} {A}] finds a {a}, {B} finds a {b}, and {C} finds a {c}."),
+        ("tracking/buys", "[At the shop {A}|{A}] buys a {a}. {B} buys a {b} and {C} buys a {c}."),
+        ("tracking/bag", "There is a {a} in the bag of {A}, a {b} in the bag of {B} and a {c} in the bag of {C}."),
+        ("tracking/takes", "[First {A}|{A}|Then {A}] takes the {a}, {B} takes the {b} and {C} takes the {c}."),
+        ("tracking/plays", "[{A}|{At} {A}|At school {A}] plays with the {a}. {B} plays with the {b}. {C} plays with the {c}."),
+        ("tracking/had", "[At school {A}|{A}|On {day} {A}] had the {a}, but {B} had the {b}, and {C} had the {c}."),
+        ("tracking/wants", "{A} wants the {a} and gets it. {B} wants the {b} and gets it. {C} wants the {c} and gets it."),
+    ],
+    first_swaps: &[
+        "{x} and {y} swap.", "[First|Then|Later|Now] {x} and {y} swap.", "{x} swaps with {y}.", "[First|Then|Later|At home] {x} swaps with {y}.",
+        "{x} and {y} swap [first|things|what they have].", "{x} wants to swap with {y}, and they swap.", "{x} and {y} want to swap. So they swap.",
+        "On {day} {x} [swaps with {y}|and {y} swap].", "On the way home {x} [swaps with {y}|and {y} swap].", "But {x} and {y} [swap|also swap].",
+    ],
+    next_swaps: &[
+        "{x} and {y} swap.", "[Then|Later|Now|After that] {x} and {y} swap.", "{x} swaps with {y}.", "[Then|Later|After that|At home] {x} swaps with {y}.",
+        "{x} and {y} [also swap|swap again|swap things].", "{x} wants to swap with {y}, and they swap.", "{x} and {y} want to swap. So they swap.",
+        "{At} {x} [swaps with {y}|and {y} swap].", "But then {x} [swaps with {y}|and {y} swap].",
+    ],
+    ask_thing: &[
+        "What does {Q} have now?", "What does {Q} have in the end?", "Which one does {Q} have?", "What is with {Q} now?",
+        "What does {Q} have at home?", "Which thing does {Q} have now?", "Find out what {Q} has now.", "What does {Q} have?",
+    ],
+    ask_owner: &[
+        "Who has the {q} now?", "Who has the {q} in the end?", "Who has the {q}?", "Who is the {q} with?",
+        "Who has the {q} at home?", "Which of them has the {q} now?", "Find out who has the {q} now.", "Who has the {q} at last?",
+    ],
+};
 
 #[rustfmt::skip]
-const TEST: &[TrackingTemplate] = &[
-    TrackingTemplate {
-        id: "tracking/test_at_home",
-        opening: "At home {A} has the {a}. {B} has the {b}. {C} has the {c}.",
-        first_swap: "First {x} swaps with {y}.",
-        next_swap: "After that {x} swaps with {y}.",
-        ask_thing: "Which thing does {Q} have in the end?",
-        ask_owner: "In the end, who has the {q}?",
-    },
-    TrackingTemplate {
-        id: "tracking/test_friends_find",
-        opening: "Some friends are in the park. {A} finds the {a}, {B} finds the {b} and {C} finds the {c}.",
-        first_swap: "On the way home {x} and {y} swap.",
-        next_swap: "Later {x} and {y} also swap.",
-        ask_thing: "Now what does {Q} have?",
-        ask_owner: "Now who has the {q}?",
-    },
-    TrackingTemplate {
-        id: "tracking/test_buy",
-        opening: "On Friday {A} buys the {a}, {B} buys the {b} and {C} buys the {c}.",
-        first_swap: "On Saturday {x} and {y} swap.",
-        next_swap: "Then, at home, {x} and {y} swap.",
-        ask_thing: "After that, what does {Q} have?",
-        ask_owner: "After that, who has the {q}?",
-    },
-    TrackingTemplate {
-        id: "tracking/test_with",
-        opening: "There are some friends here. The {a} is with {A}. The {b} is with {B}. The {c} is with {C}.",
-        first_swap: "So {x} and {y} swap.",
-        next_swap: "Now {x} and {y} swap.",
-        ask_thing: "What is with {Q} at last?",
-        ask_owner: "Who is the {q} with now?",
-    },
-    TrackingTemplate {
-        id: "tracking/test_gets",
-        opening: "At school {A} gets a {a}, {B} gets a {b} and {C} gets a {c}.",
-        first_swap: "{x} wants to swap with {y}. They swap.",
-        next_swap: "Next {x} wants to swap with {y}. They swap.",
-        ask_thing: "What does {Q} have at last?",
-        ask_owner: "Who at last has the {q}?",
-    },
-];
-
-pub(super) const TEMPLATES: SplitTemplates<TrackingTemplate> = SplitTemplates {
-    train: TRAIN,
-    test: TEST,
+pub(super) const TEST: TrackingSentences = TrackingSentences {
+    openings: &[
+        ("tracking/test_has", "[{A} has|Here {A} has] the {a}. {B} has the {b}. {C} has the {c}."),
+        ("tracking/test_find", "[Some friends are {at}|The friends are here]. {A} finds the {a}, {B} finds the {b} and {C} finds the {c}."),
+        ("tracking/test_buy", "[The next day|Today] {A} buys the {a}, {B} buys the {b} and {C} buys the {c}."),
+        ("tracking/test_with", "The {a} is with {A}. The {b} is with {B}. The {c} is with {C}."),
+        ("tracking/test_gets", "[At school|By the tree] {A} gets a {a}, {B} gets a {b} and {C} gets a {c}."),
+    ],
+    first_swaps: &["[Soon|Today|So] {x} and {y} swap.", "[Soon|Today|So] {x} swaps with {y}.", "{x} wants to swap with {y}. They swap."],
+    next_swaps: &["[Next|The next day|Soon] {x} and {y} swap.", "[Next|The next day|Soon] {x} swaps with {y}."],
+    ask_thing: &["Now what does {Q} have?", "Which thing does {Q} have in the end?", "What is with {Q} at last?", "What does {Q} have after that?"],
+    ask_owner: &["Now who has the {q}?", "In the end, who has the {q}?", "Who is the {q} with now?", "Who has the {q} after that?"],
 };
 
 /// Who holds what, in the order in which the friends were named.
 type Holdings = [(&'static str, &'static str); FRIENDS];
 
-/// Makes a problem with one to three swaps.
+/// Makes a problem with one or two swaps.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
-    let template = rng.pick(TEMPLATES.of(split));
+    let sentences = match split {
+        Split::Train | Split::Validation => &TRAIN,
+        Split::Test => &TEST,
+    };
+    let (template, opening) = *rng.pick(sentences.openings);
     let names = rng
         .pick_distinct::<_, FRIENDS>(PEOPLE)
         .map(|person| person.name);
     let things: [&str; FRIENDS] = rng.pick_distinct(&[ANIMALS, OBJECTS, TOYS].concat());
     let mut holdings: Holdings = std::array::from_fn(|friend| (names[friend], things[friend]));
-    let mut sentences = vec![render(template.opening, &opening_slots(&holdings), rng)];
+    let slots = slots_of(&holdings, rng);
+    let mut story = vec![render(opening, &slots, rng)];
     let mut steps = vec![format!("{}.", describe(&holdings))];
-    for swap in 0..rng.number(1..=3) {
+    for swap in 0..rng.number(1..=2) {
         let [first, second] = rng.pick_distinct(&[0, 1, 2]);
-        let slots = Slots::default()
+        let patterns = if swap == 0 {
+            sentences.first_swaps
+        } else {
+            sentences.next_swaps
+        };
+        let slots = slots
+            .clone()
             .with("x", names[first])
             .with("y", names[second]);
-        let pattern = if swap == 0 {
-            template.first_swap
-        } else {
-            template.next_swap
-        };
-        sentences.push(render(pattern, &slots, rng));
+        story.push(render(rng.pick::<&str>(patterns), &slots, rng));
         let moved = holdings[first].1;
         holdings[first].1 = holdings[second].1;
         holdings[second].1 = moved;
@@ -196,35 +113,40 @@ pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
     }
     let (owner, thing) = *rng.pick(&holdings);
     let asks_thing = rng.coin();
-    let ask = if asks_thing {
-        template.ask_thing
+    let asks = if asks_thing {
+        sentences.ask_thing
     } else {
-        template.ask_owner
+        sentences.ask_owner
     };
-    sentences.push(render(
-        ask,
-        &Slots::default().with("Q", owner).with("q", thing),
+    let ask = render(
+        rng.pick::<&str>(asks),
+        &slots.with("Q", owner).with("q", thing),
         rng,
-    ));
+    );
     steps.push(format!("So {owner} has the {thing}."));
     Problem {
         family: ProblemFamily::ObjectTracking,
-        template: template.id,
-        question: sentences.join(" "),
+        template,
+        question: framed(split, &story.join(" "), &ask, rng),
         explanation: steps.join(" "),
         answer: if asks_thing { thing } else { owner }.to_owned(),
         choices: FRIENDS,
     }
 }
 
-fn opening_slots(holdings: &Holdings) -> Slots {
-    let slots = ["A", "B", "C"]
+fn slots_of(holdings: &Holdings, rng: &mut ItemRng) -> Slots {
+    let slots = Slots::default()
+        .with_place(*rng.pick(PLACES))
+        .with("day", rng.pick(&WEEKDAYS));
+    let owned = [("A", "a"), ("B", "b"), ("C", "c")]
         .into_iter()
-        .zip(["a", "b", "c"])
         .zip(holdings);
-    slots.fold(Slots::default(), |slots, ((owner, thing), holding)| {
-        slots.with(owner, holding.0).with(thing, holding.1)
-    })
+    owned.fold(
+        slots,
+        |slots, ((owner_slot, thing_slot), (owner, thing))| {
+            slots.with(owner_slot, owner).with(thing_slot, thing)
+        },
+    )
 }
 
 fn describe(holdings: &Holdings) -> String {

@@ -1,7 +1,8 @@
 //! Ordering: people are compared in pairs, and the explanation writes the whole order.
 
+use super::framing::framed;
 use super::item_rng::ItemRng;
-use super::pattern::{Slots, SplitTemplates, render};
+use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
 use super::vocabulary::{PEOPLE, PLACES};
 use crate::Split;
@@ -38,128 +39,143 @@ pub(super) const SCALES: &[Scale] = &[
     },
 ];
 
-/// One way to tell a problem; `{x}` is `{er}` (older, younger ...) than `{y}`.
-pub(super) struct OrderingTemplate {
-    pub(super) id: &'static str,
-    /// Ends in a blank unless it is empty.
-    pub(super) opening: &'static str,
-    pub(super) clue: &'static str,
-    pub(super) question: &'static str,
+/// Sentences that problems are put together from; in a clue `{x}` is `{er}` (older, younger ...) than `{y}`.
+pub(super) struct OrderingSentences {
+    /// The first is empty.
+    pub(super) openings: &'static [&'static str],
+    /// Ids and sentences; the clue names the template.
+    pub(super) clues: &'static [(&'static str, &'static str)],
+    pub(super) questions: &'static [&'static str],
 }
 
-const fn template(
-    id: &'static str,
-    opening: &'static str,
-    clue: &'static str,
-    question: &'static str,
-) -> OrderingTemplate {
-    OrderingTemplate {
-        id,
-        opening,
-        clue,
-        question,
+#[rustfmt::skip]
+pub(super) const TRAIN: OrderingSentences = OrderingSentences {
+    openings: &[
+        "", "Some friends meet {at}.", "Here is what we know.", "The friends play {at}.", "Look at the friends {at}.",
+        "They go {to}.", "On Monday some friends go {to}.", "Some friends are in the house.", "All of them are good friends.",
+    ],
+    clues: &[
+        ("ordering/plain", "{x} is {er} than {y}."),
+        ("ordering/much", "{x} is [much|a little|still|also|always] {er} than {y}."),
+        ("ordering/we_know", "[We know that|You see that|It is true that|Here we see that|You can see that] {x} is {er} than {y}."),
+        ("ordering/and_we_know", "{x} is {er} than {y}, [we know|you see|as we know|and that is true]."),
+        ("ordering/was", "{x} [was|was always|was also|was much] {er} than {y}."),
+        ("ordering/of_two", "[Of {x} and {y}, {x} is the {er} one|{x} and {y} are here, and {x} is the {er} one]."),
+        ("ordering/next_to", "Next to {y}, {x} is {er}."),
+        ("ordering/says", "{x} [says: I am|also says: I am] {er} than {y}."),
+        ("ordering/day", "[On Tuesday|All day|After that|In the end] we see that {x} is {er} than {y}."),
+        ("ordering/has_a_friend", "{x} [plays|is {at}|goes home] and is {er} than {y}."),
+    ],
+    questions: &[
+        "Who is the {est}?", "Who is the {est} of them?", "Which one is the {est}?", "Find the {est} friend.", "Who is the {est} here?",
+        "Which of them is the {est}?", "Who is the {est} friend?", "Tell who is the {est}.", "Who is the {est} then?", "Who of the friends is the {est}?",
+    ],
+};
+
+#[rustfmt::skip]
+pub(super) const TEST: OrderingSentences = OrderingSentences {
+    openings: &["", "Some friends are {at}.", "The friends meet on Sunday.", "They all play {at}."],
+    clues: &[
+        ("ordering/test_here", "[Here|Now|Today] {x} is {er} than {y}."),
+        ("ordering/test_they_know", "[You know that|They know that|All know that] {x} is {er} than {y}."),
+        ("ordering/test_look", "Look, {x} is {er} than {y}."),
+        ("ordering/test_now", "{x} is [now|again|so much] {er} than {y}."),
+        ("ordering/test_this", "{x} is {er} than {y}, and this is true."),
+    ],
+    questions: &["Who is the {est} one?", "Which friend is the {est}?", "Find out who is the {est}.", "Now who is the {est}?"],
+};
+
+/// One comparison of two neighbours in the order.
+struct Clue {
+    more: &'static str,
+    less: &'static str,
+    /// Whether it is told from the side of `less`: "Mia is younger than Tom".
+    is_turned: bool,
+}
+
+impl Clue {
+    fn sentence(&self, pattern: &str, scale: &Scale, place: &Slots, rng: &mut ItemRng) -> String {
+        let (x, comparative, y) = if self.is_turned {
+            (self.less, scale.less, self.more)
+        } else {
+            (self.more, scale.more, self.less)
+        };
+        let slots = place
+            .clone()
+            .with("x", x)
+            .with("er", comparative)
+            .with("y", y);
+        render(pattern, &slots, rng)
+    }
+
+    /// The names in the order of the sentence with a sign between them; a turned clue is turned back.
+    fn step(&self) -> String {
+        let Self {
+            more,
+            less,
+            is_turned,
+        } = self;
+        if *is_turned {
+            return format!("{less} < {more}, so {more} > {less}.");
+        }
+        format!("{more} > {less}.")
     }
 }
-
-#[rustfmt::skip]
-const TRAIN: &[OrderingTemplate] = &[
-    template("ordering/plain", "", "{x} is {er} than {y}.", "Who is the {est}?"),
-    template("ordering/friends", "Some friends meet {at}. ", "{x} is {er} than {y}, we know.", "Who is the {est} of them?"),
-    template("ordering/we_know", "", "We know that {x} is {er} than {y}.", "Which one is the {est}?"),
-    template("ordering/true", "Here is what we know. ", "It is true that {x} is {er} than {y}.", "Find the {est} friend."),
-    template("ordering/much", "Look at the friends {at}. ", "{x} is much {er} than {y}.", "Which of them is the {est}?"),
-    template("ordering/little", "The friends play {at}. ", "{x} is a little {er} than {y}.", "Who is the {est} friend?"),
-    template("ordering/sees", "", "You see that {x} is {er} than {y}.", "Who is the {est} here?"),
-    template("ordering/one", "They go {to}. ", "Of {x} and {y}, {x} is the {er} one.", "Who is the {est} in all?"),
-    template("ordering/next_to", "", "Next to {y}, {x} is {er}.", "Tell who is the {est}."),
-    template("ordering/says", "", "{x} says: I am {er} than {y}.", "Who is the {est} then?"),
-    template("ordering/still", "On Monday some friends go {to}. ", "{x} is still {er} than {y}.", "Who of the friends is the {est}?"),
-    template("ordering/always", "", "{x} was always {er} than {y}.", "Who was the {est}?"),
-];
-
-#[rustfmt::skip]
-const TEST: &[OrderingTemplate] = &[
-    template("ordering/test_here", "Some friends are {at}. ", "Here {x} is {er} than {y}.", "Who is the {est} one?"),
-    template("ordering/test_know", "", "You know that {x} is {er} than {y}.", "Which friend is the {est}?"),
-    template("ordering/test_say", "The friends meet on Sunday. ", "They know that {x} is {er} than {y}.", "Of the friends, who is the {est} one?"),
-    template("ordering/test_look", "", "Look, {x} is {er} than {y}.", "Find out who is the {est}."),
-    template("ordering/test_and", "They all play {at}. ", "{x} is now {er} than {y}.", "Which one of them is the {est}?"),
-];
-
-pub(super) const TEMPLATES: SplitTemplates<OrderingTemplate> = SplitTemplates {
-    train: TRAIN,
-    test: TEST,
-};
 
 /// Makes a problem: a random order, one clue per pair of neighbours, asked for one of the ends.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
-    let template = rng.pick(TEMPLATES.of(split));
+    let sentences = match split {
+        Split::Train | Split::Validation => &TRAIN,
+        Split::Test => &TEST,
+    };
+    let (template, pattern) = *rng.pick(sentences.clues);
     let scale = rng.pick(SCALES);
     let people: usize = if rng.chance(FOUR_PEOPLE_RATIO) { 4 } else { 3 };
     // Most of the property first.
-    let order: Vec<&str> = rng.pick_distinct::<_, 4>(PEOPLE)[..people]
-        .iter()
-        .map(|person| person.name)
-        .collect();
-    let mut pairs: Vec<(&str, &str)> = order.windows(2).map(|pair| (pair[0], pair[1])).collect();
-    if rng.coin() {
-        pairs.reverse();
-    }
-    let place = *rng.pick(PLACES);
-    let mut question = render(
-        template.opening,
-        &Slots::default().with("at", place.at).with("to", place.to),
-        rng,
-    );
-    for (more, less) in &pairs {
-        let (x, comparative, y) = if rng.coin() {
-            (more, scale.more, less)
-        } else {
-            (less, scale.less, more)
-        };
-        question += &render(
-            template.clue,
-            &Slots::default()
-                .with("x", x)
-                .with("er", comparative)
-                .with("y", y),
-            rng,
-        );
-        question.push(' ');
-    }
-    let asks_most = rng.coin();
-    let superlative = if asks_most { scale.most } else { scale.least };
-    question += &render(
-        template.question,
-        &Slots::default().with("est", superlative),
-        rng,
-    );
-    let answer = if asks_most {
-        order[0]
+    let order: [&str; 4] = rng.pick_distinct(PEOPLE).map(|person| person.name);
+    let order = &order[..people];
+    let clues = clues_about(order, rng);
+    let (superlative, answer) = if rng.coin() {
+        (scale.most, order[0])
     } else {
-        order[people - 1]
+        (scale.least, order[people - 1])
     };
+    let slots = Slots::default()
+        .with_place(*rng.pick(PLACES))
+        .with("est", superlative);
+    let mut story = vec![render(rng.pick::<&str>(sentences.openings), &slots, rng)];
+    story.extend(
+        clues
+            .iter()
+            .map(|clue| clue.sentence(pattern, scale, &slots, rng)),
+    );
+    let ask = render(rng.pick::<&str>(sentences.questions), &slots, rng);
+    let steps: Vec<String> = clues.iter().map(Clue::step).collect();
+    let (steps, order) = (steps.join(" "), order.join(" > "));
     Problem {
         family: ProblemFamily::Ordering,
-        template: template.id,
-        question,
-        explanation: explain(&pairs, &order, superlative, answer),
+        template,
+        question: framed(split, story.join(" ").trim_start(), &ask, rng),
+        explanation: format!("{steps} So {order}. The {superlative} is {answer}."),
         answer: answer.to_owned(),
         choices: people,
     }
 }
 
-/// The clues with one sign, the whole order, and the end that is asked for.
-fn explain(pairs: &[(&str, &str)], order: &[&str], superlative: &str, answer: &str) -> String {
-    let clues: Vec<String> = pairs
-        .iter()
-        .map(|(more, less)| format!("{more} > {less}."))
+/// One clue per pair of neighbours, from the first to the last or from the last to the first.
+fn clues_about(order: &[&'static str], rng: &mut ItemRng) -> Vec<Clue> {
+    let neighbours = order.windows(2);
+    let mut clues: Vec<Clue> = neighbours
+        .map(|pair| Clue {
+            more: pair[0],
+            less: pair[1],
+            is_turned: rng.coin(),
+        })
         .collect();
-    format!(
-        "{} So {}. The {superlative} is {answer}.",
-        clues.join(" "),
-        order.join(" > ")
-    )
+    if rng.coin() {
+        clues.reverse();
+    }
+    clues
 }
 
 #[cfg(test)]

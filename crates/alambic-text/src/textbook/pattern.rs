@@ -1,7 +1,7 @@
 //! Sentence patterns: `{slot}` is filled in, `[one|other]` is chosen at random.
 
 use super::item_rng::ItemRng;
-use super::vocabulary::Person;
+use super::vocabulary::{Person, Place};
 use crate::Split;
 
 /// Templates of one family: validation shares those of training, test has its own.
@@ -40,6 +40,14 @@ impl Slots {
             .with("him", pronouns.object)
             .with("his", pronouns.possessive)
             .with("His", pronouns.possessive_capital)
+    }
+
+    /// Adds a place: `{at}` and `{At}` tell where, `{to}` tells where to.
+    pub(crate) fn with_place(self, place: Place) -> Self {
+        let capital = place.at[..1].to_uppercase() + &place.at[1..];
+        self.with("at", place.at)
+            .with("At", capital)
+            .with("to", place.to)
     }
 
     fn value(&self, slot: &str) -> &str {

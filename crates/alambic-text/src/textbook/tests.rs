@@ -61,74 +61,183 @@ fn textbook(seed: u64, split: Split, story_ratio: f64) -> Textbook {
     .unwrap()
 }
 
-/// Template ids and the patterns they are made of, for one side of the split.
-fn templates(split: Split) -> Vec<(ProblemOrStory, &'static str, Vec<&'static str>)> {
+/// Ids of the templates of one side of the split, with their families.
+fn templates(split: Split) -> Vec<(ProblemOrStory, &'static str)> {
     use ProblemFamily as F;
-    let mut all = Vec::new();
-    let mut add = |family, id, patterns: Vec<&'static str>| all.push((family, id, patterns));
-    word_arithmetic_templates::TEMPLATES
-        .of(split)
-        .iter()
-        .for_each(|t| add(Some(F::WordArithmetic), t.id, vec![t.text]));
-    object_tracking::TEMPLATES.of(split).iter().for_each(|t| {
-        add(
-            Some(F::ObjectTracking),
-            t.id,
-            vec![
-                t.opening,
-                t.first_swap,
-                t.next_swap,
-                t.ask_thing,
-                t.ask_owner,
-            ],
-        );
+    let is_test = split == Split::Test;
+    let side = |train, test| if is_test { test } else { train };
+    let pick = |family, sentences: &[(&'static str, &'static str)]| {
+        sentences
+            .iter()
+            .map(|(id, _)| (Some(family), *id))
+            .collect::<Vec<_>>()
+    };
+    let dates = if is_test {
+        &date_arithmetic::TEST
+    } else {
+        &date_arithmetic::TRAIN
+    };
+    let counts = if is_test {
+        &counting::TEST
+    } else {
+        &counting::TRAIN
+    };
+    let comparisons = if is_test {
+        &comparison::TEST
+    } else {
+        &comparison::TRAIN
+    };
+    let frames = word_arithmetic_templates::FRAMES.of(split).iter();
+    [
+        frames
+            .map(|frame| (Some(F::WordArithmetic), frame.id))
+            .collect(),
+        pick(
+            F::ObjectTracking,
+            side(
+                object_tracking::TRAIN.openings,
+                object_tracking::TEST.openings,
+            ),
+        ),
+        pick(
+            F::Ordering,
+            side(ordering::TRAIN.clues, ordering::TEST.clues),
+        ),
+        pick(
+            F::BooleanExpressions,
+            side(
+                boolean_expressions::TRAIN.shapes,
+                boolean_expressions::TEST.shapes,
+            ),
+        ),
+        pick(F::DateArithmetic, dates.starts),
+        dates
+            .direct
+            .iter()
+            .map(|template| (Some(F::DateArithmetic), template.id))
+            .collect(),
+        pick(F::Counting, counts.lists),
+        pick(F::Counting, counts.direct),
+        pick(F::Comparison, comparisons.numbers),
+        pick(F::Comparison, comparisons.owners),
+        story_plots::PLOTS
+            .of(split)
+            .iter()
+            .map(|plot| (None, plot.id))
+            .collect(),
+    ]
+    .concat()
+}
+
+/// Every sentence pattern of one side of the split, of all families and stories.
+fn patterns(split: Split) -> Vec<&'static str> {
+    let is_test = split == Split::Test;
+    let tracking = if is_test {
+        &object_tracking::TEST
+    } else {
+        &object_tracking::TRAIN
+    };
+    let ordering = if is_test {
+        &ordering::TEST
+    } else {
+        &ordering::TRAIN
+    };
+    let dates = if is_test {
+        &date_arithmetic::TEST
+    } else {
+        &date_arithmetic::TRAIN
+    };
+    let counts = if is_test {
+        &counting::TEST
+    } else {
+        &counting::TRAIN
+    };
+    let comparisons = if is_test {
+        &comparison::TEST
+    } else {
+        &comparison::TRAIN
+    };
+    let booleans = if is_test {
+        &boolean_expressions::TEST
+    } else {
+        &boolean_expressions::TRAIN
+    };
+    let texts = |named: &[(&'static str, &'static str)]| {
+        named.iter().map(|(_, text)| *text).collect::<Vec<_>>()
+    };
+    let frames = word_arithmetic_templates::FRAMES.of(split).iter();
+    let arithmetic = frames.flat_map(|frame| {
+        frame
+            .events
+            .iter()
+            .map(|event| event.text)
+            .chain([frame.start, frame.question])
     });
-    ordering::TEMPLATES
-        .of(split)
-        .iter()
-        .for_each(|t| add(Some(F::Ordering), t.id, vec![t.opening, t.clue, t.question]));
-    boolean_expressions::TEMPLATES
-        .of(split)
-        .iter()
-        .for_each(|t| {
-            add(Some(F::BooleanExpressions), t.id, vec![t.shape, t.question]);
-        });
-    date_arithmetic::TEMPLATES
-        .of(split)
-        .iter()
-        .for_each(|t| add(Some(F::DateArithmetic), t.id, vec![t.text]));
-    counting::TEMPLATES
-        .of(split)
-        .iter()
-        .for_each(|t| add(Some(F::Counting), t.id, vec![t.text]));
-    comparison::TEMPLATES
-        .of(split)
-        .iter()
-        .for_each(|t| add(Some(F::Comparison), t.id, vec![t.text]));
-    story_plots::PLOTS
-        .of(split)
-        .iter()
-        .for_each(|t| add(None, t.id, vec![t.text]));
-    all
+    [
+        arithmetic.collect(),
+        texts(tracking.openings),
+        tracking.first_swaps.to_vec(),
+        tracking.next_swaps.to_vec(),
+        tracking.ask_thing.to_vec(),
+        tracking.ask_owner.to_vec(),
+        ordering.openings.to_vec(),
+        texts(ordering.clues),
+        ordering.questions.to_vec(),
+        booleans.questions.to_vec(),
+        dates.direct.iter().map(|template| template.text).collect(),
+        texts(dates.starts),
+        dates.after.to_vec(),
+        dates.before.to_vec(),
+        dates.questions.to_vec(),
+        texts(counts.lists),
+        counts.questions.to_vec(),
+        texts(counts.direct),
+        texts(comparisons.numbers),
+        texts(comparisons.owners),
+        comparisons.questions.to_vec(),
+        framing::OPENINGS.of(split).to_vec(),
+        framing::INTERLUDES.of(split).to_vec(),
+        story_plots::PLOTS
+            .of(split)
+            .iter()
+            .map(|plot| plot.text)
+            .collect(),
+    ]
+    .concat()
 }
 
 /// `None` is a story.
 type ProblemOrStory = Option<ProblemFamily>;
 
 fn template_ids(split: Split) -> BTreeSet<&'static str> {
-    templates(split).into_iter().map(|(_, id, _)| id).collect()
+    templates(split).into_iter().map(|(_, id)| id).collect()
 }
 
 fn template_sentences(split: Split) -> BTreeSet<String> {
-    let patterns = templates(split)
-        .into_iter()
-        .flat_map(|(_, _, patterns)| patterns);
-    let texts: Vec<String> = patterns.flat_map(expansions).collect();
+    let texts: Vec<String> = patterns(split).into_iter().flat_map(expansions).collect();
     texts
         .iter()
         .flat_map(|text| sentences(text))
         .map(str::to_owned)
         .collect()
+}
+
+/// Shapes of the expressions that problems of `split` hold.
+fn boolean_shapes(split: Split) -> BTreeSet<String> {
+    let problems = (0..5_000)
+        .map(|index| boolean_expressions::problem(split, &mut ItemRng::for_item(1, split, index)));
+    let first = |problem: Problem| problem.explanation.split(" = ").next().unwrap().to_owned();
+    problems
+        .map(|problem| first(problem).replace("True", "x").replace("False", "x"))
+        .collect()
+}
+
+#[test]
+fn train_and_test_share_no_shape_of_an_expression() {
+    let (train, test) = (boolean_shapes(Split::Train), boolean_shapes(Split::Test));
+    assert!(train.is_disjoint(&test), "{:?}", train.intersection(&test));
+    assert_eq!(test.len(), boolean_expressions::TEST.shapes.len());
+    assert!(train.len() > 60, "{}", train.len());
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Arithmetic word problems: one or two additions and subtractions.
 
+use super::framing::framed;
 use super::item_rng::ItemRng;
 use super::pattern::{Slots, render};
 use super::problem::{Problem, ProblemFamily};
 use super::vocabulary::{ANIMALS, FRUITS, OBJECTS, PEOPLE, PLACES, TOYS, WEEKDAYS};
-use super::word_arithmetic_templates::{ArithmeticTemplate, Nouns, Step, TEMPLATES};
+use super::word_arithmetic_templates::{ArithmeticFrame, Event, FRAMES, Nouns, TAKING};
 use crate::Split;
 
 /// Answers, all equally likely.
@@ -16,30 +17,39 @@ const TOTALS: std::ops::RangeInclusive<u32> = 2..=20;
 
 /// Makes a problem: the answer is drawn first, so that every answer is equally likely.
 pub(super) fn problem(split: Split, rng: &mut ItemRng) -> Problem {
-    let template = rng.pick(TEMPLATES.of(split));
+    let frame = rng.pick(FRAMES.of(split));
     let answer = rng.number(ANSWERS);
-    let (start, sizes) = numbers_leading_to(answer, template.steps, rng);
-    let slots = slots_of(template, start, &sizes, rng);
-    let question = render(template.text, &slots, rng);
+    let events: Vec<&Event> = (0..rng.number(1..=frame.max_events))
+        .map(|_| rng.pick(frame.events))
+        .collect();
+    let words: Vec<&str> = events.iter().map(|event| event.word).collect();
+    let (start, sizes) = numbers_leading_to(answer, &words, rng);
+    let slots = slots_of(frame, rng).with("n", start);
+    let mut sentences = vec![render(frame.start, &slots, rng)];
+    for (event, size) in events.iter().zip(&sizes) {
+        sentences.push(render(event.text, &slots.clone().with("s", size), rng));
+    }
+    let question = render(frame.question, &slots, rng);
     Problem {
         family: ProblemFamily::WordArithmetic,
-        template: template.id,
-        question,
-        explanation: explain(start, template.steps, &sizes),
+        template: frame.id,
+        question: framed(split, &sentences.join(" "), &question, rng),
+        explanation: explain(start, &words, &sizes),
         answer: answer.to_string(),
         choices: ANSWERS.count(),
     }
 }
 
 /// A start and step sizes that lead to `answer` within [`TOTALS`], by rejection.
-fn numbers_leading_to(answer: u32, steps: &[Step], rng: &mut ItemRng) -> (u32, Vec<u32>) {
+fn numbers_leading_to(answer: u32, steps: &[&str], rng: &mut ItemRng) -> (u32, Vec<u32>) {
     loop {
         let sizes: Vec<u32> = steps.iter().map(|_| rng.number(STEP_SIZES)).collect();
         let mut backwards = steps.iter().zip(&sizes).rev();
         let start = backwards.try_fold(answer, |total, (step, size)| {
-            let before = match step {
-                Step::Add => total.checked_sub(*size)?,
-                Step::Subtract => total + size,
+            let before = if TAKING.contains(step) {
+                total + size
+            } else {
+                total.checked_sub(*size)?
             };
             TOTALS.contains(&before).then_some(before)
         });
@@ -49,43 +59,38 @@ fn numbers_leading_to(answer: u32, steps: &[Step], rng: &mut ItemRng) -> (u32, V
     }
 }
 
-fn slots_of(template: &ArithmeticTemplate, start: u32, sizes: &[u32], rng: &mut ItemRng) -> Slots {
+fn slots_of(frame: &ArithmeticFrame, rng: &mut ItemRng) -> Slots {
     let [hero, friend] = rng.pick_distinct(PEOPLE);
     let [first_day, second_day] = rng.pick_distinct(&WEEKDAYS);
-    let noun = match template.nouns {
-        Nouns::Fruits => *rng.pick(FRUITS),
-        Nouns::Animals => *rng.pick(ANIMALS),
-        Nouns::Things => {
-            let kind = *rng.pick(&[FRUITS, TOYS, OBJECTS]);
-            *rng.pick(kind)
-        }
+    let place = *rng.pick(PLACES);
+    let nouns = match frame.nouns {
+        Nouns::Fruits => FRUITS,
+        Nouns::Animals => ANIMALS,
+        Nouns::Things => *rng.pick(&[FRUITS, TOYS, OBJECTS]),
     };
-    let slots = Slots::default()
+    Slots::default()
         .with_hero(hero)
+        .with_place(place)
         .with("B", friend.name)
-        .with("items", format!("{noun}s"))
-        .with("at", rng.pick(PLACES).at)
+        .with("items", format!("{}s", rng.pick(nouns)))
         .with("day", first_day)
         .with("day2", second_day)
-        .with("n", start);
-    ["m", "k"]
-        .into_iter()
-        .zip(sizes)
-        .fold(slots, |slots, (slot, size)| slots.with(slot, size))
 }
 
-fn explain(start: u32, steps: &[Step], sizes: &[u32]) -> String {
+/// The start, then for each step its word, its size and its equation.
+fn explain(start: u32, steps: &[&str], sizes: &[u32]) -> String {
     let mut total = start;
-    let mut equations = Vec::new();
+    let mut explanation = start.to_string();
     for (step, size) in steps.iter().zip(sizes) {
-        let (sign, after) = match step {
-            Step::Add => ('+', total + size),
-            Step::Subtract => ('-', total - size),
+        let (sign, after) = if TAKING.contains(step) {
+            ('-', total - size)
+        } else {
+            ('+', total + size)
         };
-        equations.push(format!("{total} {sign} {size} = {after}."));
+        explanation += &format!(", {step} {size}: {total} {sign} {size} = {after}");
         total = after;
     }
-    equations.join(" ")
+    explanation + "."
 }
 
 #[cfg(test)]
@@ -126,21 +131,24 @@ mod tests {
     #[test]
     fn every_equation_of_an_explanation_holds() {
         for problem in problems(ProblemFamily::WordArithmetic) {
-            let last = problem
+            let steps = problem
                 .explanation
-                .split_terminator('.')
-                .fold(None, |_, equation| {
-                    let (left, right) = equation.split_once(" = ").unwrap();
-                    let parts: Vec<&str> = left.split_whitespace().collect();
-                    let [a, sign, b] = parts[..] else {
-                        panic!("{problem:?}")
-                    };
-                    let (a, b): (i64, i64) = (a.parse().unwrap(), b.parse().unwrap());
-                    let result = if sign == "+" { a + b } else { a - b };
-                    assert_eq!(result.to_string(), right, "{problem:?}");
-                    assert!((2..=20).contains(&result), "{problem:?}");
-                    Some(right.to_owned())
-                });
+                .trim_end_matches('.')
+                .split(", ")
+                .skip(1);
+            let last = steps.fold(None, |_, step| {
+                let (_, equation) = step.split_once(": ").unwrap();
+                let (left, right) = equation.split_once(" = ").unwrap();
+                let parts: Vec<&str> = left.split_whitespace().collect();
+                let [a, sign, b] = parts[..] else {
+                    panic!("{problem:?}")
+                };
+                let (a, b): (i64, i64) = (a.parse().unwrap(), b.parse().unwrap());
+                let result = if sign == "+" { a + b } else { a - b };
+                assert_eq!(result.to_string(), right, "{problem:?}");
+                assert!((2..=20).contains(&result), "{problem:?}");
+                Some(right.to_owned())
+            });
             assert_eq!(last.as_ref(), Some(&problem.answer));
         }
     }

@@ -1,16 +1,12 @@
-//! Templates of the arithmetic word problems.
+//! Frames of the arithmetic word problems: a start, one or two events, a question, each drawn on its own.
 //!
-//! `{n}` is the start, `{m}` and `{k}` are the sizes of the steps. A verb always means the same step:
-//! find, buy, get, put, come add; give, eat, lose, take, sell, leave subtract.
+//! `{n}` is the number at the start and `{s}` the number of an event. The word of an event stands near its number and
+//! always means the same: find, buy, get, put, come, more add; give, eat, lose, take, sell, leave, fewer take away.
 
 use super::pattern::SplitTemplates;
 
-/// What happens to the total.
-#[derive(Clone, Copy)]
-pub(super) enum Step {
-    Add,
-    Subtract,
-}
+/// Words of events that take away; all others add.
+pub(super) const TAKING: &[&str] = &["gives", "eats", "loses", "takes", "fewer", "sells", "leave"];
 
 /// What is counted.
 #[derive(Clone, Copy)]
@@ -21,236 +17,234 @@ pub(super) enum Nouns {
     Things,
 }
 
-/// One way to tell a problem.
-pub(super) struct ArithmeticTemplate {
-    pub(super) id: &'static str,
-    pub(super) nouns: Nouns,
-    pub(super) steps: &'static [Step],
+/// Something that changes the number.
+pub(super) struct Event {
+    /// The word that tells what happens; the explanation repeats it.
+    pub(super) word: &'static str,
     pub(super) text: &'static str,
 }
 
-const fn template(
-    id: &'static str,
-    nouns: Nouns,
-    steps: &'static [Step],
-    text: &'static str,
-) -> ArithmeticTemplate {
-    ArithmeticTemplate {
-        id,
-        nouns,
-        steps,
-        text,
-    }
+/// A way to tell problems.
+pub(super) struct ArithmeticFrame {
+    pub(super) id: &'static str,
+    pub(super) nouns: Nouns,
+    pub(super) start: &'static str,
+    pub(super) events: &'static [Event],
+    pub(super) max_events: u32,
+    pub(super) question: &'static str,
+}
+
+const fn event(word: &'static str, text: &'static str) -> Event {
+    Event { word, text }
 }
 
 use Nouns::{Animals, Fruits, Things};
-use Step::{Add, Subtract};
 
-pub(super) const TEMPLATES: SplitTemplates<ArithmeticTemplate> = SplitTemplates {
+pub(super) const FRAMES: SplitTemplates<ArithmeticFrame> = SplitTemplates {
     train: TRAIN,
     test: TEST,
 };
 
-const TRAIN: &[ArithmeticTemplate] = &[
-    template(
-        "arithmetic/find_more",
-        Things,
-        &[Add],
-        "{A} has {n} {items}. [{He}|Then {he}] finds {m} more {items} {at}. How many {items} does {A} have [now|in all]?",
-    ),
-    template(
-        "arithmetic/buy_twice",
-        Things,
-        &[Add],
-        "{A} buys {n} {items} on {day}. On {day2} {he} buys {m} more. How many {items} does {he} have in all?",
-    ),
-    template(
-        "arithmetic/take_from_table",
-        Things,
-        &[Subtract],
-        "There are {n} {items} on the table. {A} takes {m} of them. How many {items} are [left|left on the table]?",
-    ),
-    template(
-        "arithmetic/eat",
-        Fruits,
-        &[Subtract],
-        "{A} has {n} {items}. {He} eats {m} of them {at}. How many {items} are [left|left for {B}]?",
-    ),
-    template(
-        "arithmetic/two_owners",
-        Things,
-        &[Add],
-        "{A} has {n} {items} and {B} has {m} {items}. How many {items} do they have [in all|together]?",
-    ),
-    template(
-        "arithmetic/lose",
-        Things,
-        &[Subtract],
-        "{A} has a bag with {n} {items}. {He} loses {m} {items} {at}. How many {items} does {he} still have?",
-    ),
-    template(
-        "arithmetic/give_then_find",
-        Things,
-        &[Subtract, Add],
-        "{A} has {n} {items}. {He} gives {m} to {B}. Then {he} finds {k} more. How many {items} does {A} have now?",
-    ),
-    template(
-        "arithmetic/get_then_lose",
-        Things,
-        &[Add, Subtract],
-        "{A} has {n} {items}. {He} gets {m} more from {B}. [Later|Then] {he} loses {k} of them. How many {items} does {he} have now?",
-    ),
-    template(
-        "arithmetic/animals_come",
-        Animals,
-        &[Add],
-        "{n} {items} are {at}. {m} more {items} come. How many {items} are there [now|in all]?",
-    ),
-    template(
-        "arithmetic/animals_leave",
-        Animals,
-        &[Subtract],
-        "{A} sees {n} {items} {at}. Then {m} of them leave. How many {items} [are left|does {he} see now]?",
-    ),
-    template(
-        "arithmetic/put_in_box",
-        Things,
-        &[Add],
-        "There are {n} {items} in a box. {A} puts {m} more {items} in the box. How many {items} are in the box now?",
-    ),
-    template(
-        "arithmetic/take_from_box_twice",
-        Things,
-        &[Subtract, Subtract],
-        "There are {n} {items} in a bag. {A} takes {m} and {B} takes {k}. How many {items} are still in the bag?",
-    ),
-    template(
-        "arithmetic/more_than",
-        Things,
-        &[Add],
-        "{A} has {n} {items}. {B} has {m} more {items} than {A}. How many {items} does {B} have?",
-    ),
-    template(
-        "arithmetic/fewer_than",
-        Things,
-        &[Subtract],
-        "{A} has {n} {items}. {B} has {m} fewer {items} than {A}. How many {items} does {B} have[| now]?",
-    ),
-    template(
-        "arithmetic/find_on_days",
-        Things,
-        &[Add],
-        "On {day} {A} finds {n} {items}. On {day2} {he} finds {m} {items}. How many does {he} find in all?",
-    ),
-    template(
-        "arithmetic/buy_give_give",
-        Things,
-        &[Subtract, Subtract],
-        "{A} buys {n} {items} at the shop. {He} gives {m} to {B} and loses {k} on the way home. How many {items} are left?",
-    ),
-    template(
-        "arithmetic/sell",
-        Fruits,
-        &[Subtract],
-        "A shop has {n} {items} on {day}. {A} sells {m} of them. How many {items} does the shop still have?",
-    ),
-    template(
-        "arithmetic/sell_then_buy",
-        Things,
-        &[Subtract, Add],
-        "The shop has {n} {items}. On {day} the shop sells {m} {items}. On {day2} it gets {k} new {items}. How many {items} are in the shop now?",
-    ),
-    template(
-        "arithmetic/find_then_eat",
-        Fruits,
-        &[Add, Subtract],
-        "{A} finds {n} {items} {at} and {m} {items} at home. {He} eats {k} of them. How many {items} does {A} still have?",
-    ),
-    template(
-        "arithmetic/get_get",
-        Things,
-        &[Add, Add],
-        "{A} has {n} {items}. {He} gets {m} from {B} on {day}. Then {he} gets {k} more on {day2}. How many {items} is that in all?",
-    ),
-    template(
-        "arithmetic/come_then_leave",
-        Animals,
-        &[Add, Subtract],
-        "There are {n} {items} {at}. First {m} more come, and later {k} leave. How many {items} are there now?",
-    ),
-    template(
-        "arithmetic/leave_then_come",
-        Animals,
-        &[Subtract, Add],
-        "A farm has {n} {items}. On {day} {m} {items} leave. After that {k} {items} come. How many {items} does the farm have now?",
-    ),
-    template(
-        "arithmetic/put_then_take",
-        Things,
-        &[Add, Subtract],
-        "{A} puts {n} {items} on the table. {B} puts {m} more on it. Then {A} takes {k} away. How many {items} are on the table?",
-    ),
-    template(
-        "arithmetic/eat_both",
-        Fruits,
-        &[Subtract, Subtract],
-        "{A} and {B} have {n} {items}. {A} eats {m} and {B} eats {k}. How many {items} are left?",
-    ),
-    template(
-        "arithmetic/buy_in_all",
-        Things,
-        &[Add, Add],
-        "At the shop {A} buys {n} {items}. Later {he} finds {m} {items} at home and {k} in a bag. How many {items} does {A} have [now|in all]?",
-    ),
+#[rustfmt::skip]
+const PERSON_EVENTS: &[Event] = &[
+    event("finds", "[{He}|Then {he}|Later {he}|After that {he}|On {day2} {he}] finds {s} [more|more {items}|{items}][| at home| {at}| on the way home]."),
+    event("finds", "[{At}|At home|On the way home] {he} finds {s} [more|more {items}|{items}]."),
+    event("buys", "[{He}|Then {he}|Later {he}|On {day2} {he}|Now {he}|At the shop {he}] buys {s} [more|more {items}|new {items}]."),
+    event("gets", "[{He}|Then {he}|Later {he}|After that {he}|Now {he}|{B} comes, and {A}] gets {s} [more|more {items}|new {items}][| from {B}]."),
+    event("gives", "[{He}|Then {he}|Later {he}|On {day2} {he}|Now {he}] gives {s} [of them|{items}|of the {items}] to {B}[| {at}]."),
+    event("gives", "[{At}|At home|On the way home] {he} gives {s} [of them|{items}|of the {items}] to {B}."),
+    event("loses", "[{He}|Then {he}|Later {he}|After that {he}|On {day2} {he}] loses {s} [of them|{items}|of the {items}][| {at}| on the way home]."),
+    event("loses", "[{At}|At school|On the way home] {he} loses {s} [of them|{items}|of the {items}]."),
+    event("sells", "[{He}|Then {he}|Later {he}|On {day2} {he}|Now {he}] sells {s} [of them|{items}][| to {B}]."),
+    event("takes", "[{B}|Then {B}|Later {B}|{At} {B}|On {day2} {B}] takes {s} [of them|{items}|of the {items}][| away| home]."),
 ];
 
-const TEST: &[ArithmeticTemplate] = &[
-    template(
-        "arithmetic/test_get_from_friend",
-        Things,
-        &[Add],
-        "On {day} {A} has {n} {items}. After that {he} gets {m} more from {B}. How many {items} is that [now|together]?",
-    ),
-    template(
-        "arithmetic/test_give",
-        Things,
-        &[Subtract],
-        "{A} buys {n} {items} at the shop on {day}. Later {he} gives {m} of them to {B}. How many {items} are still with {A}?",
-    ),
-    template(
-        "arithmetic/test_bag_lose_find",
-        Things,
-        &[Subtract, Add],
-        "There are {n} {items} in the bag of {A}. {He} loses {m} of them and then finds {k}. How many {items} are in the bag now?",
-    ),
-    template(
-        "arithmetic/test_garden_fruit",
-        Fruits,
-        &[Subtract],
-        "{A} finds {n} {items} {at}. At home {B} eats {m} {items}. How many {items} are there still?",
-    ),
-    template(
-        "arithmetic/test_animals_come_twice",
-        Animals,
-        &[Add, Add],
-        "{A} has {n} {items} on the farm. On {day} {m} more come and on {day2} {k} come. How many {items} are on the farm now?",
-    ),
-    template(
-        "arithmetic/test_shop_sells_twice",
-        Things,
-        &[Subtract, Subtract],
-        "There are {n} {items} in the shop. First the shop sells {m} to {A}. Later it sells {k} to {B}. How many {items} are left in the shop?",
-    ),
-    template(
-        "arithmetic/test_buy_and_take",
-        Things,
-        &[Add, Subtract],
-        "{A} has {n} {items} at home and buys {m} more. {B} takes {k} of the {items}. How many {items} are left for {A}?",
-    ),
-    template(
-        "arithmetic/test_together",
-        Things,
-        &[Add],
-        "{A} finds {n} {items} and {B} finds {m}. How many {items} do {A} and {B} have together?",
-    ),
+#[rustfmt::skip]
+const FRUIT_EVENTS: &[Event] = &[
+    event("eats", "[{He}|Then {he}|Later {he}|After that {B}|On {day2} {he}] eats {s} [of them|{items}|of the {items}][| {at}| at home]."),
+    event("eats", "[{At}|At home|On the way home] {he} eats {s} [of them|{items}|of the {items}]."),
+    event("finds", "[{He}|Then {he}|Later {he}|After that {he}|{At} {he}] finds {s} [more|more {items}|{items}][| under a tree]."),
+    event("gets", "[{He}|Then {he}|Later {he}|On {day2} {he}] gets {s} [more|more {items}|new {items}][| from {B}]."),
+];
+
+#[rustfmt::skip]
+const SHOP_EVENTS: &[Event] = &[
+    event("sells", "[The shop|Then the shop|On {day2} the shop|Later it|{A}|Then {A}] sells {s} [of them|{items}|of the {items}][| to {B}]."),
+    event("gets", "[The shop|Then the shop|On {day2} it|Later it|After that the shop] gets {s} [more|new {items}|more {items}]."),
+    event("buys", "[{A}|Then {A}|Later {A}|On {day2} {A}] buys {s} [more|new {items}|more {items}] for the shop."),
+];
+
+#[rustfmt::skip]
+const ANIMAL_EVENTS: &[Event] = &[
+    event("come", "[Then|Later|After that|On {day2}|First] {s} [more|more {items}|{items}] come[| home| from the river]."),
+    event("leave", "[Then|Later|After that|On {day2}|First] {s} [of them|{items}|of the {items}] leave[| again]."),
+];
+
+#[rustfmt::skip]
+const TABLE_EVENTS: &[Event] = &[
+    event("puts", "[{B}|Then {B}|Later {B}|{A}|After that {A}|On {day2} {A}] puts {s} [more|more {items}|other {items}] [on it|there|down]."),
+    event("takes", "[{B}|Then {B}|Later {B}|{A}|After that {A}|The next day {A}] takes {s} [of them|{items}|of the {items}][| away| home]."),
+];
+
+const PERSON_QUESTION: &str = "[How many {items} does {A} have now?|How many {items} does {he} have?|How many {items} does {he} have in all?|How many {items} does {A} have in the end?|How many {items} does {A} still have?|How many does {A} have then?|Find the number of {items} of {A}.]";
+
+#[rustfmt::skip]
+const TRAIN: &[ArithmeticFrame] = &[
+    ArithmeticFrame {
+        id: "arithmetic/has",
+        nouns: Things,
+        start: "[{A} has {n} {items}|At home {A} has {n} {items}|On {day} {A} has {n} {items}|Now {A} has {n} {items}|{A} has a box with {n} {items}|{At} {A} has {n} {items}].",
+        events: PERSON_EVENTS,
+        max_events: 2,
+        question: PERSON_QUESTION,
+    },
+    ArithmeticFrame {
+        id: "arithmetic/finds",
+        nouns: Things,
+        start: "[{A} finds {n} {items}|{At} {A} finds {n} {items}|On {day} {A} finds {n} {items}|{A} goes {to} and finds {n} {items}].",
+        events: PERSON_EVENTS,
+        max_events: 2,
+        question: PERSON_QUESTION,
+    },
+    ArithmeticFrame {
+        id: "arithmetic/buys",
+        nouns: Things,
+        start: "[{A} buys {n} {items}|At the shop {A} buys {n} {items}|{A} goes to the shop and buys {n} {items}|On {day} {A} buys {n} {items}].",
+        events: PERSON_EVENTS,
+        max_events: 2,
+        question: PERSON_QUESTION,
+    },
+    ArithmeticFrame {
+        id: "arithmetic/gets",
+        nouns: Things,
+        start: "[{A} gets {n} {items} from {B}|On {day} {A} gets {n} {items}|{A} meets {B} and gets {n} {items}].",
+        events: PERSON_EVENTS,
+        max_events: 2,
+        question: PERSON_QUESTION,
+    },
+    ArithmeticFrame {
+        id: "arithmetic/box",
+        nouns: Things,
+        start: "[There are {n} {items} in the box of {A}|In the bag of {A} there are {n} {items}|The box of {A} has {n} {items}|{n} {items} are in the bag of {A}].",
+        events: PERSON_EVENTS,
+        max_events: 2,
+        question: PERSON_QUESTION,
+    },
+    ArithmeticFrame {
+        id: "arithmetic/fruits",
+        nouns: Fruits,
+        start: "[{A} has {n} {items}|{A} goes {to} for {n} {items}|{A} finds {n} {items} under a tree|{A} and {B} have {n} {items}].",
+        events: FRUIT_EVENTS,
+        max_events: 2,
+        question: "[How many {items} are left?|How many {items} are there now?|How many {items} are there in the end?|How many {items} are still there?|How many {items} are that in all?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/shop",
+        nouns: Things,
+        start: "[The shop has {n} {items}|On {day} the shop has {n} {items}|A shop has {n} {items}|{A} has a shop with {n} {items}].",
+        events: SHOP_EVENTS,
+        max_events: 2,
+        question: "[How many {items} does the shop have now?|How many {items} does the shop still have?|How many {items} are in the shop?|How many {items} are there at last?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/animals",
+        nouns: Animals,
+        start: "[{n} {items} are {at}|There are {n} {items} {at}|{A} sees {n} {items} {at}|A farm has {n} {items}|{At} there are {n} {items}].",
+        events: ANIMAL_EVENTS,
+        max_events: 2,
+        question: "[How many {items} are there now?|How many {items} are still there?|How many {items} can you see?|How many {items} are there in the end?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/table",
+        nouns: Things,
+        start: "[There are {n} {items} on the table|{A} sees {n} {items} on the table|{A} puts {n} {items} on the table|On the table there are {n} {items}].",
+        events: TABLE_EVENTS,
+        max_events: 2,
+        question: "[How many {items} are on the table now?|How many {items} are left on the table?|How many {items} are there on the table?|How many {items} are there then?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/together",
+        nouns: Things,
+        start: "[{A} has {n} {items}|On {day} {A} finds {n} {items}|{A} buys {n} {items} at the shop|{At} {A} sees {n} {items}].",
+        events: &[
+            event("has", "[{B} has {s} {items}|But {B} has {s}|{B} also has {s} {items}|{B} has {s} new {items}]."),
+            event("finds", "[{B} finds {s}|{B} also finds {s} {items}|On {day2} {B} finds {s} {items}]."),
+        ],
+        max_events: 1,
+        question: "[How many {items} do they have in all?|How many {items} do {A} and {B} have together?|How many is that together?|How many {items} are that?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/than",
+        nouns: Things,
+        start: "[{A} has {n} {items}|At home {A} has {n} {items}|On {day} {A} buys {n} {items}|{A} finds {n} {items} {at}].",
+        events: &[
+            event("more", "[{B} has|But {B} has|{B} also has] {s} more [than {A}|{items} than {A}]."),
+            event("fewer", "[{B} has|But {B} has|{B} also has] {s} fewer [than {A}|{items} than {A}]."),
+        ],
+        max_events: 1,
+        question: "[How many {items} does {B} have?|How many does {B} have?|How many {items} has {B}?|Find the number of {items} of {B}.]",
+    },
+];
+
+#[rustfmt::skip]
+const TEST_PERSON_EVENTS: &[Event] = &[
+    event("finds", "[The next day {he}|Next {he}|Soon {he}|Today {he}] finds {s} [more of them|other {items}]."),
+    event("buys", "[The next day {he}|Next {he}|Soon {he}|Today {he}] buys {s} [more of them|other {items}]."),
+    event("gets", "[The next day {he}|Next {he}|Soon {he}|Today {he}] gets {s} [more of them|other {items}]."),
+    event("gives", "[The next day {he}|Next {he}|Soon {he}|But {he}] gives {s} of [the {items} to {B}|them to {B}]."),
+    event("loses", "[The next day {he}|Next {he}|Soon {he}|But {he}] loses {s} of [these {items}|all these {items}]."),
+    event("takes", "[The next day {B}|Next {B}|Soon {B}|But {B}] takes {s} of [these {items}|all these {items}]."),
+];
+
+#[rustfmt::skip]
+const TEST: &[ArithmeticFrame] = &[
+    ArithmeticFrame {
+        id: "arithmetic/test_home",
+        nouns: Things,
+        start: "[{A} is at home and has {n} {items}|{A} comes home with {n} {items}].",
+        events: TEST_PERSON_EVENTS,
+        max_events: 2,
+        question: "[How many {items} are with {A} now?|How many {items} does {A} have at last?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/test_bag",
+        nouns: Things,
+        start: "[There are {n} {items} in the bag of {A}|{A} has {n} {items} in a bag].",
+        events: TEST_PERSON_EVENTS,
+        max_events: 2,
+        question: "[How many {items} are in the bag now?|Now how many {items} does {A} have?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/test_fruits",
+        nouns: Fruits,
+        start: "[{A} looks for {items} and finds {n}|On the farm {A} gets {n} {items}].",
+        events: &[
+            event("eats", "[The next day {he}|Next {he}|Soon {he}|But {B}] eats {s} of [these {items}|all these {items}]."),
+            event("gets", "[The next day {he}|Next {he}|Soon {he}] gets {s} [more of them|other {items}]."),
+        ],
+        max_events: 2,
+        question: "[How many of the {items} are left?|How many {items} are there after that?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/test_shop",
+        nouns: Things,
+        start: "[There are {n} {items} in the shop|Today the shop has {n} {items}].",
+        events: &[
+            event("sells", "[The next day the shop|Next it|Soon {A}] sells {s} [of these {items}|of them to {B}]."),
+            event("gets", "[The next day the shop|Next it|Soon it] gets {s} [more of them|other {items}]."),
+        ],
+        max_events: 2,
+        question: "[How many {items} are left in the shop?|How many {items} are in the shop after that?]",
+    },
+    ArithmeticFrame {
+        id: "arithmetic/test_animals",
+        nouns: Animals,
+        start: "[You see {n} {items} {at}|On the farm of {A} there are {n} {items}].",
+        events: &[
+            event("come", "[The next day|Next|Soon] {s} [more of them|other {items}] come."),
+            event("leave", "[The next day|Next|Soon] {s} of [these {items}|them] leave."),
+        ],
+        max_events: 2,
+        question: "[How many {items} are left there?|How many {items} do you see now?]",
+    },
 ];

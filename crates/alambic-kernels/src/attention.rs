@@ -1,0 +1,146 @@
+//! Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245).
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::Computation;
+
+/// Score of a forbidden pair: its weight is exactly 0 after the softmax, and still finite.
+///
+/// Shading languages may assume that infinities do not occur.
+pub const FORBIDDEN_SCORE: f32 = -1.0e30;
+
+/// Which keys each query of a batch sees: a range that ends with the query itself.
+///
+/// Made once for a batch and shared by all layers and models.
+#[derive(Clone, Debug)]
+pub struct VisibleKeys {
+    /// The first key that each query sees, `[batch or 1, seq]`.
+    first: Tensor<2, Int>,
+    /// For the portable form, made when it is first asked for: `[batch or 1, 1, seq, seq]`.
+    bias: Arc<OnceLock<Tensor<4>>>,
+}
+
+impl VisibleKeys {
+    /// Every query sees itself and all keys before it.
+    pub fn causal(seq: usize, device: &Device) -> Self {
+        let device = device.clone().without_autodiff();
+        Self::from_first(Tensor::zeros([1, seq], &device))
+    }
+
+    /// Every query sees itself and the keys before it, back to position 0 of its document.
+    ///
+    /// `positions` `[batch, seq]` count up within each document of a row.
+    pub fn within_documents(positions: Tensor<2, Int>) -> Self {
+        let positions = positions.without_autodiff();
+        let [batch, seq] = positions.dims();
+        let index = Tensor::<1, Int>::arange(0..seq as i64, &positions.device());
+        let index = index.reshape([1, seq]).expand([batch, seq]);
+        Self::from_first(index - positions)
+    }
+
+    fn from_first(first: Tensor<2, Int>) -> Self {
+        Self {
+            first,
+            bias: Arc::default(),
+        }
+    }
+
+    /// 0 where a query sees a key, [`FORBIDDEN_SCORE`] elsewhere, `[batch or 1, 1, seq, seq]`.
+    fn bias(&self) -> Tensor<4> {
+        let make = || {
+            let [rows, seq] = self.first.dims();
+            let index = Tensor::<1, Int>::arange(0..seq as i64, &self.first.device());
+            let shape = [rows, seq, seq];
+            let keys = index.clone().reshape([1, 1, seq]).expand(shape);
+            let queries = index.reshape([1, seq, 1]).expand(shape);
+            let first = self.first.clone().reshape([rows, seq, 1]).expand(shape);
+            let forbidden = keys
+                .clone()
+                .greater(queries)
+                .bool_or(keys.lower(first))
+                .float();
+            forbidden
+                .mul_scalar(FORBIDDEN_SCORE)
+                .reshape([rows, 1, seq, seq])
+        };
+        self.bias.get_or_init(make).clone()
+    }
+}
+
+/// Causal grouped-query attention with scores divided by `√head_dim`.
+///
+/// # Shapes
+/// Queries `[batch, seq, heads, head_dim]`, keys and values `[batch, seq, groups, head_dim]`, where
+/// `groups` divides `heads`; the result has the queries' shape. Query head `h` belongs to group
+/// `h / (heads / groups)`.
+///
+/// # Cost
+/// Fused, the weights of one block of queries exist at a time, and only for keys that the block
+/// sees: documents in one row cost what they cost alone. Portable, `[batch, heads, seq, seq]`
+/// weights exist, and are kept for the gradient.
+///
+/// # Panics
+/// If the shapes do not fit each other.
+pub fn causal_attention(
+    queries: Tensor<4>,
+    keys: Tensor<4>,
+    values: Tensor<4>,
+    visible: &VisibleKeys,
+    computation: Computation,
+) -> Tensor<4> {
+    let [batch, seq, heads, head_dim] = queries.dims();
+    let [_, _, groups, _] = keys.dims();
+    assert_eq!(keys.dims(), [batch, seq, groups, head_dim], "the keys");
+    assert_eq!(values.dims(), keys.dims(), "values are shaped like keys");
+    assert_eq!(heads % groups, 0, "the groups divide the heads");
+    let [rows, columns] = visible.first.dims();
+    assert!(
+        (rows == 1 || rows == batch) && columns == seq,
+        "visible keys are of [{rows}, {columns}], the batch is [{batch}, {seq}]"
+    );
+    #[cfg(feature = "flex")]
+    if computation.is_fused(&queries) {
+        return crate::flex::causal_attention(queries, keys, values, visible.first.clone());
+    }
+    let _ = computation;
+    let keys = keys.permute([0, 2, 3, 1]);
+    let values = values.swap_dims(1, 2);
+    attention_with_bias(queries, keys, values, Some(visible.bias()))
+}
+
+/// Grouped-query attention of new queries over cached keys, with a bias on the scores.
+///
+/// The query heads of a group are stacked along the sequence, so keys and values are never copied
+/// per query head. Scores are divided by `√head_dim`.
+///
+/// # Shapes
+/// Queries `[batch, seq, heads, head_dim]`, keys `[batch, groups, head_dim, keys]`, values
+/// `[batch, groups, keys, head_dim]`, bias `[batch or 1, 1, seq, keys]`; the result has the queries'
+/// shape.
+pub fn attention_with_bias(
+    queries: Tensor<4>,
+    keys: Tensor<4>,
+    values: Tensor<4>,
+    bias: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let [batch, seq, heads, head_dim] = queries.dims();
+    let [_, groups, _, num_keys] = keys.dims();
+    let stacked = heads / groups * seq;
+    let queries = queries
+        .swap_dims(1, 2)
+        .mul_scalar((head_dim as f64).powf(-0.5))
+        .reshape([batch, groups, stacked, head_dim]);
+    let scores = queries.matmul(keys).reshape([batch, heads, seq, num_keys]);
+    let scores = match bias {
+        Some(bias) => scores + bias,
+        None => scores,
+    };
+    softmax(scores, 3)
+        .reshape([batch, groups, stacked, num_keys])
+        .matmul(values)
+        .reshape([batch, heads, seq, head_dim])
+        .swap_dims(1, 2)
+}

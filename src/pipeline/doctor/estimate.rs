@@ -1,0 +1,112 @@
+//! What a run will take: disk and time.
+
+use std::time::Instant;
+
+use alambic_distill::loss::LogProbs;
+use alambic_distill::teacher::Teacher;
+use alambic_transformer::{AttentionContext, DecoderConfig};
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::pipeline::LanguageModel;
+use crate::pipeline::recipe::{CacheValues, Recipe};
+
+/// Bytes of a checkpoint per parameter: the weight and AdamW's two moments in `f32`.
+const CHECKPOINT_BYTES_PER_PARAMETER: usize = 12;
+/// Bytes that a segment needs per token beside its targets: the id, and its flag in the mask.
+const BYTES_PER_TOKEN: usize = 5;
+/// Bytes beside the entries of one target: tail mass and entropy.
+const BYTES_PER_TARGET: usize = 8;
+
+/// How much text a split has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TextAmount {
+    pub(super) segments: usize,
+    pub(super) tokens: usize,
+    pub(super) labels: usize,
+    /// Whether the split goes on behind what was counted.
+    pub(super) goes_on: bool,
+}
+
+impl TextAmount {
+    pub(super) fn tokens_per_segment(&self) -> usize {
+        self.tokens / self.segments.max(1)
+    }
+}
+
+/// Bytes of the cache of the training split.
+pub(super) fn cache_bytes(recipe: &Recipe, train: &TextAmount) -> usize {
+    let value = match recipe.cache.values {
+        CacheValues::F16 => 2,
+        CacheValues::F32 => 4,
+    };
+    let target = recipe.cache.top_k * (4 + value) + BYTES_PER_TARGET;
+    train.labels * target + train.tokens * BYTES_PER_TOKEN
+}
+
+/// Bytes of the checkpoints of all arms while the last one is written.
+pub(super) fn checkpoint_bytes(recipe: &Recipe, student_parameters: usize) -> usize {
+    let checkpoints = (recipe.training.keep_checkpoints + 1) * arms(recipe);
+    checkpoints * student_parameters * CHECKPOINT_BYTES_PER_PARAMETER
+}
+
+/// Students that are trained.
+fn arms(recipe: &Recipe) -> usize {
+    1 + usize::from(recipe.baseline.enabled)
+}
+
+/// Seconds of one run, from one batch of each model on the device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seconds {
+    pub(super) capture: f64,
+    pub(super) training: f64,
+}
+
+/// Times the second of two batches; the first one warms up.
+pub(super) fn measure_seconds(
+    recipe: &Recipe,
+    teacher: &LanguageModel,
+    student: &DecoderConfig,
+    train: &TextAmount,
+    device: &Device,
+) -> Seconds {
+    let batch = [recipe.teacher.batch_segments, train.tokens_per_segment()];
+    let per_batch = second_of_two(|| {
+        let log_probs = teacher.teacher.log_probs(zeros(batch, device));
+        wait_for(log_probs.tensor().clone().sum());
+    });
+    let capture = per_batch * train.segments as f64 / recipe.teacher.batch_segments as f64;
+
+    let training = &recipe.training;
+    let shape = [training.micro_batch_sequences, training.sequence_tokens];
+    let device = device.clone().autodiff();
+    let decoder = student.init(&device);
+    let context = AttentionContext::causal(shape[0], shape[1], &device);
+    let per_pass = second_of_two(|| {
+        let logits = decoder.forward(zeros(shape, &device), &context);
+        let loss = LogProbs::from_logits(logits).tensor().clone().mean();
+        let gradients = loss.clone().backward();
+        drop(gradients);
+        wait_for(loss.without_autodiff());
+    });
+    let passes = training.total_steps * training.sequences_per_step / shape[0];
+    Seconds {
+        capture,
+        training: per_pass * passes as f64 * arms(recipe) as f64,
+    }
+}
+
+fn zeros(shape: [usize; 2], device: &Device) -> Tensor<2, Int> {
+    Tensor::zeros(shape, device)
+}
+
+/// Reads one number back, so that the device has finished.
+fn wait_for(value: Tensor<1>) {
+    let _: f32 = value.into_scalar();
+}
+
+fn second_of_two(mut work: impl FnMut()) -> f64 {
+    work();
+    let started = Instant::now();
+    work();
+    started.elapsed().as_secs_f64()
+}
