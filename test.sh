@@ -51,6 +51,9 @@ step "lints"
 cargo clippy --workspace --all-targets "${features[@]}" -- -D warnings
 
 step "tests on the CPU (flex)"
+if ! [ -d "${ALAMBIC_SHARED:-../shared}" ]; then
+  echo "skipped: the tests that compare with recorded models need the shared data directory (CONTRIBUTING.md)"
+fi
 cargo test --workspace "${features[@]}"
 
 # The test programs of the crates that compute with tensors, as cargo built them above.
@@ -60,9 +63,15 @@ tensor_tests() {
 }
 
 if ! $quick; then
+  mapfile -t programs < <(tensor_tests)
+  # transformer and distill by themselves, and the transformer's four test files
+  if [ "${#programs[@]}" -ne 6 ]; then
+    echo "expected 6 programs of tensor tests, found ${#programs[@]}: ${programs[*]}" >&2
+    exit 1
+  fi
   for device in ndarray wgpu; do
     step "tensor tests on $device"
-    for program in $(tensor_tests); do
+    for program in "${programs[@]}"; do
       echo "$program"
       case "$program" in
         *alambic_distill-*) directory=crates/alambic-distill ;;

@@ -4,7 +4,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetRecord, Truncation, ValueType};
@@ -14,8 +14,8 @@ use alambic::distill::trainer::{AdamWSettings, RunSettings, Schedule, Trainer, T
 use alambic::distill::{CaptureConfig, DistillError, StopHandle, WindowConfig, capture};
 use alambic::pipeline::LanguageModel;
 use alambic::text::{
-    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, Packer, Segment, SegmentConfig,
-    SegmentCutter, SourcedDocument, Split, Textbook, TextbookConfig,
+    Ending, ExampleTokenizer, OverLength, Packer, Segment, SegmentConfig, SegmentStream, Split,
+    Textbook, TextbookConfig,
 };
 use alambic::transformer::{DecoderConfig, DeviceChoice};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -39,26 +39,15 @@ fn segments(model: &LanguageModel) -> Vec<Segment> {
         max_tokens: SEQUENCE_TOKENS,
         over_length: OverLength::Error,
     };
-    let mut cutter = SegmentCutter::new(config).unwrap();
     let textbook = Textbook::new(TextbookConfig {
         seed: 1,
         split: Split::Train,
         story_ratio: 0.2,
     })
     .unwrap();
-    let documents = textbook
-        .items(0..ITEMS)
-        .enumerate()
-        .map(|(index, item)| SourcedDocument {
-            document: Document::Text(item.text()),
-            source: DocumentSource {
-                path: PathBuf::from("textbook"),
-                record: index as u64 + 1,
-            },
-        });
-    documents
-        .flat_map(|document| cutter.cut(tokenizer.tokenize(&document).unwrap()).unwrap())
-        .collect()
+    let documents = textbook.documents(0..ITEMS).map(Ok);
+    let segments = SegmentStream::new(documents, tokenizer, config).unwrap();
+    segments.collect::<Result<_, _>>().unwrap()
 }
 
 fn capture_config(model: &LanguageModel) -> CaptureConfig {

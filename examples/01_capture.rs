@@ -1,16 +1,16 @@
 //! Capture: a teacher reads text once, and its soft labels are kept in a cache.
 //!
-//! `cargo run --release --example 01_capture`
+//! `cargo run --release --example 01_capture` writes `runs/example/cache`, which 02_train reads.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use alambic::cache::{CacheReader, ValueType};
-use alambic::distill::{CaptureConfig, CaptureOutcome, DistillError, StopHandle, capture};
+use alambic::distill::{CaptureConfig, CaptureOutcome, StopHandle, capture};
 use alambic::pipeline::LanguageModel;
 use alambic::text::{
-    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, SegmentConfig, SegmentCutter,
-    SourcedDocument,
+    Ending, ExampleTokenizer, OverLength, SegmentConfig, SegmentStream, Split, Textbook,
+    TextbookConfig,
 };
 use alambic::transformer::DeviceChoice;
 
@@ -22,73 +22,57 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = LanguageModel::load(&directory, &device)?;
 
     // Text becomes segments: tokens with a mask that says which of them are labels.
+    let textbook = Textbook::new(TextbookConfig {
+        seed: 5,
+        split: Split::Train,
+        story_ratio: 0.2,
+    })?;
     let tokenizer = ExampleTokenizer::new(
         model.tokenizer.clone(),
         None,
         Ending::EndOfText(model.eos_token_ids[0]),
     );
-    let mut cutter = SegmentCutter::new(SegmentConfig {
-        max_tokens: 128,
-        over_length: OverLength::Split,
-    })?;
-    let texts = [
-        "Once upon a time Tom found a red ball.",
-        "Mia has 3 apples. She buys 4 apples.",
-    ];
-    let mut segments = Vec::new();
-    for (index, text) in texts.into_iter().enumerate() {
-        let document = SourcedDocument {
-            document: Document::Text(text.into()),
-            source: DocumentSource {
-                path: PathBuf::from("example"),
-                record: index as u64 + 1,
-            },
-        };
-        segments.extend(cutter.cut(tokenizer.tokenize(&document)?)?);
-    }
+    let config = SegmentConfig {
+        max_tokens: 256,
+        over_length: OverLength::Error,
+    };
+    let documents = textbook.documents(0..256).map(Ok);
+    let segments = SegmentStream::new(documents, tokenizer, config)?;
 
-    // The cache keeps the eight most likely tokens of every position, and the mass of the rest.
-    let cache = std::env::temp_dir().join(format!("alambic-example-01-{}", std::process::id()));
+    // The cache keeps the sixteen most likely tokens of every position, and the mass of the rest.
+    let cache = Path::new("runs/example/cache");
+    if cache.exists() {
+        std::fs::remove_dir_all(cache)?;
+    }
     let config = CaptureConfig {
-        top_k: 8,
+        top_k: 16,
         values: ValueType::F16,
         segments_per_shard: 64,
-        batch_segments: 16,
+        batch_segments: 32,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
     };
-    let segments = segments.into_iter().map(Ok::<_, DistillError>);
-    let outcome = capture(
-        &model.teacher,
-        segments,
-        &cache,
-        &config,
-        &StopHandle::new(),
-        |_| {},
-    )?;
+    let stop = StopHandle::new();
+    let outcome = capture(&model.teacher, segments, cache, &config, &stop, |_| {})?;
     let CaptureOutcome::Complete(manifest) = outcome else {
         unreachable!("nobody asked to stop")
     };
     println!(
-        "{} segments, {} targets",
-        manifest.num_segments, manifest.num_targets
+        "{}: {} segments, {} targets",
+        cache.display(),
+        manifest.num_segments,
+        manifest.num_targets
     );
 
-    // Read back: what did the teacher expect after "Once upon a"?
-    let first = &CacheReader::open(&cache)?.read_shard(0)?[0];
-    for (position, ids) in first
-        .targets
-        .token_ids
-        .chunks(first.targets.k)
-        .enumerate()
-        .take(5)
-    {
+    // Read back: what did the teacher expect at the beginning of the first segment?
+    let first = &CacheReader::open(cache)?.read_shard(0)?[0];
+    let k = first.targets.k;
+    for (position, ids) in first.targets.token_ids.chunks(k).take(5).enumerate() {
         let best = model.tokenizer.id_to_token(ids[0]).unwrap_or_default();
-        let probability = first.targets.log_probs[position * first.targets.k].exp();
+        let probability = first.targets.log_probs[position * k].exp();
+        let entropy = first.targets.entropy[position];
         println!(
-            "label {position}: most likely {best:?} with {probability:.2}, entropy {:.2} nats",
-            first.targets.entropy[position]
+            "label {position}: most likely {best:?} with {probability:.2}, entropy {entropy:.2} nats"
         );
     }
-    std::fs::remove_dir_all(cache)?;
     Ok(())
 }

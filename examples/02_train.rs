@@ -1,86 +1,28 @@
-//! Train: a small student from a cache, in twenty steps.
+//! Train: a small student from the cache that 01_capture wrote, in twenty steps.
 //!
 //! `cargo run --release --example 02_train`
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use alambic::cache::{CacheReader, ValueType};
-use alambic::distill::loss::{LossKind, Objective, ObjectiveTerm};
+use alambic::cache::CacheReader;
+use alambic::distill::WindowConfig;
+use alambic::distill::loss::Objective;
 use alambic::distill::trainer::{
     AdamWSettings, Metrics, RunSettings, Schedule, Trainer, TrainerConfig,
 };
-use alambic::distill::{CaptureConfig, DistillError, StopHandle, WindowConfig, capture};
-use alambic::pipeline::LanguageModel;
-use alambic::text::{
-    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, Segment, SegmentConfig,
-    SegmentCutter, SourcedDocument, Split, TextError, Textbook, TextbookConfig,
-};
 use alambic::transformer::{DecoderConfig, DeviceChoice};
-
-/// The first items of the project's textbook, as segments.
-fn segments(model: &LanguageModel, items: u64) -> Result<Vec<Segment>, TextError> {
-    let tokenizer = ExampleTokenizer::new(
-        model.tokenizer.clone(),
-        None,
-        Ending::EndOfText(model.eos_token_ids[0]),
-    );
-    let mut cutter = SegmentCutter::new(SegmentConfig {
-        max_tokens: 256,
-        over_length: OverLength::Error,
-    })?;
-    let textbook = Textbook::new(TextbookConfig {
-        seed: 5,
-        split: Split::Train,
-        story_ratio: 0.2,
-    })?;
-    let mut segments = Vec::new();
-    for (index, item) in textbook.items(0..items).enumerate() {
-        let source = DocumentSource {
-            path: PathBuf::from("textbook"),
-            record: index as u64 + 1,
-        };
-        let document = SourcedDocument {
-            document: Document::Text(item.text()),
-            source,
-        };
-        segments.extend(cutter.cut(tokenizer.tokenize(&document)?)?);
-    }
-    Ok(segments)
-}
 
 #[allow(clippy::print_stdout, reason = "an example talks to its reader")]
 fn main() -> Result<(), Box<dyn Error>> {
     let device = DeviceChoice::Auto.open()?;
-    let model = LanguageModel::load(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher"),
-        &device,
-    )?;
-    let directory = std::env::temp_dir().join(format!("alambic-example-02-{}", std::process::id()));
-
-    let config = CaptureConfig {
-        top_k: 16,
-        values: ValueType::F16,
-        segments_per_shard: 64,
-        batch_segments: 32,
-        tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
-    };
-    let text = segments(&model, 256)?
-        .into_iter()
-        .map(Ok::<_, DistillError>);
-    capture(
-        &model.teacher,
-        text,
-        &directory.join("cache"),
-        &config,
-        &StopHandle::new(),
-        |_| {},
-    )?;
+    let cache = CacheReader::open(Path::new("runs/example/cache"))
+        .map_err(|error| format!("run the example 01_capture first: {error}"))?;
 
     device.seed(17);
     let student = DecoderConfig {
-        vocab_size: model.tokenizer.vocab_size(),
+        vocab_size: cache.manifest().spec.vocab_size,
         hidden_size: 32,
         intermediate_size: 96,
         num_hidden_layers: 2,
@@ -94,11 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         initializer_range: 0.02,
     }
     .init(&device);
-    let trainer = TrainerConfig {
-        objective: Objective::try_new(vec![ObjectiveTerm {
-            kind: LossKind::ForwardKl,
-            weight: 1.0,
-        }])?,
+
+    // Everything that decides the result.
+    let config = TrainerConfig {
+        objective: Objective::soft_labels(),
         optimizer: AdamWSettings {
             betas: [0.9, 0.95],
             epsilon: 1e-8,
@@ -120,6 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         total_steps: 20,
         early_stopping_patience: None,
     };
+    // What costs or saves memory, time or disk.
     let settings = RunSettings {
         micro_batch_sequences: 8,
         checkpoint_every_steps: 10,
@@ -127,18 +69,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         evaluate_every_steps: 10,
         dashboard: false,
     };
-    let cache = Arc::new(CacheReader::open(&directory.join("cache"))?);
-    let outcome = Trainer::try_new(trainer, settings)?
+    let directory = Path::new("runs/example/training");
+    if directory.exists() {
+        std::fs::remove_dir_all(directory)?; // or leave it, and the run would be found finished
+    }
+    let outcome = Trainer::try_new(config, settings)?
         .with_sink(|metrics: &Metrics| {
             if let Metrics::Step(step) = metrics {
-                println!(
-                    "step {:2}: {:.4} nats per token to the teacher",
-                    step.step, step.loss
-                );
+                let (step, loss) = (step.step, step.loss);
+                println!("step {step:2}: {loss:.4} nats per token to the teacher");
             }
         })
-        .train(student, cache, None, &directory.join("run"))?;
+        .train(student, Arc::new(cache), None, directory)?;
     println!("{} labels in {:.1} s", outcome.tokens, outcome.seconds);
-    std::fs::remove_dir_all(directory)?;
     Ok(())
 }

@@ -3,46 +3,15 @@
 //! `cargo run --release --example 03_evaluate`
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use alambic::distill::{DistillError, evaluate, teacher::Teacher};
 use alambic::pipeline::LanguageModel;
 use alambic::text::{
-    Document, DocumentSource, Ending, ExampleTokenizer, OverLength, Segment, SegmentConfig,
-    SegmentCutter, SourcedDocument, Split, TextError, Textbook, TextbookConfig,
+    Ending, ExampleTokenizer, OverLength, Segment, SegmentConfig, SegmentStream, Split, Textbook,
+    TextbookConfig,
 };
 use alambic::transformer::DeviceChoice;
-
-/// Text that the teacher has not seen: the textbook's test split.
-fn segments(model: &LanguageModel, items: u64) -> Result<Vec<Segment>, TextError> {
-    let tokenizer = ExampleTokenizer::new(
-        model.tokenizer.clone(),
-        None,
-        Ending::EndOfText(model.eos_token_ids[0]),
-    );
-    let mut cutter = SegmentCutter::new(SegmentConfig {
-        max_tokens: 256,
-        over_length: OverLength::Error,
-    })?;
-    let textbook = Textbook::new(TextbookConfig {
-        seed: 5,
-        split: Split::Test,
-        story_ratio: 0.2,
-    })?;
-    let mut segments = Vec::new();
-    for (index, item) in textbook.items(0..items).enumerate() {
-        let source = DocumentSource {
-            path: PathBuf::from("textbook"),
-            record: index as u64 + 1,
-        };
-        let document = SourcedDocument {
-            document: Document::Text(item.text()),
-            source,
-        };
-        segments.extend(cutter.cut(tokenizer.tokenize(&document)?)?);
-    }
-    Ok(segments)
-}
 
 #[allow(clippy::print_stdout, reason = "an example talks to its reader")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,7 +20,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher"),
         &device,
     )?;
-    let text = segments(&model, 64)?;
+    // Text that the teacher has not seen: the textbook's test split.
+    let tokenizer = ExampleTokenizer::new(
+        model.tokenizer.clone(),
+        None,
+        Ending::EndOfText(model.eos_token_ids[0]),
+    );
+    let config = SegmentConfig {
+        max_tokens: 256,
+        over_length: OverLength::Error,
+    };
+    let textbook = Textbook::new(TextbookConfig {
+        seed: 5,
+        split: Split::Test,
+        story_ratio: 0.2,
+    })?;
+    let documents = textbook.documents(0..64).map(Ok);
+    let text: Vec<Segment> =
+        SegmentStream::new(documents, tokenizer, config)?.collect::<Result<_, _>>()?;
 
     // A student that has learned nothing yet: the teacher's shape with fresh weights.
     device.seed(1);

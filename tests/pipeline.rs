@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use alambic::cache::verify;
 use alambic::distill::StopHandle;
-use alambic::pipeline::recipe::{LoadedRecipe, Recipe};
+use alambic::pipeline::recipe::{LoadedRecipe, Recipe, RecipeText};
 use alambic::pipeline::report::{REPORT_HTML, REPORT_JSON, Report};
 use alambic::pipeline::{
     Contender, ContinuationOptions, NoProgress, PipelineError, RunOptions, Severity, continue_text,
     doctor, experiment, export, run,
 };
-use alambic::transformer::{DeviceChoice, Sampling, WeightType, load_checkpoint};
+use alambic::transformer::{
+    DecoderConfig, DeviceChoice, Sampling, SaveOptions, WeightType, load_checkpoint,
+    save_checkpoint,
+};
 
 /// `configs/quickstart.toml`, made small, with further changes.
 fn recipe(changes: &[&str]) -> Result<LoadedRecipe, PipelineError> {
@@ -163,7 +166,7 @@ fn a_cache_of_another_teacher_is_refused() {
     let other = recipe(&[&student, &cache]).unwrap();
     let error = run(&other, &options(&directory.path().join("second"))).unwrap_err();
     assert!(
-        error.is_bad_input() && error.to_string().contains("another teacher"),
+        error.is_bad_input() && error.to_string().contains("the teacher of the cache"),
         "{error}"
     );
     let diagnosis = doctor(&other, &DeviceChoice::Cpu.open().unwrap(), None);
@@ -192,6 +195,123 @@ fn the_doctor_names_a_missing_teacher_and_a_sequence_longer_than_the_model() {
     );
 }
 
+/// The errors that the doctor finds, as subject and message.
+fn errors(recipe: &LoadedRecipe, out: Option<&Path>) -> Vec<(&'static str, String)> {
+    let diagnosis = doctor(recipe, &DeviceChoice::Cpu.open().unwrap(), out);
+    let errors = diagnosis.findings.into_iter();
+    errors
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| (finding.subject, finding.message))
+        .collect()
+}
+
+#[test]
+fn the_doctor_finds_a_tokenizer_that_is_too_large_and_a_run_that_would_teach_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let teacher = directory.path().join("student");
+    let config = DecoderConfig {
+        vocab_size: 300,
+        hidden_size: 16,
+        intermediate_size: 16,
+        num_hidden_layers: 1,
+        num_attention_heads: 1,
+        num_key_value_heads: 1,
+        head_dim: 16,
+        max_position_embeddings: 256,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        tie_word_embeddings: true,
+        initializer_range: 0.02,
+    };
+    let options = SaveOptions {
+        dtype: WeightType::F32,
+        bos_token_id: None,
+        eos_token_ids: vec![0],
+        pad_token_id: None,
+    };
+    let device = DeviceChoice::Cpu.open().unwrap();
+    std::fs::create_dir_all(&teacher).unwrap();
+    save_checkpoint(&config.init(&device), &teacher, &options).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tokenizer = root.join("data/quickstart_teacher/tokenizer.json");
+    std::fs::copy(&tokenizer, teacher.join("tokenizer.json")).unwrap();
+    let path = format!("teacher.path={}", teacher.display());
+    let found = errors(&recipe(&[&path]).unwrap(), None);
+    assert!(
+        found[0].0 == "teacher" && found[0].1.contains("at most 300 tokens"),
+        "{found:?}"
+    );
+
+    let own = root.join("data/quickstart_teacher");
+    let run = directory.path().join("run");
+    std::fs::create_dir_all(run.join("student")).unwrap();
+    for entry in std::fs::read_dir(own).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        std::fs::copy(&path, run.join("student").join(name)).unwrap();
+    }
+    let path = format!("teacher.path={}", run.join("student").display());
+    let found = errors(&recipe(&[&path]).unwrap(), Some(&run));
+    assert!(
+        found[0].0 == "teacher" && found[0].1.contains("what this run writes"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn the_doctor_finds_missing_files_and_text_without_labels_and_tells_the_costs() {
+    let directory = tempfile::tempdir().unwrap();
+    let chat = include_str!("../configs/chat_erasing.toml");
+    let load = |changes: &[String]| {
+        let source = RecipeText {
+            name: "chat.toml",
+            text: chat,
+            directory: directory.path(),
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let teacher = root.join("data/quickstart_teacher");
+        let mut settings = vec![
+            format!("teacher.path={}", teacher.display()),
+            "training.sequence_tokens=128".into(),
+            "data.chat_template=chat.jinja".into(),
+        ];
+        settings.extend_from_slice(changes);
+        Recipe::parse(&source, &settings).unwrap()
+    };
+    let found = errors(&load(&[]), None);
+    assert!(
+        found[0].0 == "data" && found[0].1.contains("conversations.jsonl is no file"),
+        "{found:?}"
+    );
+
+    // Answers of nothing: no token of an assistant's turn is left to learn.
+    let template = directory.path().join("chat.jinja");
+    std::fs::write(
+        &template,
+        "{% for message in messages %}{{ message.content }}{% endfor %}",
+    )
+    .unwrap();
+    let conversations = directory.path().join("conversations.jsonl");
+    let line = r#"{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}]}"#;
+    std::fs::write(&conversations, [line; 40].join("\n")).unwrap();
+    let template = format!("data.chat_template={}", template.display());
+    let found = errors(&load(&[template, "data.erase=keep".into()]), None);
+    assert!(!found.is_empty(), "{found:?}");
+
+    let costs = doctor(
+        &recipe(&[]).unwrap(),
+        &DeviceChoice::Cpu.open().unwrap(),
+        None,
+    );
+    for subject in ["memory", "disk", "time"] {
+        let told = costs
+            .findings
+            .iter()
+            .any(|finding| finding.subject == subject && finding.severity == Severity::Note);
+        assert!(told, "{subject}: {:?}", costs.findings);
+    }
+}
+
 #[test]
 fn an_experiment_searches_both_arms_and_repeats_them_over_seeds() {
     let directory = tempfile::tempdir().unwrap();
@@ -213,4 +333,11 @@ fn an_experiment_searches_both_arms_and_repeats_them_over_seeds() {
             .is_some_and(|deviation| deviation > 0.0)
     );
     assert!(experiment.table().contains("hard labels, equal time"));
+    let plot = std::fs::read_to_string(directory.path().join("experiment.svg")).unwrap();
+    let dots = plot.matches("<circle").count();
+    assert_eq!(
+        dots,
+        3 * (6 + 3),
+        "every run and every mean, in three panels"
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alambic_distill::StopHandle;
 use alambic_text::{Problem, SpecialTokens, SpecialTokensInText, Split, TextbookItem, Tokenizer};
 use alambic_transformer::{Decoder, GenerationConfig, Sampling, generate_batch};
 
@@ -72,6 +73,7 @@ pub(crate) fn answer(
     tokenizer: &Tokenizer,
     stop_tokens: &[u32],
     problems: &[Problem],
+    stop: &StopHandle,
     mut on_answered: impl FnMut(usize),
 ) -> Result<AnswerScore, PipelineError> {
     let config = GenerationConfig {
@@ -83,6 +85,9 @@ pub(crate) fn answer(
     };
     let mut score = AnswerScore::default();
     for batch in problems.chunks(PROMPTS_PER_BATCH) {
+        if stop.is_stopped() {
+            return Err(PipelineError::Stopped { stage: "answers" });
+        }
         let prompts: Vec<Vec<u32>> = batch
             .iter()
             .map(|problem| Ok(tokenizer.encode(&problem.prompt(), SpecialTokens::Add)?.ids))

@@ -4,7 +4,7 @@ mod estimate;
 
 use std::path::Path;
 
-use alambic_cache::{CacheReader, MANIFEST_FILE};
+use alambic_cache::MANIFEST_FILE;
 use alambic_distill::teacher::Teacher;
 use alambic_text::Split;
 use alambic_transformer::describe;
@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use estimate::TextAmount;
 
+use super::found_cache::check_found_cache;
 use super::recipe::LoadedRecipe;
+use super::stages::capture_config;
 use super::text_source::TextSource;
 use super::{LanguageModel, PipelineError};
 
@@ -21,8 +23,6 @@ use super::{LanguageModel, PipelineError};
 const COUNTED_TRAIN_SEGMENTS: usize = 20_000;
 /// Segments of the other splits that are looked at.
 const COUNTED_SEGMENTS: usize = 256;
-/// Bytes of an AdamW run per parameter in `f32`: weight, gradient and two moments.
-const TRAINING_BYTES_PER_PARAMETER: usize = 16;
 
 /// How much one finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +77,7 @@ impl Diagnosis {
 pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let recipe = &loaded.recipe;
+    examine_files(loaded, &mut diagnosis);
     let teacher = match LanguageModel::load(&recipe.teacher.path, device) {
         Ok(teacher) => teacher,
         Err(error) => {
@@ -84,22 +85,44 @@ pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Dia
             return diagnosis;
         }
     };
-    examine_models(loaded, &teacher, &mut diagnosis);
+    examine_models(loaded, &teacher, out, &mut diagnosis);
+    if diagnosis.has_errors() {
+        return diagnosis;
+    }
     let train = examine_text(loaded, &teacher, &mut diagnosis);
     if let (Some(train), false) = (train, diagnosis.has_errors()) {
         estimate_costs(loaded, &teacher, &train, device, &mut diagnosis);
     }
     let shared = recipe.cache.path.clone();
-    for split in ["train", "validation"] {
+    for (split, name) in [(Split::Train, "train"), (Split::Validation, "validation")] {
         let cache = shared.clone().or_else(|| out.map(|out| out.join("cache")));
-        if let Some(cache) = cache.map(|cache| cache.join(split)) {
-            examine_cache(&cache, &teacher, &mut diagnosis);
+        if let Some(cache) = cache.map(|cache| cache.join(name)) {
+            examine_cache(&cache, split, loaded, &teacher, &mut diagnosis);
         }
     }
     diagnosis
 }
 
-fn examine_models(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+/// Text files that are not there; the first of them would end the run.
+fn examine_files(loaded: &LoadedRecipe, diagnosis: &mut Diagnosis) {
+    for path in loaded
+        .recipe
+        .data
+        .files
+        .iter()
+        .filter(|path| !path.is_file())
+    {
+        let message = format!("{} is no file; check data.files", path.display());
+        diagnosis.add(Severity::Error, "data", message);
+    }
+}
+
+fn examine_models(
+    loaded: &LoadedRecipe,
+    teacher: &LanguageModel,
+    out: Option<&Path>,
+    diagnosis: &mut Diagnosis,
+) {
     let recipe = &loaded.recipe;
     let student = recipe.student.decoder_config(teacher.teacher.vocab_size());
     if let Err(error) = student.validate() {
@@ -138,25 +161,30 @@ fn examine_models(loaded: &LoadedRecipe, teacher: &LanguageModel, diagnosis: &mu
         );
         diagnosis.add(Severity::Error, "teacher", message);
     }
-    let sequence = recipe.training.sequence_tokens * recipe.training.micro_batch_sequences;
-    let logits = 4 * sequence * teacher.teacher.vocab_size();
-    let megabytes = (TRAINING_BYTES_PER_PARAMETER * small + 6 * logits) / 1_000_000;
+    let megabytes = estimate::memory_bytes(recipe, teacher, &student) / 1_000_000;
     diagnosis.add(
         Severity::Note,
         "memory",
-        format!("about {megabytes} MB for weights, optimizer and logits of one micro-batch, before activations"),
+        format!("about {megabytes} MB for weights, optimizer and logits, before activations"),
     );
-    examine_same_model(&recipe.teacher.path, teacher, diagnosis);
+    examine_same_model(&recipe.teacher.path, out, diagnosis);
 }
 
-/// A directory that names itself as teacher and is a student of this run would teach itself.
-fn examine_same_model(path: &Path, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+/// A teacher that the run itself writes, or that another run wrote from a teacher of its own.
+fn examine_same_model(path: &Path, out: Option<&Path>, diagnosis: &mut Diagnosis) {
+    let resolved = |path: &Path| path.canonicalize().ok();
+    let students =
+        ["student", "baseline"].map(|name| out.and_then(|out| resolved(&out.join(name))));
+    if students.contains(&resolved(path)) {
+        let message = format!(
+            "{} is what this run writes; name the teacher's own directory",
+            path.display()
+        );
+        return diagnosis.add(Severity::Error, "teacher", message);
+    }
     let sibling_run = path.parent().map(|parent| parent.join("run.json"));
     if path.ends_with("student") && sibling_run.is_some_and(|run| run.exists()) {
-        let message = format!(
-            "{} is itself the student of a run",
-            teacher.directory.display()
-        );
+        let message = format!("{} is itself the student of a run", path.display());
         diagnosis.add(Severity::Warning, "teacher", message);
     }
 }
@@ -287,35 +315,28 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn examine_cache(directory: &Path, teacher: &LanguageModel, diagnosis: &mut Diagnosis) {
+/// A cache that stands there already has to be this recipe's.
+fn examine_cache(
+    directory: &Path,
+    split: Split,
+    loaded: &LoadedRecipe,
+    teacher: &LanguageModel,
+    diagnosis: &mut Diagnosis,
+) {
     if !directory.join(MANIFEST_FILE).exists() {
         return;
     }
-    match CacheReader::open(directory) {
-        Err(error) => diagnosis.add(Severity::Error, "cache", chain(&error.into())),
-        Ok(reader) => {
-            let spec = &reader.manifest().spec;
-            for (what, found, expected) in [
-                (
-                    "teacher",
-                    &spec.teacher_fingerprint,
-                    teacher.teacher.fingerprint(),
-                ),
-                (
-                    "tokenizer",
-                    &spec.tokenizer_fingerprint,
-                    teacher.tokenizer.fingerprint(),
-                ),
-            ] {
-                if found != expected {
-                    let message = format!(
-                        "{} was captured with another {what}; capture again in another directory",
-                        directory.display()
-                    );
-                    diagnosis.add(Severity::Error, "cache", message);
-                }
-            }
-        }
+    let recipe = &loaded.recipe;
+    let spec = capture_config(recipe, teacher).cache_spec(&teacher.teacher);
+    let checked = TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens)
+        .and_then(|text| check_found_cache(directory, &spec, teacher, &text, split));
+    match checked {
+        Ok(()) => diagnosis.add(
+            Severity::Note,
+            "cache",
+            format!("{} is whole and will be used", directory.display()),
+        ),
+        Err(error) => diagnosis.add(Severity::Error, "cache", chain(&error)),
     }
 }
 

@@ -67,7 +67,15 @@ impl PipelineError {
     /// Whether the user's input is at fault (exit code 2) rather than the run (exit code 1).
     pub fn is_bad_input(&self) -> bool {
         match self {
+            Self::Transformer(TransformerError::Io { action, .. })
+            | Self::Text(TextError::File { action, .. })
+            | Self::Report(ReportError::Io { action, .. })
+            | Self::Io { action, .. } => is_reading(action),
             Self::Recipe(_) | Self::Text(_) | Self::Transformer(_) | Self::Input { .. } => true,
+            Self::Report(error) => matches!(
+                error,
+                ReportError::Parse { .. } | ReportError::SchemaVersion { .. }
+            ),
             Self::Distill(error) => matches!(
                 error,
                 DistillError::Text(_)
@@ -77,7 +85,7 @@ impl PipelineError {
                     | DistillError::CheckpointMismatch { .. }
                     | DistillError::Setting { .. }
             ),
-            Self::Cache(_) | Self::Report(_) | Self::Io { .. } | Self::Stopped { .. } => false,
+            Self::Cache(_) | Self::Stopped { .. } => false,
         }
     }
 
@@ -93,4 +101,9 @@ impl PipelineError {
             source,
         }
     }
+}
+
+/// Whether an action reads what the user named: a failure to write is the machine's.
+fn is_reading(action: &str) -> bool {
+    ["open", "read", "list"].contains(&action)
 }

@@ -1,5 +1,6 @@
 //! A repeated comparison: distilled against hard labels, several seeds, one search for both arms.
 
+mod plot;
 mod table;
 
 use std::collections::BTreeMap;
@@ -98,7 +99,7 @@ impl Experiment {
 
 /// Searches, trains and measures everything that `[experiment]` asks for.
 ///
-/// Writes `experiment.json` and `experiment.md` into `options.out`. Every finished run is found
+/// Writes `experiment.json`, `experiment.md` and `experiment.svg` into `options.out`. Every finished run is found
 /// again; the test split is read once per student, after all training.
 ///
 /// # Errors
@@ -125,11 +126,7 @@ pub fn experiment(
     };
     let (mut search, mut rates) = (BTreeMap::new(), BTreeMap::new());
     for contender in [Contender::Distilled, Contender::HardLabelsEqualTokens] {
-        let tried = lab.search(contender)?;
-        let best = tried
-            .iter()
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map_or(0.0, |(rate, _)| *rate);
+        let (best, tried) = lab.search(contender)?;
         rates.insert(contender.arm(), best);
         search.insert(contender.name().to_owned(), tried);
     }
@@ -149,6 +146,8 @@ pub fn experiment(
     base.directory.write_json("experiment.json", &experiment)?;
     base.directory
         .write("experiment.md", experiment.table().as_bytes())?;
+    base.directory
+        .write("experiment.svg", experiment.plot()?.as_bytes())?;
     Ok(experiment)
 }
 
@@ -184,25 +183,29 @@ impl Laboratory<'_> {
         Plan::open(&recipe, &options)
     }
 
-    /// Validation NLL of every learning rate, on the first seed.
-    fn search(&self, contender: Contender) -> Result<Vec<(f64, f64)>, PipelineError> {
+    /// The best learning rate, and the validation NLL of every one, on the first seed.
+    ///
+    /// A single rate is the best without a trial.
+    fn search(&self, contender: Contender) -> Result<(f64, Vec<(f64, f64)>), PipelineError> {
         let seed = self.section.seeds[0];
         let steps = self
             .section
             .search_steps
             .unwrap_or(self.recipe.recipe.training.total_steps);
         let rates = &self.section.learning_rates;
-        if let [rate] = rates[..] {
-            return Ok(vec![(rate, f64::NAN)]);
-        }
         let mut tried = Vec::new();
+        if let [rate] = rates[..] {
+            return Ok((rate, tried));
+        }
         for &rate in rates {
             let name = format!("search-{}-{rate:e}", contender.name());
             let plan = self.plan(&name, seed, rate, steps)?;
             train_one_arm(&plan, contender.arm())?;
             tried.push((rate, last_validation_nll(&plan, contender.arm())?));
         }
-        Ok(tried)
+        let best = tried.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        let best = best.expect("the recipe has at least one rate").0;
+        Ok((best, tried))
     }
 
     fn train_all(

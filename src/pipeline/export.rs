@@ -1,14 +1,11 @@
 //! A run's student in a directory of its own.
 
-use std::fs;
 use std::path::Path;
 
-use alambic_transformer::{
-    DeviceChoice, SaveOptions, WeightType, load_checkpoint, save_checkpoint,
-};
+use alambic_transformer::{DeviceChoice, SaveOptions, WeightType, load_checkpoint};
 
 use super::PipelineError;
-use super::language_model::{COMPANION_FILES, TOKENIZER_FILE};
+use super::model_directory::{copy_tokenizer, write_model};
 
 /// Writes the student of a finished run to `out`, with weights in `dtype`.
 ///
@@ -35,24 +32,17 @@ pub fn export(run: &Path, out: &Path, dtype: WeightType) -> Result<(), PipelineE
         });
     }
     let checkpoint = load_checkpoint(&student, &DeviceChoice::Cpu.open()?)?;
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = out.with_file_name(format!(".tmp-{name}"));
-    let io = |source| PipelineError::io("write", &temporary, source);
-    if temporary.exists() {
-        fs::remove_dir_all(&temporary).map_err(io)?;
-    }
-    fs::create_dir_all(&temporary).map_err(io)?;
     let options = SaveOptions {
         dtype,
         bos_token_id: checkpoint.bos_token_id,
         eos_token_ids: checkpoint.eos_token_ids,
         pad_token_id: checkpoint.pad_token_id,
     };
-    save_checkpoint(&checkpoint.decoder, &temporary, &options)?;
-    for name in std::iter::once(TOKENIZER_FILE).chain(COMPANION_FILES) {
-        if student.join(name).exists() {
-            fs::copy(student.join(name), temporary.join(name)).map_err(io)?;
-        }
+    if let Some(parent) = out.parent() {
+        std::fs::create_dir_all(parent)
+            .map_err(|source| PipelineError::io("create", parent, source))?;
     }
-    fs::rename(&temporary, out).map_err(|source| PipelineError::io("rename to", out, source))
+    write_model(&checkpoint.decoder, &options, out, |new| {
+        copy_tokenizer(&student, new)
+    })
 }

@@ -112,16 +112,19 @@ pub(crate) struct RunFacts {
     pub(crate) tokenizer_fingerprint: String,
 }
 
-/// Writes a temporary file beside `path`, syncs it and renames it.
+/// Writes a temporary file beside `path`, syncs it and renames it; on an error nothing is left.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".tmp-{name}"));
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(contents)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    let written = fs::File::create(&temporary)
+        .and_then(|mut file| {
+            file.write_all(contents)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to report; a temporary that never came to be is no other.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }

@@ -7,7 +7,7 @@ mod samples;
 mod train;
 mod write_report;
 
-pub(crate) use capture::capture as capture_caches;
+pub(crate) use capture::{capture as capture_caches, capture_config};
 pub(crate) use evaluate::measure_likelihood;
 pub(crate) use plan::Plan;
 pub use plan::{RunOptions, RunStage};

@@ -1,13 +1,9 @@
 //! From a recipe's `[data]` to segments, split by split.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
-
-use alambic_distill::DistillError;
 use alambic_text::{
-    ChatTemplate, Corpus, CorpusConfig, CorpusFormat, Document, DocumentSource, Ending,
-    ExampleTokenizer, PromptErasing, Segment, SegmentConfig, SegmentCutter, SegmentStats,
-    SourcedDocument, Split, SplitConfig, TextError, Textbook, TextbookConfig, Trim,
+    ChatTemplate, Corpus, CorpusConfig, CorpusFormat, Ending, ExampleTokenizer, PromptErasing,
+    SegmentConfig, SegmentStream, SourcedDocument, Split, SplitConfig, TextError, Textbook,
+    TextbookConfig, Trim,
 };
 
 use super::recipe::{
@@ -32,7 +28,8 @@ enum DocumentSet {
     Textbook(TextbookSection),
 }
 
-type Documents = Box<dyn Iterator<Item = Result<SourcedDocument, TextError>>>;
+/// The documents of one split.
+pub(crate) type Documents = Box<dyn Iterator<Item = Result<SourcedDocument, TextError>>>;
 
 impl TextSource {
     /// Opens the recipe's documents for the teacher's tokenizer.
@@ -71,16 +68,15 @@ impl TextSource {
     }
 
     /// The segments of one split, streamed.
-    pub(crate) fn segments(&self, split: Split) -> Result<SegmentStream, PipelineError> {
-        Ok(SegmentStream {
-            documents: self.documents(split)?,
-            tokenizer: self.tokenizer.clone(),
-            cutter: SegmentCutter::new(self.segments)?,
-            ready: VecDeque::new(),
-        })
+    pub(crate) fn segments(&self, split: Split) -> Result<SegmentStream<Documents>, TextError> {
+        SegmentStream::new(
+            self.documents(split)?,
+            self.tokenizer.clone(),
+            self.segments,
+        )
     }
 
-    fn documents(&self, split: Split) -> Result<Documents, PipelineError> {
+    fn documents(&self, split: Split) -> Result<Documents, TextError> {
         Ok(match &self.documents {
             DocumentSet::Corpus {
                 corpus,
@@ -99,10 +95,7 @@ impl TextSource {
             }
             DocumentSet::Textbook(section) => {
                 let textbook = section.textbook(split)?;
-                Box::new(
-                    (0..section.items(split))
-                        .map(move |index| Ok(textbook_document(&textbook, index))),
-                )
+                Box::new(textbook.documents(0..section.items(split)).map(Ok))
             }
         })
     }
@@ -125,55 +118,6 @@ impl TextbookSection {
             Split::Validation => self.validation_items,
             Split::Test => self.test_items,
         }
-    }
-}
-
-/// One item of the textbook as a document.
-pub(crate) fn textbook_document(textbook: &Textbook, index: u64) -> SourcedDocument {
-    SourcedDocument {
-        document: Document::Text(textbook.item(index).text()),
-        source: DocumentSource {
-            path: PathBuf::from("textbook"),
-            record: index + 1,
-        },
-    }
-}
-
-/// Segments of one split in the order of the documents.
-pub(crate) struct SegmentStream {
-    documents: Documents,
-    tokenizer: ExampleTokenizer,
-    cutter: SegmentCutter,
-    ready: VecDeque<Segment>,
-}
-
-impl SegmentStream {
-    /// What was cut, split, truncated or skipped so far.
-    pub(crate) fn stats(&self) -> &SegmentStats {
-        self.cutter.stats()
-    }
-
-    fn cut_next(
-        &mut self,
-        document: Result<SourcedDocument, TextError>,
-    ) -> Result<(), DistillError> {
-        let pair = self.tokenizer.tokenize(&document?)?;
-        self.ready.extend(self.cutter.cut(pair)?);
-        Ok(())
-    }
-}
-
-impl Iterator for SegmentStream {
-    type Item = Result<Segment, DistillError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() {
-            let document = self.documents.next()?;
-            if let Err(error) = self.cut_next(document) {
-                return Some(Err(error));
-            }
-        }
-        self.ready.pop_front().map(Ok)
     }
 }
 

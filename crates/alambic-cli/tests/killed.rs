@@ -5,7 +5,7 @@
 mod small_run;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use small_run::{alambic, files, finish};
@@ -87,4 +87,60 @@ fn a_killed_training_ends_with_the_weights_of_an_undisturbed_one() {
     finish(stage("train", &killed));
     let weights = |run: &Path| std::fs::read(run.join("student/model.safetensors")).unwrap();
     assert!(weights(&straight) == weights(&killed), "the weights differ");
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_saves_and_the_same_command_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (straight, stopped) = (
+        directory.path().join("straight"),
+        directory.path().join("stopped"),
+    );
+    let stage = |stage, out| {
+        let settings = [
+            "training.total_steps=300",
+            "training.sequences_per_step=2",
+            "training.micro_batch_sequences=2",
+            "training.checkpoint_every_steps=100000",
+        ];
+        alambic(stage, out, &settings)
+    };
+    for out in [&straight, &stopped] {
+        finish(stage("capture", out));
+    }
+    finish(stage("train", &straight));
+
+    let child = stage("train", &stopped)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let metrics = stopped.join("distilled/metrics.jsonl");
+    while std::fs::metadata(&metrics).map_or(0, |file| file.len()) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("stopped on request during training"),
+        "{told}"
+    );
+    let saved = files(&stopped.join("distilled/checkpoints"));
+    assert!(
+        saved.iter().any(|name| name.ends_with("COMMIT")),
+        "{saved:?}"
+    );
+
+    finish(stage("train", &stopped));
+    let weights = |run: &Path| std::fs::read(run.join("student/model.safetensors")).unwrap();
+    assert!(
+        weights(&straight) == weights(&stopped),
+        "the weights differ"
+    );
 }

@@ -28,6 +28,21 @@ pub struct CaptureConfig {
     pub tokenizer_fingerprint: String,
 }
 
+impl CaptureConfig {
+    /// The specification of a cache that is captured from `teacher` with these settings.
+    pub fn cache_spec(&self, teacher: &dyn Teacher) -> CacheSpec {
+        CacheSpec {
+            teacher_fingerprint: teacher.fingerprint().to_owned(),
+            tokenizer_fingerprint: self.tokenizer_fingerprint.clone(),
+            vocab_size: teacher.vocab_size(),
+            truncation: Truncation::TopK { k: self.top_k },
+            temperatures: vec![1.0],
+            values: self.values,
+            segments_per_shard: self.segments_per_shard,
+        }
+    }
+}
+
 /// How far a capture is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaptureProgress {
@@ -70,7 +85,7 @@ where
     DistillError: From<E>,
 {
     check_config(teacher, config)?;
-    let mut writer = CacheWriter::open(dir, spec(teacher, config))?;
+    let mut writer = CacheWriter::open(dir, config.cache_spec(teacher))?;
     let mut progress = CaptureProgress::default();
     let mut segments = segments.peekable();
     while segments.peek().is_some() {
@@ -134,18 +149,6 @@ fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), Dis
         }
     }
     Ok(())
-}
-
-fn spec(teacher: &dyn Teacher, config: &CaptureConfig) -> CacheSpec {
-    CacheSpec {
-        teacher_fingerprint: teacher.fingerprint().to_owned(),
-        tokenizer_fingerprint: config.tokenizer_fingerprint.clone(),
-        vocab_size: teacher.vocab_size(),
-        truncation: Truncation::TopK { k: config.top_k },
-        temperatures: vec![1.0],
-        values: config.values,
-        segments_per_shard: config.segments_per_shard,
-    }
 }
 
 fn write_shard(

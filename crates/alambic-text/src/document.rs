@@ -39,6 +39,19 @@ pub struct SourcedDocument {
     pub source: DocumentSource,
 }
 
+impl SourcedDocument {
+    /// Plain text, as record `record` (counted from 1) of `path`.
+    pub fn text(path: impl Into<PathBuf>, record: u64, text: impl Into<String>) -> Self {
+        Self {
+            document: Document::Text(text.into()),
+            source: DocumentSource {
+                path: path.into(),
+                record,
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

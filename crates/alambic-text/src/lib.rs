@@ -93,6 +93,7 @@ mod masked_tokens;
 mod packing;
 mod segment;
 mod segment_cutter;
+mod segment_stream;
 mod split;
 mod textbook;
 mod tokenizer;
@@ -108,6 +109,7 @@ pub use masked_tokens::{StudentTokens, TeacherTokens};
 pub use packing::{PackedSequence, Packer, PlacedSegment};
 pub use segment::Segment;
 pub use segment_cutter::{OverLength, SegmentConfig, SegmentCutter, SegmentStats};
+pub use segment_stream::SegmentStream;
 pub use split::{Split, SplitConfig};
 pub use textbook::{
     Problem, ProblemFamily, Story, Textbook, TextbookConfig, TextbookItem, chance_accuracy,

@@ -66,7 +66,7 @@ pub fn load_checkpoint(dir: &Path, device: &Device) -> Result<Checkpoint, Transf
     Ok(Checkpoint {
         decoder,
         bos_token_id: config_file.optional_token("bos_token_id")?,
-        eos_token_ids: config_file.tokens("eos_token_id")?,
+        eos_token_ids: config_file.tokens("eos_token_id", config.vocab_size)?,
         pad_token_id: config_file.optional_token("pad_token_id")?,
         config,
         fingerprint,

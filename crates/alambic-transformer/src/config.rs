@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
-use crate::weights::Weight;
+use crate::weights::{LayerWeight, Weight};
+
+/// More layers than any decoder has: a larger number comes from a damaged file.
+const MAX_HIDDEN_LAYERS: usize = 10_000;
+/// More parameters than any machine holds; below it, counts and offsets fit their integers.
+const MAX_PARAMETERS: f64 = 1e15;
 
 /// Sizes and constants of a decoder; every field is explicit.
 ///
@@ -83,6 +88,17 @@ impl DecoderConfig {
                 problems.push(format!("{name} is {value}, expected at most {}", i32::MAX));
             }
         }
+        if self.num_hidden_layers > MAX_HIDDEN_LAYERS {
+            problems.push(format!(
+                "num_hidden_layers is {}, expected at most {MAX_HIDDEN_LAYERS}",
+                self.num_hidden_layers
+            ));
+        } else if problems.is_empty() && self.approximate_parameters() > MAX_PARAMETERS {
+            problems.push(format!(
+                "the sizes make {:e} parameters, expected at most {MAX_PARAMETERS:e}",
+                self.approximate_parameters()
+            ));
+        }
         if self.num_key_value_heads > 0
             && !self
                 .num_attention_heads
@@ -132,6 +148,19 @@ impl DecoderConfig {
         self.validate()
             .expect("init needs a configuration that passes validate()");
         Decoder::random(self, device)
+    }
+
+    /// [`num_parameters`](Self::num_parameters) of sizes whose product may not fit an integer.
+    fn approximate_parameters(&self) -> f64 {
+        let elements = |weight: Weight| -> f64 {
+            let shape = weight.shape(self).into_iter();
+            shape.map(|size| size as f64).product()
+        };
+        let layer: f64 = LayerWeight::ALL
+            .into_iter()
+            .map(|part| elements(Weight::Layer { index: 0, part }))
+            .sum();
+        2.0 * elements(Weight::Embedding) + self.num_hidden_layers as f64 * layer
     }
 
     /// Number of trainable parameters; a tied embedding counts once.

@@ -562,3 +562,43 @@ fn other_families_are_refused_by_name() {
         assert!(error.contains(part), "{case}: {error}");
     }
 }
+
+#[test]
+fn impossible_numbers_in_a_configuration_are_refused_before_anything_is_allocated() {
+    for (field, value, told) in [
+        ("num_hidden_layers", json!(i32::MAX), "num_hidden_layers is"),
+        ("hidden_size", json!(i32::MAX), "expected"),
+        ("vocab_size", json!(u64::MAX), "`vocab_size` is"),
+        ("eos_token_id", json!([2, 20]), "token ids below vocab_size"),
+    ] {
+        let dir = saved(false, WeightType::F32);
+        edit_config(dir.path(), |config| config[field] = value);
+        let refusal = refusal(dir.path());
+        assert!(refusal.contains(told), "{field}: {refusal}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_configuration_of_arbitrary_numbers_never_panics(
+        fields in proptest::collection::vec((0usize..10, proptest::prelude::any::<i64>()), 1..4),
+        small in proptest::bool::ANY,
+    ) {
+        const FIELDS: [&str; 10] = [
+            "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+            "num_attention_heads", "num_key_value_heads", "head_dim", "max_position_embeddings",
+            "eos_token_id", "bos_token_id",
+        ];
+        let dir = saved(true, WeightType::F32);
+        edit_config(dir.path(), |config| {
+            for (field, value) in fields {
+                config[FIELDS[field]] = json!(if small { value % 64 } else { value });
+            }
+        });
+        if let Err(error) = load(dir.path()) {
+            proptest::prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -17,6 +17,11 @@ const BYTES_PER_TOKEN: usize = 5;
 /// Bytes beside the entries of one target: tail mass and entropy.
 const BYTES_PER_TARGET: usize = 8;
 
+/// Bytes of an AdamW run per parameter in `f32`: weight, gradient and two moments.
+const TRAINING_BYTES_PER_PARAMETER: usize = 16;
+/// Copies of the logits that a pass of training holds: log-probabilities and gradients.
+const LOGIT_COPIES: usize = 4;
+
 /// How much text a split has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TextAmount {
@@ -31,6 +36,22 @@ impl TextAmount {
     pub(super) fn tokens_per_segment(&self) -> usize {
         self.tokens / self.segments.max(1)
     }
+}
+
+/// Bytes of the larger of capture and training: weights, optimizer and logits of one batch.
+pub(super) fn memory_bytes(
+    recipe: &Recipe,
+    teacher: &LanguageModel,
+    student: &DecoderConfig,
+) -> usize {
+    let vocab = student.vocab_size;
+    let training = &recipe.training;
+    let logits = |sequences: usize| LOGIT_COPIES * 4 * sequences * training.sequence_tokens * vocab;
+    let capturing = logits(recipe.teacher.batch_segments);
+    let training = TRAINING_BYTES_PER_PARAMETER * student.num_parameters()
+        + logits(training.micro_batch_sequences);
+    // The teacher stays loaded in both.
+    4 * teacher.teacher.num_parameters() + capturing.max(training)
 }
 
 /// Bytes of the cache of the training split.

@@ -15,7 +15,8 @@ const COLUMNS: [(&str, Figure, usize); 5] = [
     ("seconds", |run| run.seconds, 0),
 ];
 
-const ROWS: [(Contender, &str); 3] = [
+/// The sides in the order in which they are shown.
+pub(super) const ROWS: [(Contender, &str); 3] = [
     (Contender::Distilled, "distilled"),
     (
         Contender::HardLabelsEqualTokens,

@@ -43,3 +43,16 @@ impl TeacherRecipe {
             .expect("the embedded recipe is tested")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_recipe_is_a_recipe() {
+        let recipe = TeacherRecipe::embedded();
+        assert!(recipe.training.total_steps > 0);
+        let sequence = recipe.training.sequence_tokens;
+        assert!(sequence <= recipe.model.max_position_embeddings);
+    }
+}

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use alambic_distill::loss::Objective;
 use alambic_distill::trainer::{StopReason, Trainer};
 use alambic_distill::{DistillError, PlainText, StopHandle, derive_seed};
-use alambic_text::{Ending, ExampleTokenizer, SegmentConfig, SegmentCutter, Split, Tokenizer};
-use alambic_transformer::{Decoder, SaveOptions, WeightType, save_checkpoint};
+use alambic_text::{Ending, ExampleTokenizer, SegmentConfig, SegmentStream, Split, Tokenizer};
+use alambic_transformer::{Decoder, SaveOptions, WeightType};
 use burn::tensor::Device;
 
 use super::teacher_recipe::TeacherRecipe;
 use crate::pipeline::answers::{AnswerScore, answer, test_problems};
 use crate::pipeline::language_model::TOKENIZER_FILE;
+use crate::pipeline::model_directory::write_model;
 use crate::pipeline::recipe::TextbookSection;
-use crate::pipeline::text_source::textbook_document;
 use crate::pipeline::training_progress::TrainingProgress;
 use crate::pipeline::training_setup::TrainingSections;
 use crate::pipeline::{PipelineError, Progress};
@@ -49,7 +49,7 @@ pub(super) fn train_teacher(
     );
     let problems = test_problems(&recipe.textbook, recipe.textbook.test_items as usize)?;
     progress.begin("problems", Some(problems.len() as u64));
-    let score = answer(&decoder, &tokenizer, &[end], &problems, |done| {
+    let score = answer(&decoder, &tokenizer, &[end], &problems, stop, |done| {
         progress.advance(done as u64, "")
     })?;
     progress.end();
@@ -145,13 +145,11 @@ fn text_shards(
             max_tokens,
             over_length: alambic_text::OverLength::Error,
         };
-        let mut cutter = SegmentCutter::new(config)?;
         let first = shard as u64 * ITEMS_PER_SHARD;
-        let mut segments = Vec::new();
-        for index in first..(first + ITEMS_PER_SHARD).min(items) {
-            segments.extend(cutter.cut(examples.tokenize(&textbook_document(&textbook, index))?)?);
-        }
-        Ok(segments)
+        let last = (first + ITEMS_PER_SHARD).min(items);
+        let documents = textbook.documents(first..last).map(Ok);
+        let segments = SegmentStream::new(documents, examples.clone(), config)?;
+        Ok(segments.collect::<Result<_, _>>()?)
     })
 }
 
@@ -161,14 +159,13 @@ fn save_teacher(
     end: u32,
     directory: &Path,
 ) -> Result<(), PipelineError> {
-    std::fs::create_dir_all(directory)
-        .map_err(|source| PipelineError::io("create", directory, source))?;
     let options = SaveOptions {
         dtype: WeightType::BF16,
         bos_token_id: None,
         eos_token_ids: vec![end],
         pad_token_id: None,
     };
-    save_checkpoint(decoder, directory, &options)?;
-    Ok(tokenizer.save(&directory.join(TOKENIZER_FILE))?)
+    write_model(decoder, &options, directory, |new| {
+        Ok(tokenizer.save(&new.join(TOKENIZER_FILE))?)
+    })
 }

@@ -32,6 +32,7 @@ mod store;
 mod summary_table;
 mod text_table;
 
+pub(crate) use chart::Ink;
 pub use comparison::{Comparison, ComparisonGroup, Statistic, compare};
 pub use error::ReportError;
 pub use model::{

@@ -1,7 +1,6 @@
 //! Reports on disk: `report.json` and `report.html` in a run directory.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use super::finite::check_finite;
 use super::model::{Report, SCHEMA_VERSION};
 use super::{ReportError, page};
+use crate::pipeline::run_directory::write_atomically;
 
 /// Name of the machine-readable report in a run directory.
 pub const REPORT_JSON: &str = "report.json";
@@ -28,8 +28,12 @@ impl Report {
     pub fn write(&self, directory: &Path) -> Result<(), ReportError> {
         let json = self.to_json()?;
         let html = self.to_html()?;
-        write_atomically(directory, REPORT_HTML, html.as_bytes())?;
-        write_atomically(directory, REPORT_JSON, json.as_bytes())
+        for (name, content) in [(REPORT_HTML, html), (REPORT_JSON, json)] {
+            let path = directory.join(name);
+            write_atomically(&path, content.as_bytes())
+                .map_err(|source| io_error("write", &path, source))?;
+        }
+        Ok(())
     }
 
     /// Reads a `report.json`.
@@ -101,24 +105,6 @@ fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> Report
         path: path.to_owned(),
         source,
     }
-}
-
-/// Writes a temporary neighbour, syncs it and renames it.
-fn write_atomically(directory: &Path, name: &str, content: &[u8]) -> Result<(), ReportError> {
-    let path = directory.join(name);
-    let temporary = directory.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = File::create(&temporary)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, &path));
-    if let Err(source) = written {
-        // The first error is the one to report; a temporary that never came to be is no other.
-        let _ = fs::remove_file(&temporary);
-        return Err(io_error("write", &path, source));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

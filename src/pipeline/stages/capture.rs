@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use alambic_cache::{CacheReader, ValueType};
-use alambic_distill::{CaptureConfig, CaptureOutcome, teacher::Teacher};
+use alambic_cache::ValueType;
+use alambic_distill::{CaptureConfig, CaptureOutcome};
 use alambic_text::Split;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
-use crate::pipeline::recipe::CacheValues;
-use crate::pipeline::{PipelineError, Progress};
+use crate::pipeline::found_cache::check_found_cache;
+use crate::pipeline::recipe::{CacheValues, Recipe};
+use crate::pipeline::{LanguageModel, PipelineError, Progress};
 
 /// What capture leaves for the report; `capture.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,20 @@ pub(crate) fn capture(plan: &Plan) -> Result<f64, PipelineError> {
     Ok(seconds)
 }
 
+/// What a recipe keeps of its teacher.
+pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> CaptureConfig {
+    CaptureConfig {
+        top_k: recipe.cache.top_k,
+        values: match recipe.cache.values {
+            CacheValues::F16 => ValueType::F16,
+            CacheValues::F32 => ValueType::F32,
+        },
+        segments_per_shard: recipe.cache.segments_per_shard,
+        batch_segments: recipe.teacher.batch_segments,
+        tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
+    }
+}
+
 /// Captures one split; `None` when its cache was already whole.
 fn capture_split(
     plan: &Plan,
@@ -44,8 +59,10 @@ fn capture_split(
     directory: &Path,
 ) -> Result<Option<f64>, PipelineError> {
     let progress = &plan.options.progress;
+    let config = capture_config(&plan.recipe, &plan.teacher);
     if directory.join(alambic_cache::MANIFEST_FILE).exists() {
-        check_cache(plan, directory)?;
+        let expected = config.cache_spec(&plan.teacher.teacher);
+        check_found_cache(directory, &expected, &plan.teacher, &plan.text, split)?;
         progress.note(&format!("the cache {} is whole", directory.display()));
         return Ok(None);
     }
@@ -60,7 +77,7 @@ fn capture_split(
         &plan.teacher.teacher,
         &mut segments,
         directory,
-        &config(plan),
+        &config,
         &plan.options.stop,
         |done| {
             let rate = done.tokens as f64 / started.elapsed().as_secs_f64();
@@ -76,49 +93,6 @@ fn capture_split(
         CaptureOutcome::Complete(_) => Ok(Some(started.elapsed().as_secs_f64())),
         CaptureOutcome::Stopped(_) => Err(PipelineError::Stopped { stage: "capture" }),
     }
-}
-
-fn config(plan: &Plan) -> CaptureConfig {
-    let cache = &plan.recipe.cache;
-    CaptureConfig {
-        top_k: cache.top_k,
-        values: match cache.values {
-            CacheValues::F16 => ValueType::F16,
-            CacheValues::F32 => ValueType::F32,
-        },
-        segments_per_shard: cache.segments_per_shard,
-        batch_segments: plan.recipe.teacher.batch_segments,
-        tokenizer_fingerprint: plan.teacher.tokenizer.fingerprint().to_owned(),
-    }
-}
-
-/// A cache that is found must be of this teacher and this tokenizer.
-pub(crate) fn check_cache(plan: &Plan, directory: &Path) -> Result<(), PipelineError> {
-    let reader = CacheReader::open(directory)?;
-    let spec = &reader.manifest().spec;
-    let checks = [
-        (
-            "teacher",
-            &spec.teacher_fingerprint,
-            plan.teacher.teacher.fingerprint(),
-        ),
-        (
-            "tokenizer",
-            &spec.tokenizer_fingerprint,
-            plan.teacher.tokenizer.fingerprint(),
-        ),
-    ];
-    for (what, found, expected) in checks {
-        if found != expected {
-            return Err(PipelineError::Input {
-                what: format!("the cache {}", directory.display()),
-                expected: format!("targets of the {what} {}", &expected[..12]),
-                found: format!("targets of another {what}, {}", found.get(..12).unwrap_or(found)),
-                advice: "capture again in another directory, or use the model that the cache was made with".into(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Says what the named options did to the text; nothing is cut in silence.

@@ -117,11 +117,16 @@ fn likelihood(
     progress.begin("segments", None);
     let mut bytes = 0;
     let tokenizer = &plan.teacher.tokenizer;
-    let segments = plan.text.segments(Split::Test)?.inspect(|segment| {
-        if let Ok(segment) = segment {
-            bytes += label_bytes(tokenizer, segment);
-        }
-    });
+    let stop = &plan.options.stop;
+    let segments = plan
+        .text
+        .segments(Split::Test)?
+        .take_while(|_| !stop.is_stopped())
+        .inspect(|segment| {
+            if let Ok(segment) = segment {
+                bytes += label_bytes(tokenizer, segment);
+            }
+        });
     let teacher: Option<&dyn Teacher> = match arm {
         ModelArm::Teacher => None,
         ModelArm::Distilled | ModelArm::HardLabels => Some(&plan.teacher.teacher),
@@ -129,18 +134,24 @@ fn likelihood(
     let batch = plan.recipe.evaluation.batch_segments;
     let evaluation = evaluate(decoder, teacher, segments, batch, |done| {
         progress.advance(done, "")
-    })?;
+    });
+    if stop.is_stopped() {
+        // What was measured of a part of the text is not the text's.
+        return Err(PipelineError::Stopped {
+            stage: "evaluation",
+        });
+    }
     progress.end();
-    Ok((evaluation, bytes))
+    Ok((evaluation?, bytes))
 }
 
 /// Bytes of text that the counted labels of a segment spell.
 fn label_bytes(tokenizer: &Tokenizer, segment: &Segment) -> u64 {
     let labels: Vec<u32> = segment.student().labels().collect();
-    // The ids were made by this tokenizer, so they can be spelled by it.
     tokenizer
         .decode(&labels, SpecialTokensInText::Skip)
-        .map_or(0, |text| text.len() as u64)
+        .expect("this tokenizer made the ids")
+        .len() as u64
 }
 
 fn answers(
@@ -164,6 +175,7 @@ fn answers(
         &teacher.tokenizer,
         &teacher.eos_token_ids,
         problems,
+        &plan.options.stop,
         |done| {
             progress.advance(done as u64, "");
         },

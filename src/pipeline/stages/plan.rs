@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alambic_distill::{StopHandle, derive_seed, teacher::Teacher};
+use alambic_distill::{RunLock, StopHandle, derive_seed, teacher::Teacher};
 use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
 
@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) directory: RunDirectory,
     pub(crate) teacher: LanguageModel,
     pub(crate) text: TextSource,
+    /// Held as long as the plan: one process at a time works in a run directory.
+    _lock: RunLock,
 }
 
 impl Plan {
@@ -58,6 +60,7 @@ impl Plan {
         let teacher = LanguageModel::load(&recipe.teacher.path, &options.device)?;
         let text = TextSource::open(&recipe.data, &teacher, recipe.training.sequence_tokens)?;
         let directory = RunDirectory::create(&options.out)?;
+        let lock = RunLock::acquire(&options.out)?;
         directory.claim(&recipe.to_toml()?)?;
         let facts = RunFacts {
             created_by: format!("alambic {}", env!("CARGO_PKG_VERSION")),
@@ -75,6 +78,7 @@ impl Plan {
             directory,
             teacher,
             text,
+            _lock: lock,
         })
     }
 

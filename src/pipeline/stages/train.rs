@@ -7,12 +7,12 @@ use alambic_cache::CacheReader;
 use alambic_distill::TrainingSource;
 use alambic_distill::loss::Objective;
 use alambic_distill::trainer::{StopReason, Trainer};
-use alambic_transformer::{Decoder, SaveOptions, WeightType, save_checkpoint};
+use alambic_transformer::{Decoder, SaveOptions, WeightType};
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::pipeline::PipelineError;
-use crate::pipeline::language_model::{COMPANION_FILES, TOKENIZER_FILE};
+use crate::pipeline::model_directory::{copy_tokenizer, write_model};
 use crate::pipeline::peak_memory::peak_rss_bytes;
 use crate::pipeline::report::Arm;
 use crate::pipeline::training_progress::TrainingProgress;
@@ -107,21 +107,13 @@ fn validation(plan: &Plan) -> Result<Option<Arc<dyn TrainingSource>>, PipelineEr
 
 /// Writes a student as a Hugging Face directory, with the teacher's tokenizer.
 fn export(plan: &Plan, student: &Decoder, directory: &Path) -> Result<(), PipelineError> {
-    std::fs::create_dir_all(directory)
-        .map_err(|source| PipelineError::io("create", directory, source))?;
     let options = SaveOptions {
         dtype: WeightType::F32,
         bos_token_id: plan.teacher.bos_token_id,
         eos_token_ids: plan.teacher.eos_token_ids.clone(),
         pad_token_id: None,
     };
-    save_checkpoint(student, directory, &options)?;
-    for name in std::iter::once(TOKENIZER_FILE).chain(COMPANION_FILES) {
-        let from = plan.teacher.directory.join(name);
-        if from.exists() {
-            let to = directory.join(name);
-            std::fs::copy(&from, &to).map_err(|source| PipelineError::io("copy", from, source))?;
-        }
-    }
-    Ok(())
+    write_model(student, &options, directory, |new| {
+        copy_tokenizer(&plan.teacher.directory, new)
+    })
 }

@@ -1,6 +1,6 @@
 //! Stage four: everything measured, in one report.
 
-use alambic_cache::CacheReader;
+use alambic_cache::{CacheReader, Truncation};
 use alambic_distill::trainer::{Metrics, read_metrics};
 use alambic_transformer::describe;
 
@@ -144,7 +144,10 @@ fn cache_summary(plan: &Plan) -> Result<CacheSummary, PipelineError> {
         bytes,
         bytes_per_token: bytes as f64 / manifest.num_tokens.max(1) as f64,
         capture_seconds: capture.map_or(0.0, |facts| facts.seconds),
-        top_k: plan.recipe.cache.top_k as u64,
+        top_k: match manifest.spec.truncation {
+            Truncation::TopK { k } => k as u64,
+            _ => plan.recipe.cache.top_k as u64, // refused when the cache was found
+        },
         mean_tail_mass: tail / rows.max(1) as f64,
     })
 }

@@ -72,6 +72,16 @@ impl Objective {
         }
     }
 
+    /// Forward KL to the teacher alone.
+    pub fn soft_labels() -> Self {
+        Self {
+            terms: vec![ObjectiveTerm {
+                kind: LossKind::ForwardKl,
+                weight: 1.0,
+            }],
+        }
+    }
+
     /// The terms in order.
     pub fn terms(&self) -> &[ObjectiveTerm] {
         &self.terms

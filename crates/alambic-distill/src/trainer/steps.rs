@@ -101,6 +101,10 @@ impl Run {
             if self.state.step >= self.config.total_steps {
                 break StopReason::Finished;
             }
+            // Here and not behind the evaluation, so that a run that ended is found ended.
+            if self.patience_is_over() {
+                break StopReason::NoImprovement;
+            }
             if self.stop.is_stopped() {
                 break StopReason::Interrupted;
             }
@@ -113,20 +117,16 @@ impl Run {
             self.state.seconds = seconds_before + started.elapsed().as_secs_f64();
             self.record_step(learner, &result)?;
             let last = step == self.config.total_steps;
-            let mut patience_is_over = false;
             if last || step.is_multiple_of(self.settings.evaluate_every_steps) {
-                patience_is_over = self.evaluate(learner)?;
+                self.evaluate(learner)?;
             }
             if last
-                || patience_is_over
+                || self.patience_is_over()
                 || step.is_multiple_of(self.settings.checkpoint_every_steps)
                 || self.is_best(step)
             {
                 self.save(learner, components)?;
                 saved = step;
-            }
-            if patience_is_over {
-                break StopReason::NoImprovement;
             }
         };
         if saved != self.state.step {
@@ -241,10 +241,10 @@ impl Run {
         }))
     }
 
-    /// Reads the validation data; true when patience is over.
-    fn evaluate(&mut self, learner: &Learner<Student>) -> Result<bool, DistillError> {
+    /// Reads the validation data, if there is any.
+    fn evaluate(&mut self, learner: &Learner<Student>) -> Result<(), DistillError> {
         let Some(source) = self.validation.clone() else {
-            return Ok(false);
+            return Ok(());
         };
         let model = learner.model().valid();
         let batch = self.settings.micro_batch_sequences;
@@ -266,16 +266,18 @@ impl Run {
         } else {
             self.state.evaluations_without_improvement += 1;
         }
+        Ok(())
+    }
+
+    fn patience_is_over(&self) -> bool {
         let waited = self.state.evaluations_without_improvement;
-        Ok(self
-            .config
+        self.config
             .early_stopping_patience
-            .is_some_and(|patience| waited >= patience))
+            .is_some_and(|patience| waited >= patience)
     }
 
     fn is_best(&self, step: u64) -> bool {
-        self.config.early_stopping_patience.is_some()
-            && self.state.best.is_some_and(|best| best.step == step)
+        self.state.best.is_some_and(|best| best.step == step)
     }
 
     fn record(&mut self, metrics: Metrics) -> Result<(), DistillError> {

@@ -20,7 +20,7 @@ mod word_arithmetic_templates;
 
 use std::ops::Range;
 
-use crate::{Split, TextError};
+use crate::{SourcedDocument, Split, TextError};
 use item_rng::ItemRng;
 pub use problem::{Problem, ProblemFamily, chance_accuracy, extract_answer};
 pub use story::Story;
@@ -85,6 +85,14 @@ impl Textbook {
     pub fn items(&self, range: Range<u64>) -> impl Iterator<Item = TextbookItem> + use<> {
         let textbook = *self;
         range.map(move |index| textbook.item(index))
+    }
+
+    /// The same items as documents of a file named `textbook`.
+    pub fn documents(&self, range: Range<u64>) -> impl Iterator<Item = SourcedDocument> + use<> {
+        let textbook = *self;
+        range.map(move |index| {
+            SourcedDocument::text("textbook", index + 1, textbook.item(index).text())
+        })
     }
 }
 

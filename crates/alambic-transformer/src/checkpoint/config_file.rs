@@ -115,13 +115,21 @@ impl ConfigFile {
         self.optional(field, "a token id", token)
     }
 
-    /// A token id, a list of them, or nothing.
-    pub(crate) fn tokens(&self, field: &str) -> Result<Vec<u32>, TransformerError> {
+    /// A token id of the vocabulary, a list of them, or nothing.
+    pub(crate) fn tokens(
+        &self,
+        field: &str,
+        vocab_size: usize,
+    ) -> Result<Vec<u32>, TransformerError> {
         let tokens = self.optional(field, "a token id or a list of them", |value| match value {
             Value::Array(ids) => ids.iter().map(token).collect(),
             single => token(single).map(|id| vec![id]),
         })?;
-        Ok(tokens.unwrap_or_default())
+        let tokens = tokens.unwrap_or_default();
+        if tokens.iter().any(|&id| id as usize >= vocab_size) {
+            return Err(self.wrong_field(field, "token ids below vocab_size"));
+        }
+        Ok(tokens)
     }
 
     fn optional<T>(

@@ -12,5 +12,6 @@ mod reliability;
 
 pub(crate) use curves::{training_loss, validation_agreement, validation_kl, validation_nll};
 pub(crate) use families::accuracy_by_family;
+pub(crate) use palette::Ink;
 pub(crate) use plot::Figure;
 pub(crate) use reliability::reliability_diagram;

@@ -6,7 +6,7 @@ use super::super::model::{Arm, ModelArm};
 
 /// What a mark stands for; its colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Teacher,
     Distilled,
     HardLabels,
@@ -19,7 +19,7 @@ pub(super) enum Ink {
 
 impl Ink {
     /// The colour in the light scheme; `page/report.css` knows each by its hex digits.
-    pub(super) fn color(self) -> RGBColor {
+    pub(crate) fn color(self) -> RGBColor {
         match self {
             Self::Teacher => RGBColor(0x5A, 0x5A, 0x5A),
             Self::Distilled => RGBColor(0x00, 0x72, 0xB2),

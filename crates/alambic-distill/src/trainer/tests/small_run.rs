@@ -243,24 +243,34 @@ fn an_interrupted_run_continues_bit_by_bit() {
     assert_eq!(steps, (1..=12).collect::<Vec<_>>());
 }
 
+/// A rate so high that the first evaluations are the best ones.
+fn overshooting(total_steps: u64) -> TrainerConfig {
+    TrainerConfig {
+        schedule: Schedule::Wsd {
+            peak: 0.3,
+            warmup_steps: 0,
+            decay_steps: 1,
+            min_ratio: 1.0,
+        },
+        ..config(total_steps)
+    }
+}
+
 #[test]
 fn only_the_last_and_the_best_checkpoints_stay() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
-    train(
-        config(12),
-        settings(8),
-        &cache,
-        &dir.path().join("run"),
-        None,
-    )
-    .unwrap();
-    let mut names: Vec<String> = std::fs::read_dir(dir.path().join("run/checkpoints"))
+    let run = dir.path().join("run");
+    let (outcome, _) = train(overshooting(40), settings(8), &cache, &run, None).unwrap();
+    let mut found: Vec<String> = std::fs::read_dir(run.join("checkpoints"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
-    names.sort();
-    assert_eq!(names, ["step-00000009", "step-00000012"]);
+    found.sort();
+    let best = outcome.best.unwrap().step;
+    assert!(best < 39, "the best step, {best}, is not among the last");
+    let expected = [best, 39, 40].map(|step| format!("step-{step:08}"));
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -352,18 +362,24 @@ fn a_micro_batch_that_does_not_divide_the_window_is_refused() {
 }
 
 #[test]
-fn early_stopping_returns_the_best_student() {
+fn early_stopping_returns_the_best_student_and_stays_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
-    let mut patient = config(400);
-    patient.schedule = Schedule::Wsd {
-        peak: 0.3,
-        warmup_steps: 0,
-        decay_steps: 1,
-        min_ratio: 1.0,
-    };
+    let mut patient = overshooting(400);
     patient.early_stopping_patience = Some(2);
-    let (outcome, _) = train(patient, settings(8), &cache, &dir.path().join("run"), None).unwrap();
+    let train = |run: &str, stop_after| {
+        let run = dir.path().join(run);
+        train(patient.clone(), settings(8), &cache, &run, stop_after).unwrap()
+    };
+    let (outcome, _) = train("run", None);
     assert_eq!(outcome.reason, StopReason::NoImprovement);
-    assert!(outcome.best.unwrap().step < outcome.steps);
+    let best = outcome.best.unwrap().step;
+    assert!(best < outcome.steps);
+    let (at_best, _) = train("until the best step", Some(best));
+    assert_eq!(weights(&outcome.student), weights(&at_best.student));
+
+    let (again, steps) = train("run", None);
+    assert_eq!((again.reason, again.steps), (outcome.reason, outcome.steps));
+    assert!(steps.is_empty(), "no step behind the end");
+    assert_eq!(weights(&outcome.student), weights(&again.student));
 }
