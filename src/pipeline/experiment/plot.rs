@@ -81,10 +81,11 @@ impl Experiment {
             .axis_style(Ink::Reference.color())
             .label_style(("sans-serif", 12).into_font().color(&Ink::Text.color()))
             .draw()?;
+        let color = Ink::Text.color();
         for (column, (contender, name)) in ROWS.iter().enumerate() {
             self.draw_contender(&mut chart, column as f64 + 0.5, *contender, figure)?;
             let style = TextStyle::from(("sans-serif", 12).into_font())
-                .color(&Ink::Text.color())
+                .color(&color)
                 .pos(Pos::new(HPos::Center, VPos::Top));
             let (x, y) = chart.backend_coord(&(column as f64 + 0.5, low - room));
             let (first, second) = name.split_once(", ").unwrap_or((name, ""));
