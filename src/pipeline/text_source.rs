@@ -1,5 +1,7 @@
 //! From a recipe's `[data]` to segments, split by split.
 
+use std::ops::Range;
+
 use alambic_text::{
     ChatTemplate, Corpus, CorpusConfig, CorpusFormat, Ending, ExampleTokenizer, PromptErasing,
     SegmentConfig, SegmentStream, SourcedDocument, Split, SplitConfig, TextError, Textbook,
@@ -76,6 +78,16 @@ impl TextSource {
         )
     }
 
+    /// The textbook's items of templates that no other text has; `None` for other text.
+    pub(crate) fn unseen_templates(&self) -> Result<Option<SegmentStream<Documents>>, TextError> {
+        let DocumentSet::Textbook(section) = &self.documents else {
+            return Ok(None);
+        };
+        let textbook = section.textbook(Split::Test)?;
+        let documents: Documents = Box::new(textbook.documents(0..section.test_items).map(Ok));
+        SegmentStream::new(documents, self.tokenizer.clone(), self.segments).map(Some)
+    }
+
     fn documents(&self, split: Split) -> Result<Documents, TextError> {
         Ok(match &self.documents {
             DocumentSet::Corpus {
@@ -94,8 +106,8 @@ impl TextSource {
                 }
             }
             DocumentSet::Textbook(section) => {
-                let textbook = section.textbook(split)?;
-                Box::new(textbook.documents(0..section.items(split)).map(Ok))
+                let (templates, items) = section.text_of(split);
+                Box::new(section.textbook(templates)?.documents(items).map(Ok))
             }
         })
     }
@@ -109,6 +121,23 @@ impl TextbookSection {
             split,
             story_ratio: self.story_ratio,
         })
+    }
+
+    /// The templates and the items that a recipe's split reads.
+    ///
+    /// Likelihood is measured on new items of known templates: that of unseen wordings tells how a
+    /// model takes a surprise, not what it learned. Problems of unseen templates are asked apart.
+    fn text_of(&self, split: Split) -> (Split, Range<u64>) {
+        match split {
+            Split::Test => {
+                let first = self.validation_items;
+                (
+                    Split::Validation,
+                    first..first.saturating_add(self.test_items),
+                )
+            }
+            Split::Train | Split::Validation => (split, 0..self.items(split)),
+        }
     }
 
     /// How many items the split has.

@@ -1,4 +1,18 @@
 //! Distillation: losses, teachers, capture, a trainer and evaluation.
+//!
+//! ```text
+//! segments ─> teacher ─> capture ─> cache ─> windows ─> trainer ─> student ─> evaluate
+//! ```
+//!
+//! 1. A [`teacher::Teacher`] gives log-probabilities; [`teacher::DecoderTeacher`] is one in this process.
+//! 2. [`capture()`] writes its targets for a stream of segments into a cache, shard by shard.
+//! 3. A [`TrainingSource`] is a cache, or [`PlainText`] without a teacher. [`Windows`] draws from it all
+//!    sequences of one optimizer step; the order follows from seed and step alone.
+//! 4. [`trainer::Trainer`] minimises a [`loss::Objective`] and leaves checkpoints and `metrics.jsonl`.
+//! 5. [`evaluate()`] measures a student beside its teacher.
+//!
+//! The losses of [`loss`] stand alone: they take tensors and give a sum and a count.
+//! The facade's `examples/` 01 to 05 show each part in under 100 lines.
 
 mod batch;
 mod capture;

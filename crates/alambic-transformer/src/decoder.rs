@@ -49,7 +49,8 @@ impl Decoder {
     /// `[batch, seq]` → `[batch, seq, hidden]`; `context` must be made for the same batch and seq.
     ///
     /// # Cost
-    /// Time and memory O(seq²) per layer: the attention weights are materialised.
+    /// Time O(seq²) per layer and document. On the CPU backend flex, memory O(seq); on the others the
+    /// attention weights are materialised.
     ///
     /// # Panics
     /// If `context` has another shape, or another device.

@@ -39,7 +39,7 @@ pub(super) fn train_teacher(
         .expect("the tokenizer was trained with it");
     progress.stage(
         "teacher",
-        "trained on hard labels, about 40 minutes on 2 cores",
+        "trained on hard labels, about half an hour on 2 cores",
     );
     let decoder = train_decoder(&recipe, &tokenizer, end, directory, device, stop, progress)?;
     save_teacher(&decoder, &tokenizer, end, &directory.join("teacher"))?;

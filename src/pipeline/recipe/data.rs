@@ -76,11 +76,11 @@ impl DataFormat {
 pub enum OverLength {
     /// The run stops and names the document.
     Error,
-    /// The document's tail is dropped; the report counts it.
+    /// The document's tail is dropped; capture tells how often.
     Truncate,
     /// The document becomes consecutive segments.
     Split,
-    /// The document is left out; the report counts it.
+    /// The document is left out; capture tells how often.
     Skip,
 }
 

@@ -7,7 +7,8 @@ use super::problem::Problem;
 
 /// The `[data.textbook]` section: stories and problems that the project writes itself.
 ///
-/// The test split uses templates that no training text has.
+/// Validation and the final likelihood read new items of the templates that were trained on, and
+/// never the same ones; the problems that are asked have templates that no other text has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextbookSection {
@@ -19,7 +20,7 @@ pub struct TextbookSection {
     pub train_items: u64,
     /// Items of the validation split.
     pub validation_items: u64,
-    /// Items of the test split.
+    /// Items for the final evaluation: as many of known templates as of unseen ones.
     pub test_items: u64,
 }
 

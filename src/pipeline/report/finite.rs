@@ -27,9 +27,9 @@ macro_rules! numbers_of {
     };
 }
 
-numbers_of!(TeacherMetrics { nll, perplexity, bits_per_byte } optional { answer_accuracy } others { name, parameters });
+numbers_of!(TeacherMetrics { nll, perplexity, bits_per_byte } optional { nll_unseen_templates, answer_accuracy } others { name, parameters });
 numbers_of!(StudentMetrics { nll, perplexity, bits_per_byte, kl_to_teacher, top1_agreement }
-    optional { expected_calibration_error, answer_accuracy } others { parameters });
+    optional { expected_calibration_error, nll_unseen_templates, answer_accuracy } others { parameters });
 numbers_of!(FamilyAccuracy { chance, teacher, student } optional { baseline } others { family, problems });
 numbers_of!(TrainingCost { seconds, tokens_per_second } optional {} others { tokens, steps, peak_rss_bytes });
 numbers_of!(CacheSummary { bytes_per_token, capture_seconds, mean_tail_mass } optional {} others { tokens, bytes, top_k });

@@ -109,6 +109,7 @@ fn teacher() -> TeacherMetrics {
         nll: 1.162,
         perplexity: rounded(1.162f64.exp()),
         bits_per_byte: 0.527,
+        nll_unseen_templates: Some(2.31),
         answer_accuracy: Some(0.783),
     }
 }
@@ -122,6 +123,7 @@ fn student(nll: f64, kl: f64, agreement: f64, accuracy: f64) -> StudentMetrics {
         kl_to_teacher: kl,
         top1_agreement: agreement,
         expected_calibration_error: Some(0.021),
+        nll_unseen_templates: Some(rounded(nll + 1.2)),
         answer_accuracy: Some(accuracy),
     }
 }

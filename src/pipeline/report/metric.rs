@@ -85,6 +85,7 @@ fn quality_rows(report: &Report) -> Vec<MetricRow> {
     let nll = Some(teacher.nll);
     let perplexity = Some(teacher.perplexity);
     let bits = Some(teacher.bits_per_byte);
+    let unseen = teacher.nll_unseen_templates;
     let answers = teacher.answer_accuracy;
     vec![
         of("parameters", "", Lower, count, parameters, |s| {
@@ -106,6 +107,14 @@ fn quality_rows(report: &Report) -> Vec<MetricRow> {
         of("calibration error", "", Lower, percent, None, |s| {
             s.expected_calibration_error
         }),
+        of(
+            "NLL, unseen templates",
+            NATS,
+            Lower,
+            thousandths,
+            unseen,
+            |s| s.nll_unseen_templates,
+        ),
         of("answer accuracy", "", Higher, percent, answers, |s| {
             s.answer_accuracy
         }),

@@ -67,6 +67,8 @@ pub struct TeacherMetrics {
     pub perplexity: f64,
     /// Bits per byte of the evaluated text.
     pub bits_per_byte: f64,
+    /// Negative log-likelihood of text of templates that were never trained on, nats per token.
+    pub nll_unseen_templates: Option<f64>,
     /// Fraction of problems answered exactly.
     pub answer_accuracy: Option<f64>,
 }
@@ -89,6 +91,8 @@ pub struct StudentMetrics {
     pub top1_agreement: f64,
     /// Expected calibration error of the most probable token; a fraction.
     pub expected_calibration_error: Option<f64>,
+    /// Negative log-likelihood of text of templates that were never trained on, nats per token.
+    pub nll_unseen_templates: Option<f64>,
     /// Fraction of problems answered exactly.
     pub answer_accuracy: Option<f64>,
 }

@@ -22,6 +22,7 @@ pub(super) struct Measured {
     pub(super) arm: ModelArm,
     pub(super) decoder: Decoder,
     pub(super) evaluation: Evaluation,
+    pub(super) unseen_templates: Option<Evaluation>,
     pub(super) answers: Option<AnswerScore>,
 }
 
@@ -58,11 +59,13 @@ pub(super) fn evaluate_all(plan: &Plan) -> Result<Measurements, PipelineError> {
         let decoder = decoder_of(plan, arm)?;
         let (evaluation, bytes) = likelihood(plan, model_arm, &decoder)?;
         text_bytes = bytes;
+        let unseen_templates = unseen_templates(plan, &decoder)?;
         let answers = answers(plan, model_arm, &decoder, &problems)?;
         models.push(Measured {
             arm: model_arm,
             decoder,
             evaluation,
+            unseen_templates,
             answers,
         });
     }
@@ -145,6 +148,15 @@ fn likelihood(
     Ok((evaluation?, bytes))
 }
 
+/// Likelihood of the textbook's unseen templates; `None` for other text.
+fn unseen_templates(plan: &Plan, decoder: &Decoder) -> Result<Option<Evaluation>, PipelineError> {
+    let Some(segments) = plan.text.unseen_templates()? else {
+        return Ok(None);
+    };
+    let batch = plan.recipe.evaluation.batch_segments;
+    Ok(Some(evaluate(decoder, None, segments, batch, |_| {})?))
+}
+
 /// Bytes of text that the counted labels of a segment spell.
 fn label_bytes(tokenizer: &Tokenizer, segment: &Segment) -> u64 {
     let labels: Vec<u32> = segment.student().labels().collect();
@@ -196,6 +208,7 @@ pub(super) fn teacher_metrics(
         nll: teacher.evaluation.nll(),
         perplexity: teacher.evaluation.perplexity(),
         bits_per_byte: teacher.evaluation.bits_per_byte(all.text_bytes),
+        nll_unseen_templates: teacher.unseen_templates.as_ref().map(Evaluation::nll),
         answer_accuracy: teacher.answers.as_ref().map(AnswerScore::accuracy),
     }
 }
@@ -211,6 +224,7 @@ pub(super) fn student_metrics(all: &Measurements, model: &Measured) -> StudentMe
         kl_to_teacher: evaluation.kl_to_teacher().unwrap_or_default(),
         top1_agreement: evaluation.top1_agreement().unwrap_or_default(),
         expected_calibration_error: Some(evaluation.expected_calibration_error()),
+        nll_unseen_templates: model.unseen_templates.as_ref().map(Evaluation::nll),
         answer_accuracy: model.answers.as_ref().map(AnswerScore::accuracy),
     }
 }

@@ -18,7 +18,7 @@ use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
 use super::student::{MicroBatch, PassOutput, Student};
 use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
 use crate::windows::WindowSource;
-use crate::{DistillError, DistillationBatch, StopHandle, TrainingSource, Window};
+use crate::{DistillError, DistillationBatch, StopHandle, TargetSequence, TrainingSource, Window};
 
 /// Everything a run owns while it trains.
 pub(crate) struct Run {
@@ -158,9 +158,10 @@ impl Run {
             accumulator.accumulate(&model, pass.grads);
             let read = pass.item.term_sums.clone().into_data().convert::<f32>();
             let read = read.try_to_vec::<f32>().expect("just converted");
-            sums.iter_mut()
-                .zip(read)
-                .for_each(|(sum, value)| *sum += f64::from(value));
+            for (sum, value) in sums.iter_mut().zip(read) {
+                self.check_finite(step, "loss", f64::from(value), sequences)?;
+                *sum += f64::from(value);
+            }
             self.show(components, pass.item, step, learner);
         }
         let labels = window.num_labels.max(1) as f64;
@@ -171,10 +172,9 @@ impl Run {
             .zip(weights)
             .map(|(mean, weight)| mean * weight)
             .sum();
-        self.check_finite(step, "loss", loss, window)?;
         let gradients = accumulator.grads();
         let gradient_norm = gradients::global_norm(&model, &gradients);
-        self.check_finite(step, "gradient norm", gradient_norm, window)?;
+        self.check_finite(step, "gradient norm", gradient_norm, &window.sequences)?;
         learner.lr_step();
         learner.optimizer_step(self.clipped(&model, gradients, gradient_norm));
         Ok(StepResult {
@@ -191,20 +191,18 @@ impl Run {
         }
     }
 
+    /// Stops at a value that is no number, and names the sequences that it came from.
     fn check_finite(
         &self,
         step: u64,
         quantity: &'static str,
         value: f64,
-        window: &Window,
+        sequences: &[TargetSequence],
     ) -> Result<(), DistillError> {
         if value.is_finite() {
             return Ok(());
         }
-        let keys = window
-            .sequences
-            .iter()
-            .flat_map(|sequence| &sequence.segment_keys);
+        let keys = sequences.iter().flat_map(|sequence| &sequence.segment_keys);
         let segments: Vec<&str> = keys.map(|key| &key[..key.len().min(12)]).collect();
         let checkpoint = self.store.latest()?.map_or("none".to_owned(), |step| {
             self.store.directory(step).display().to_string()
