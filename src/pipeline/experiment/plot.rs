@@ -4,8 +4,8 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::table::ROWS;
-use super::{Contender, ContenderRun, Experiment};
+use super::table::{Figure, ROWS};
+use super::{Contender, Experiment};
 use crate::pipeline::PipelineError;
 use crate::pipeline::report::{Ink, ReportError};
 
@@ -18,7 +18,7 @@ type DrawError = DrawingAreaErrorKind<std::io::Error>;
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// What each panel shows.
-const PANELS: [(&str, fn(&ContenderRun) -> f64); 3] = [
+const PANELS: [(&str, Figure); 3] = [
     ("NLL, nats per token", |run| run.nll),
     ("KL to the teacher, nats per token", |run| run.kl_to_teacher),
     ("top-1 agreement", |run| run.top1_agreement),
@@ -49,12 +49,7 @@ impl Experiment {
         Ok(())
     }
 
-    fn draw_panel(
-        &self,
-        area: &Area<'_>,
-        title: &str,
-        figure: fn(&ContenderRun) -> f64,
-    ) -> Result<(), DrawError> {
+    fn draw_panel(&self, area: &Area<'_>, title: &str, figure: Figure) -> Result<(), DrawError> {
         let values = || self.runs.iter().map(figure);
         let (low, high) = (
             values().fold(f64::INFINITY, f64::min),
@@ -103,7 +98,7 @@ impl Experiment {
         chart: &mut Panel<'_, '_>,
         x: f64,
         contender: Contender,
-        figure: fn(&ContenderRun) -> f64,
+        figure: Figure,
     ) -> Result<(), DrawError> {
         let ink = Ink::from(contender.arm()).color();
         let runs = self.runs.iter().filter(|run| run.contender == contender);

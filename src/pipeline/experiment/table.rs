@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::{Contender, ContenderRun, Experiment};
 use crate::pipeline::report::Statistic;
 
-type Figure = fn(&ContenderRun) -> f64;
+/// One figure of a run.
+pub(super) type Figure = fn(&ContenderRun) -> f64;
 
 const COLUMNS: [(&str, Figure, usize); 5] = [
     ("NLL (nats/token)", |run| run.nll, 4),
