@@ -13,6 +13,8 @@ const FAILED: u8 = 1;
 /// The command line, the recipe or a named file is wrong.
 const BAD_INPUT: u8 = 2;
 
+/// Advice for bad input that has none of its own.
+const CORRECT: &str = "correct what is named above, and repeat the command";
 /// Advice for failures that have none of their own.
 const RESUME: &str =
     "remove the cause and repeat the same command; finished work in the run directory is kept";
@@ -81,7 +83,11 @@ fn causes(error: &anyhow::Error) -> Vec<String> {
 }
 
 fn advice(error: &anyhow::Error) -> &'static str {
-    recipe_error(error).map_or(RESUME, RecipeError::advice)
+    match recipe_error(error) {
+        Some(recipe) => recipe.advice(),
+        None if is_bad_input(error) => CORRECT,
+        None => RESUME,
+    }
 }
 
 /// The recipe's error, on its own or inside the pipeline's.

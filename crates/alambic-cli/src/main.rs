@@ -18,6 +18,8 @@ use crate::arguments::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    #[cfg(all(feature = "wgpu", target_os = "linux"))]
+    set_up_runtime_directory();
     let result = match Cli::try_parse() {
         Ok(cli) => {
             let output = Output::new(cli.format());
@@ -31,4 +33,24 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(failure::exit_code(&result))
+}
+
+/// Starts the program again with `XDG_RUNTIME_DIR` set, where it is not.
+///
+/// wgpu asks for displays as well as for GPUs, and on a machine without any the libraries below it
+/// write complaints about that variable to standard error. A process cannot safely change its own
+/// variables, so it replaces itself; should that fail, it goes on, and the complaints appear.
+#[cfg(all(feature = "wgpu", target_os = "linux"))]
+fn set_up_runtime_directory() {
+    use std::os::unix::process::CommandExt;
+    const VARIABLE: &str = "XDG_RUNTIME_DIR";
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        let _failure = std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .env(VARIABLE, std::env::temp_dir())
+            .exec();
+    }
 }

@@ -167,7 +167,7 @@ fn accuracy_by_family(all: &Measurements) -> Vec<FamilyAccuracy> {
         .families
         .iter()
         .map(|(&family, score)| FamilyAccuracy {
-            family: family.to_owned(),
+            family: family.replace('_', " "),
             problems: score.asked,
             chance: score.chance_sum / score.asked.max(1) as f64,
             teacher: solved(ModelArm::Teacher, family).unwrap_or_default(),
