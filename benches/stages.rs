@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetRecord, Truncation, ValueType};
-use alambic::distill::loss::{LossKind, Objective, ObjectiveTerm};
+use alambic::distill::loss::Objective;
 use alambic::distill::teacher::Teacher;
 use alambic::distill::trainer::{AdamWSettings, RunSettings, Schedule, Trainer, TrainerConfig};
 use alambic::distill::{CaptureConfig, DistillError, StopHandle, WindowConfig, capture};
@@ -23,6 +23,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 const ITEMS: u64 = 256;
 const SEQUENCE_TOKENS: usize = 192;
 const TOP_K: usize = 32;
+const SEQUENCES_PER_STEP: usize = 6;
 
 fn model() -> LanguageModel {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher");
@@ -159,15 +160,13 @@ fn bench_training(criterion: &mut Criterion) {
         hidden_size: 64,
         intermediate_size: 176,
         num_hidden_layers: 3,
-        head_dim: 16,
+        num_attention_heads: 2,
+        num_key_value_heads: 1,
+        head_dim: 32,
         ..model.teacher.decoder().config().clone()
     };
     let config = TrainerConfig {
-        objective: Objective::try_new(vec![ObjectiveTerm {
-            kind: LossKind::ForwardKl,
-            weight: 1.0,
-        }])
-        .unwrap(),
+        objective: Objective::soft_labels(),
         optimizer: AdamWSettings {
             betas: [0.9, 0.95],
             epsilon: 1e-8,
@@ -180,7 +179,7 @@ fn bench_training(criterion: &mut Criterion) {
         },
         windows: WindowConfig {
             seed: 1,
-            sequences_per_step: 16,
+            sequences_per_step: SEQUENCES_PER_STEP,
             sequence_tokens: SEQUENCE_TOKENS,
             shuffle_shards: 4,
             pad_id: 0,
@@ -190,16 +189,16 @@ fn bench_training(criterion: &mut Criterion) {
         early_stopping_patience: None,
     };
     let settings = RunSettings {
-        micro_batch_sequences: 16,
+        micro_batch_sequences: SEQUENCES_PER_STEP,
         checkpoint_every_steps: 1000,
         keep_checkpoints: 1,
         evaluate_every_steps: 1000,
         dashboard: false,
     };
     let mut group = criterion.benchmark_group("training");
-    group
-        .sample_size(10)
-        .throughput(Throughput::Elements(STEPS * 16 * SEQUENCE_TOKENS as u64));
+    group.sample_size(10).throughput(Throughput::Elements(
+        STEPS * (SEQUENCES_PER_STEP * SEQUENCE_TOKENS) as u64,
+    ));
     group.bench_function("four steps of the quickstart's student", |bencher| {
         bencher.iter_batched(
             || (tempfile::tempdir().unwrap(), student.init(&device)),
