@@ -14,7 +14,7 @@ pub(crate) fn teacher() -> PathBuf {
 }
 
 /// A recipe of the quickstart's kind, with a student of one narrow layer.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 13] = [
     "data.textbook.train_items=640",
     "data.textbook.validation_items=8",
     "data.textbook.test_items=16",
@@ -25,6 +25,7 @@ const SETTINGS: [&str; 12] = [
     "student.num_hidden_layers=1",
     "student.num_attention_heads=1",
     "student.num_key_value_heads=1",
+    "schedule.warmup_steps=2",
     "training.evaluate_every_steps=1000",
     "baseline.enabled=false",
 ];
