@@ -568,7 +568,7 @@ fn impossible_numbers_in_a_configuration_are_refused_before_anything_is_allocate
     for (field, value, told) in [
         ("num_hidden_layers", json!(i32::MAX), "num_hidden_layers is"),
         ("hidden_size", json!(i32::MAX), "expected"),
-        ("vocab_size", json!(u64::MAX), "`vocab_size` is"),
+        ("vocab_size", json!(u64::MAX), "vocab_size is"),
         ("eos_token_id", json!([2, 20]), "token ids below vocab_size"),
     ] {
         let dir = saved(false, WeightType::F32);
