@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
@@ -33,8 +34,19 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("alambic-text", &[]),
 ];
 
-/// Crates that must not know burn, and the one that alone may know burn-train.
+/// Crates that must not know burn.
 const WITHOUT_BURN: [&str; 2] = ["alambic-cache", "alambic-text"];
+/// The crate that alone may know burn-train.
+const TRAINS: &str = "alambic-distill";
+/// What distill's losses must not know: all of the workspace but tensors and kernels.
+const UNKNOWN_TO_LOSSES: [&str; 6] = [
+    "alambic_cache",
+    "alambic_text",
+    "alambic_transformer",
+    "burn::train",
+    "crate::",
+    "super::super",
+];
 /// Only the command line may use these.
 const COMMAND_LINE_ONLY: [&str; 4] = ["anyhow", "clap", "ctrlc", "indicatif"];
 /// File names that say nothing.
@@ -102,32 +114,74 @@ fn text_and_cache_do_not_know_burn_and_only_the_command_line_talks() {
     }
 }
 
-#[test]
-fn every_source_file_has_a_name_and_a_readable_length() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pending = vec![root.join("src"), root.join("crates"), root.join("examples")];
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file under a directory, directories of tests apart.
+fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut pending = vec![directory.to_owned()];
     while let Some(path) = pending.pop() {
         if path.is_dir() {
-            if path.ends_with("tests") {
-                continue; // tests may be as long as they need
+            if !path.ends_with("tests") {
+                let entries = std::fs::read_dir(&path).unwrap();
+                pending.extend(entries.map(|entry| entry.unwrap().path()));
             }
-            pending.extend(
-                std::fs::read_dir(&path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
-            continue;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
         }
+    }
+    assert!(!found.is_empty(), "no source in {}", directory.display());
+    found
+}
+
+#[test]
+fn burn_train_is_used_by_the_trainer_alone() {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    for package in &metadata.packages {
+        let trains = package.dependencies.iter().any(|dependency| {
+            dependency.name == "burn-train"
+                || (dependency.name == "burn"
+                    && dependency.features.iter().any(|feature| feature == "train"))
+        });
+        assert_eq!(trains, package.name.as_str() == TRAINS, "{}", package.name);
+    }
+}
+
+#[test]
+fn losses_know_tensors_and_kernels_only() {
+    for (path, text) in sources(&root().join("crates/alambic-distill/src/loss")) {
+        if path.ends_with("tests.rs") || path.ends_with("recorded.rs") {
+            continue; // tests choose a device and read recorded numbers
+        }
+        let code = text.lines().map(str::trim_start);
+        for line in code.filter(|line| !line.starts_with("//")) {
+            for unknown in UNKNOWN_TO_LOSSES {
+                assert!(
+                    !line.contains(unknown),
+                    "{}: a loss must not know {unknown}: {line}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_source_file_has_a_name_and_a_readable_length() {
+    let all = ["src", "crates", "examples"];
+    for (path, text) in all.iter().flat_map(|part| sources(&root().join(part))) {
         let name = path.file_name().unwrap().to_string_lossy();
-        if !name.ends_with(".rs") || name == "tests.rs" {
-            continue;
+        if name == "tests.rs" {
+            continue; // tests may be as long as they need
         }
         assert!(
             !EMPTY_NAMES.contains(&&*name),
             "{} says nothing",
             path.display()
         );
-        let text = std::fs::read_to_string(&path).unwrap();
         let lines = text
             .lines()
             .take_while(|line| !line.starts_with("#[cfg(test)]"))
@@ -138,4 +192,13 @@ fn every_source_file_has_a_name_and_a_readable_length() {
             path.display()
         );
     }
+}
+
+#[test]
+fn the_python_reader_in_the_documentation_is_the_one_in_the_tools() {
+    let document = std::fs::read_to_string(root().join("docs/cache-format.md")).unwrap();
+    let (_, after) = document.split_once("```python\n").unwrap();
+    let (shown, _) = after.split_once("```").unwrap();
+    let program = std::fs::read_to_string(root().join("tools/read_cache.py")).unwrap();
+    assert_eq!(shown, program);
 }

@@ -85,7 +85,8 @@ impl PipelineError {
                     | DistillError::CheckpointMismatch { .. }
                     | DistillError::Setting { .. }
             ),
-            Self::Cache(_) | Self::Stopped { .. } => false,
+            Self::Cache(error) => matches!(error, CacheError::Incomplete { .. }),
+            Self::Stopped { .. } => false,
         }
     }
 

@@ -1,14 +1,14 @@
 //! From a recipe's sections to the settings of the crates below.
 
 use alambic_distill::WindowConfig;
-use alambic_distill::loss::{LossKind, Objective, ObjectiveTerm};
+use alambic_distill::loss::Objective;
 use alambic_distill::trainer::{AdamWSettings, RunSettings, Schedule, TrainerConfig};
 use alambic_transformer::DecoderConfig;
 
 use super::PipelineError;
 use super::recipe::{
     ObjectiveSection, OptimizerSection, STUDENT_INITIALIZER_RANGE, ScheduleKind, ScheduleSection,
-    StudentSection, TermKind, TrainingSection,
+    StudentSection, TrainingSection,
 };
 
 impl StudentSection {
@@ -34,14 +34,8 @@ impl StudentSection {
 impl ObjectiveSection {
     /// The weighted losses.
     pub(crate) fn objective(&self) -> Result<Objective, PipelineError> {
-        let terms = self.terms.iter().map(|term| ObjectiveTerm {
-            kind: match term.kind {
-                TermKind::ForwardKl => LossKind::ForwardKl,
-                TermKind::CrossEntropy => LossKind::CrossEntropy,
-            },
-            weight: term.weight,
-        });
-        Ok(Objective::try_new(terms.collect()).map_err(alambic_distill::DistillError::from)?)
+        let objective = Objective::try_new(self.terms.clone());
+        Ok(objective.map_err(alambic_distill::DistillError::from)?)
     }
 }
 

@@ -129,8 +129,8 @@ pub enum CacheError {
         /// The file.
         path: PathBuf,
     },
-    /// There is no manifest: the capture has not finished.
-    #[error("{} does not exist: the capture has not finished, resume it", path.display())]
+    /// There is no manifest: not a cache, or one whose capture has not finished.
+    #[error("{} does not exist: name the directory of a cache, or finish its capture first", path.display())]
     Incomplete {
         /// Where the manifest should be.
         path: PathBuf,

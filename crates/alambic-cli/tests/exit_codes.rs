@@ -96,15 +96,14 @@ fn a_wrong_recipe_is_bad_input_and_tells_every_problem() {
 }
 
 #[test]
-fn a_cache_that_is_not_there_is_a_failure_with_its_path() {
+fn a_cache_that_is_not_there_is_bad_input_with_its_path() {
     let directory = tempfile::tempdir().unwrap();
-    let output = alambic(&["cache", "info", directory.path().to_str().unwrap()]);
-    assert_ne!(output.status.code(), Some(0));
-    assert!(
-        stderr(&output).contains(directory.path().to_str().unwrap()),
-        "{}",
-        stderr(&output)
-    );
+    let path = directory.path().to_str().unwrap();
+    for command in ["info", "verify"] {
+        let output = alambic(&["cache", command, path]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(path), "{}", stderr(&output));
+    }
 }
 
 #[test]

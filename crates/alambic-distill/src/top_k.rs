@@ -6,7 +6,8 @@ use alambic_cache::TopKTargets;
 #[derive(Debug)]
 pub(crate) struct TopKSelector {
     k: usize,
-    order: Vec<u32>,
+    ranks: Vec<u64>,
+    probs: Vec<f32>,
     targets: TopKTargets,
 }
 
@@ -22,7 +23,8 @@ impl TopKSelector {
         };
         Self {
             k,
-            order: Vec::new(),
+            ranks: Vec::new(),
+            probs: Vec::new(),
             targets,
         }
     }
@@ -31,27 +33,28 @@ impl TopKSelector {
     ///
     /// Ties are broken by the lower id, so that the result does not depend on the machine.
     pub(crate) fn push(&mut self, log_probs: &[f32]) {
-        let by_probability = |a: &u32, b: &u32| {
-            log_probs[*b as usize]
-                .total_cmp(&log_probs[*a as usize])
-                .then(a.cmp(b))
-        };
-        self.order.clear();
-        self.order.extend(0..log_probs.len() as u32);
+        self.ranks.clear();
+        self.ranks
+            .extend((0u32..).zip(log_probs).map(|(id, &l)| rank(l, id)));
         if self.k < log_probs.len() {
-            self.order.select_nth_unstable_by(self.k, by_probability);
+            self.ranks.select_nth_unstable(self.k);
         }
-        self.order[..self.k].sort_unstable_by(by_probability);
-        for &id in &self.order[..self.k] {
+        let (kept, others) = self.ranks.split_at_mut(self.k);
+        kept.sort_unstable();
+        for &mut rank in kept {
+            let id = id_of(rank);
             self.targets.token_ids.push(id);
             self.targets.log_probs.push(log_probs[id as usize].min(0.0));
         }
-        let tail: f64 = self.order[self.k..]
+        self.probs.clear();
+        self.probs.extend(log_probs.iter().map(|l| l.exp()));
+        let probs = &self.probs;
+        let tail: f64 = others
             .iter()
-            .map(|&id| f64::from(log_probs[id as usize]).exp())
+            .map(|&rank| f64::from(probs[id_of(rank) as usize]))
             .sum();
         self.targets.tail_mass.push(tail.min(1.0) as f32);
-        self.targets.entropy.push(entropy(log_probs) as f32);
+        self.targets.entropy.push(entropy(log_probs, probs) as f32);
     }
 
     /// Everything collected.
@@ -60,13 +63,29 @@ impl TopKSelector {
     }
 }
 
+/// A number that is smaller for a token that is more likely or, where two are equally likely, has
+/// the lower id: the log-probability's place in the total order of floats, downwards, then the id.
+fn rank(log_prob: f32, id: u32) -> u64 {
+    let bits = log_prob.to_bits();
+    let upwards = if bits >> 31 == 0 {
+        bits | 1 << 31
+    } else {
+        !bits
+    };
+    u64::from(!upwards) << 32 | u64::from(id)
+}
+
+fn id_of(rank: u64) -> u32 {
+    rank as u32
+}
+
 /// `−Σ p ln p` in nats.
-fn entropy(log_probs: &[f32]) -> f64 {
+fn entropy(log_probs: &[f32], probs: &[f32]) -> f64 {
     let sum: f64 = log_probs
         .iter()
-        .map(|&log_prob| f64::from(log_prob))
-        .filter(|log_prob| log_prob.is_finite())
-        .map(|log_prob| -log_prob.exp() * log_prob)
+        .zip(probs)
+        .filter(|(log_prob, _)| log_prob.is_finite())
+        .map(|(&log_prob, &prob)| -f64::from(prob) * f64::from(log_prob))
         .sum();
     sum.max(0.0)
 }
@@ -83,6 +102,16 @@ mod tests {
         let targets = selector.finish();
         assert_eq!(targets.token_ids, [1, 2, 3]);
         assert!((targets.tail_mass[0] - 0.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn ranks_follow_the_total_order_of_floats() {
+        let falling = [0.5, 0.0, -0.0, -1e-30, -1.0, -2.0, -1e30, f32::NEG_INFINITY];
+        for pair in falling.windows(2) {
+            assert!(rank(pair[0], 9) < rank(pair[1], 0), "{pair:?}");
+        }
+        assert!(rank(-1.0, 3) < rank(-1.0, 4));
+        assert_eq!(id_of(rank(-1.0, u32::MAX)), u32::MAX);
     }
 
     #[test]

@@ -209,10 +209,11 @@ mod wgpu {
                 .chain(of_kind(DeviceKind::IntegratedGpu))
                 .chain(of_kind(DeviceKind::VirtualGpu))
                 .collect();
-            Self {
-                gpus,
-                software: listed(DeviceKind::Cpu),
-            }
+            Self::new(gpus, listed(DeviceKind::Cpu))
+        }
+
+        pub(super) fn new(gpus: Vec<Device>, software: Option<Device>) -> Self {
+            Self { gpus, software }
         }
 
         /// The GPU of that index, or the best; the software adapter only if there is no GPU.
@@ -276,5 +277,39 @@ mod tests {
         let device = DeviceChoice::Cpu.open().unwrap();
         assert!(!device.is_autodiff());
         assert!(!describe(&device).is_empty());
+    }
+
+    /// On a machine whose only adapter is a software one, as where CI runs, this is the case that matters.
+    #[test]
+    #[cfg(all(feature = "flex", feature = "wgpu"))]
+    fn auto_takes_a_real_gpu_or_the_cpu_and_never_a_software_adapter() {
+        let adapters = wgpu::Adapters::list();
+        let opened = DeviceChoice::Auto.open().unwrap();
+        match adapters.gpus.first() {
+            #[cfg(not(feature = "cuda"))]
+            Some(gpu) => assert_eq!(&opened, gpu),
+            #[cfg(feature = "cuda")]
+            Some(_) => assert_ne!(opened, Device::flex()),
+            None => assert_eq!(opened, Device::flex()),
+        }
+        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
+        assert!(!adapters.gpus.contains(&software));
+        assert_ne!(opened, software);
+    }
+
+    #[test]
+    #[cfg(all(feature = "flex", feature = "wgpu"))]
+    fn a_software_adapter_is_taken_only_by_name_and_only_without_a_gpu() {
+        use burn::tensor::DeviceKind;
+        let software = Device::wgpu(DeviceKind::Cpu);
+        let gpu = Device::wgpu(DeviceKind::DiscreteGpu(0));
+        let alone = wgpu::Adapters::new(Vec::new(), Some(software.clone()));
+        assert_eq!(alone.pick(None), Some(software.clone()));
+        assert_eq!(alone.pick(Some(1)), None);
+        let beside_a_gpu = wgpu::Adapters::new(vec![gpu.clone()], Some(software));
+        assert_eq!(beside_a_gpu.pick(None), Some(gpu.clone()));
+        assert_eq!(beside_a_gpu.pick(Some(0)), Some(gpu));
+        assert_eq!(beside_a_gpu.pick(Some(1)), None);
+        assert_eq!(wgpu::Adapters::new(Vec::new(), None).pick(None), None);
     }
 }

@@ -44,7 +44,7 @@ pub use self::error::{RecipeError, SyntaxFault};
 pub use self::evaluation::EvaluationSection;
 pub use self::experiment::ExperimentSection;
 pub use self::load::{LoadedRecipe, RecipeText};
-pub use self::objective::{ObjectiveSection, ObjectiveTerm, TermKind};
+pub use self::objective::ObjectiveSection;
 pub use self::optimizer::{OptimizerKind, OptimizerSection};
 pub use self::problem::{Location, Problem};
 pub use self::schedule::{ScheduleKind, ScheduleSection};

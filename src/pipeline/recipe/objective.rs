@@ -1,5 +1,6 @@
 //! `[objective]`: what the student minimises.
 
+use alambic_distill::loss::{LossKind, ObjectiveTerm};
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -13,36 +14,6 @@ pub struct ObjectiveSection {
     pub temperature: f64,
     /// The terms; each kind at most once.
     pub terms: Vec<ObjectiveTerm>,
-}
-
-/// One weighted loss term.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectiveTerm {
-    /// Which loss.
-    pub kind: TermKind,
-    /// Its factor in the sum; finite and not negative.
-    pub weight: f64,
-}
-
-/// The losses a recipe can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TermKind {
-    /// Forward Kullback-Leibler divergence, KL(teacher ‖ student), on the cached targets.
-    ForwardKl,
-    /// Cross-entropy with the text's own next token.
-    CrossEntropy,
-}
-
-impl TermKind {
-    /// The word that stands in a recipe.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ForwardKl => "forward_kl",
-            Self::CrossEntropy => "cross_entropy",
-        }
-    }
 }
 
 impl ObjectiveSection {
@@ -94,7 +65,7 @@ impl ObjectiveSection {
         let uses_cache = self
             .terms
             .iter()
-            .any(|term| term.kind == TermKind::ForwardKl);
+            .any(|term| term.kind == LossKind::ForwardKl);
         let problem = if uses_cache {
             Problem::new("objective.temperature", "1.0 for forward_kl on a top-k cache", found).advise(
                 "the cache keeps the k largest probabilities and one mass for all others, and what that mass \

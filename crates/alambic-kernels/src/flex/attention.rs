@@ -8,7 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::matmul::{Into, View, matmul};
-use super::rows::{dot, exp_in_place, max, sum, vectorized};
+use super::rows::{dot, exp_in_place, exp_in_place_with_sum, max, vectorized};
 
 /// Queries whose weights are computed together.
 const BLOCK_QUERIES: usize = 64;
@@ -133,6 +133,7 @@ fn forward_group(
     let mut mixed = vec![0.0; sizes.shared() * seq * head_dim];
     let mut log_sum_exp = vec![0.0; sizes.shared() * seq];
     let mut weights = vec![0.0; BLOCK_QUERIES.min(seq) * seq];
+    let mut totals = [0.0; BLOCK_QUERIES];
     let blocks = blocks(first);
     for shared in 0..sizes.shared() {
         let head = Head::Query(group * sizes.shared() + shared);
@@ -148,37 +149,40 @@ fn forward_group(
             let log_sums = &mut log_sum_exp[at..at + queries.len()];
             vectorized(
                 #[inline(always)]
-                || softmax_rows(&mut weights, keys, first, queries, log_sums),
+                || exponentials(&mut weights, keys, first, queries, &mut totals, log_sums),
             );
             let size = [queries.len(), keys.len(), head_dim];
             let weight_rows = View::rows(&weights, keys.len());
-            let destination = &mut mixed[at * head_dim..];
+            let destination = &mut mixed[at * head_dim..(at + queries.len()) * head_dim];
             matmul(destination, over, size, weight_rows, value_rows, 1.0);
+            for (row, total) in destination.chunks_exact_mut(head_dim).zip(&totals) {
+                let inverse = 1.0 / total;
+                row.iter_mut().for_each(|value| *value *= inverse);
+            }
         }
     }
     (mixed, log_sum_exp)
 }
 
-/// Scores to weights, row by row; keys that a query does not see get the weight 0.
+/// Scores to weights that each row's total still has to divide; keys that a query does not see get 0.
 #[inline(always)]
-fn softmax_rows(
+fn exponentials(
     scores: &mut [f32],
     keys: &Range<usize>,
     first: &[usize],
     queries: &Range<usize>,
+    totals: &mut [f32],
     log_sum_exp: &mut [f32],
 ) {
     let rows = scores.chunks_exact_mut(keys.len());
-    for ((query, row), log_sum) in queries.clone().zip(rows).zip(log_sum_exp) {
+    let sums = totals.iter_mut().zip(log_sum_exp);
+    for ((query, row), (total, log_sum)) in queries.clone().zip(rows).zip(sums) {
         let seen = first[query] - keys.start..query + 1 - keys.start;
         row[..seen.start].fill(0.0);
         row[seen.end..].fill(0.0);
         let row = &mut row[seen];
         let largest = max(row);
-        exp_in_place(row, largest);
-        let total = sum(row);
-        let inverse = 1.0 / total;
-        row.iter_mut().for_each(|weight| *weight *= inverse);
+        *total = exp_in_place_with_sum(row, largest);
         *log_sum = largest + total.ln();
     }
 }

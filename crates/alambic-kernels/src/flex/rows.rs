@@ -83,6 +83,22 @@ pub(super) fn exp_in_place(row: &mut [f32], shift: f32) {
     }
 }
 
+/// Replaces `x` by `exp(x - shift)` and adds the results up.
+#[inline(always)]
+pub(super) fn exp_in_place_with_sum(row: &mut [f32], shift: f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let mut chunks = row.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *x = exp(*x - shift);
+            *lane += *x;
+        }
+    }
+    let remainder = chunks.into_remainder();
+    exp_in_place(remainder, shift);
+    lanes.iter().sum::<f32>() + remainder.iter().sum::<f32>()
+}
+
 #[inline(always)]
 pub(super) fn sum(row: &[f32]) -> f32 {
     let mut lanes = [0.0; LANES];
@@ -139,5 +155,9 @@ mod tests {
         assert_eq!(dot(&row, &row), 16_206.0);
         assert!((sum_exp(&[0.0; 37], 0.0) - 37.0).abs() < 1e-5);
         assert_eq!(max(&[]), f32::NEG_INFINITY);
+        let mut row = row;
+        let total = exp_in_place_with_sum(&mut row, 36.0);
+        assert_eq!(row[36], 1.0);
+        assert!((total - sum(&row)).abs() < 1e-6 * total);
     }
 }
