@@ -64,16 +64,15 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     progress.stage("train", &detail);
     let sections = plan.training();
     let trainer_config = sections.trainer_config(objective, plan.pad_id());
-    let outcome = Trainer::try_new(
-        trainer_config,
-        sections.run_settings(plan.options.dashboard),
-    )?
-    .with_stop(plan.options.stop.clone())
-    .with_sink(TrainingProgress::new(
-        progress.clone(),
-        plan.recipe.training.total_steps as u64,
-    ))
-    .train(
+    let dashboard = plan.options.dashboard;
+    let mut trainer = Trainer::try_new(trainer_config, sections.run_settings(dashboard))?
+        .with_stop(plan.options.stop.clone());
+    if !dashboard {
+        // Two writers on one terminal would draw over each other.
+        let total_steps = plan.recipe.training.total_steps as u64;
+        trainer = trainer.with_sink(TrainingProgress::new(progress.clone(), total_steps));
+    }
+    let outcome = trainer.train(
         plan.new_student()?,
         open_cache(&plan.cache("train"))?,
         validation(plan)?,
