@@ -34,7 +34,7 @@ impl StudentSection {
 impl ObjectiveSection {
     /// The weighted losses.
     pub(crate) fn objective(&self) -> Result<Objective, PipelineError> {
-        let objective = Objective::try_new(self.terms.clone());
+        let objective = Objective::try_new(self.terms.clone(), self.tail_treatment());
         Ok(objective.map_err(alambic_distill::DistillError::from)?)
     }
 }

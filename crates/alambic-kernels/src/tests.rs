@@ -139,3 +139,15 @@ fn plain_tensors_give_what_tracked_ones_give() {
     let value = |tensor: Tensor<2>| log_softmax(tensor, Computation::Fastest).into_data();
     assert_eq!(value(tracked), value(plain));
 }
+
+/// Half-integers keep their distances at an offset of ten thousand, so nothing may be lost.
+#[test]
+fn a_large_common_offset_of_the_logits_cancels_exactly() {
+    let near = Tensor::<2>::from_floats([[0.0, 0.5, -2.5, 1.0]], &Device::flex());
+    let far = near.clone() + 1e4;
+    for computation in [Computation::Fastest, Computation::Portable] {
+        let expected = log_softmax(near.clone(), computation).into_data();
+        let found = log_softmax(far.clone(), computation).into_data();
+        assert_eq!(found, expected, "{computation:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! `[objective]`: what the student minimises.
 
-use alambic_distill::loss::{LossKind, ObjectiveTerm};
+use alambic_distill::loss::{LossError, LossSetting, Objective, ObjectiveTerm, TailTreatment};
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -12,11 +12,18 @@ use super::problem::Problem;
 pub struct ObjectiveSection {
     /// Softens both distributions before they are compared; 1 compares them as they are.
     pub temperature: f64,
+    /// What the entries mean that a truncated teacher does not store; `tail_bucket` if not given.
+    pub tail: Option<TailTreatment>,
     /// The terms; each kind at most once.
     pub terms: Vec<ObjectiveTerm>,
 }
 
 impl ObjectiveSection {
+    /// What the entries mean that a truncated teacher does not store.
+    pub fn tail_treatment(&self) -> TailTreatment {
+        self.tail.unwrap_or_default()
+    }
+
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, checker: &mut Checker) {
         self.check_temperature(checker);
@@ -27,6 +34,8 @@ impl ObjectiveSection {
         );
         for (index, term) in self.terms.iter().enumerate() {
             checker.not_negative(&format!("objective.terms.{index}.weight"), term.weight);
+            check_settings(checker, index, term);
+            self.check_tail(checker, index, term);
             if let Some(first) = self.terms[..index]
                 .iter()
                 .position(|other| other.kind == term.kind)
@@ -62,12 +71,9 @@ impl ObjectiveSection {
             return;
         }
         let found = format!("{:?}", self.temperature);
-        let uses_cache = self
-            .terms
-            .iter()
-            .any(|term| term.kind == LossKind::ForwardKl);
+        let uses_cache = self.terms.iter().any(|term| term.kind.needs_targets());
         let problem = if uses_cache {
-            Problem::new("objective.temperature", "1.0 for forward_kl on a top-k cache", found).advise(
+            Problem::new("objective.temperature", "1.0 for a divergence on a top-k cache", found).advise(
                 "the cache keeps the k largest probabilities and one mass for all others, and what that mass \
                  becomes at another temperature depends on tokens that were not kept: set temperature = 1.0",
             )
@@ -77,8 +83,68 @@ impl ObjectiveSection {
                 "1.0, because no entry of objective.terms uses a temperature",
                 found,
             )
-            .advise("set temperature = 1.0, or add a forward_kl term")
+            .advise("set temperature = 1.0, or add a term that compares with the teacher")
         };
         checker.require_all(&["objective.terms"], false, problem);
+    }
+
+    fn check_tail(&self, checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
+        let Err(error @ LossError::NoTeacherMass { .. }) = Objective::try_new(
+            vec![ObjectiveTerm {
+                weight: 1.0,
+                ..*term
+            }],
+            self.tail_treatment(),
+        ) else {
+            return;
+        };
+        checker.require_all(
+            &["objective.tail"],
+            false,
+            Problem::new(
+                format!("objective.terms.{index}.kind"),
+                format!(
+                    "a kind that is finite under objective.tail = {:?}",
+                    self.tail_treatment().name()
+                ),
+                format!("{:?}", term.kind.name()),
+            )
+            .advise(error.to_string()),
+        );
+    }
+}
+
+/// Reports settings that the term's loss lacks, does not read or cannot take.
+fn check_settings(checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
+    let name = term.kind.name();
+    for setting in LossSetting::ALL {
+        let key = format!("objective.terms.{index}.{}", setting.name());
+        let read = term.kind.setting() == Some(setting);
+        let problem = match (read, term.setting(setting)) {
+            (true, None) => Problem::new(&key, format!("a number, which {name} reads"), "none")
+                .advise(format!(
+                    "the paper of this loss has {} = {}",
+                    setting.name(),
+                    setting.published()
+                )),
+            (false, Some(value)) => {
+                Problem::new(&key, format!("no such key, {name} does not read it"), value)
+                    .advise("remove it")
+            }
+            _ => continue,
+        };
+        checker.require_all(&[&format!("objective.terms.{index}.kind")], false, problem);
+    }
+    if let Err(LossError::Fraction {
+        setting,
+        expected,
+        found,
+    }) = term.divergence()
+    {
+        checker.report(Problem::new(
+            format!("objective.terms.{index}.{setting}"),
+            format!("a number {expected}"),
+            format!("{found:?}"),
+        ));
     }
 }

@@ -446,7 +446,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "objective.temperature=2.0",
         "objective.temperature",
-        "1.0 for forward_kl on a top-k cache",
+        "1.0 for a divergence on a top-k cache",
     ),
     (
         "objective.temperature=0",
@@ -475,9 +475,29 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "objective.terms.0",
     ),
     (
-        "objective.terms.1.kind=reverse_kl",
+        "objective.terms.1.kind=kl",
         "objective.terms.1.kind",
         "\"cross_entropy\"",
+    ),
+    (
+        "objective.terms=[{ kind = 'jensen_shannon', weight = 1 }]",
+        "objective.terms.0.beta",
+        "jensen_shannon reads",
+    ),
+    (
+        "objective.terms=[{ kind = 'jensen_shannon', weight = 1, beta = 1.5 }]",
+        "objective.terms.0.beta",
+        "0.0..=1.0",
+    ),
+    (
+        "objective.terms=[{ kind = 'forward_kl', weight = 1, alpha = 0.1 }]",
+        "objective.terms.0.alpha",
+        "forward_kl does not read it",
+    ),
+    (
+        "objective.tail=nothing",
+        "objective.tail",
+        "\"tail_bucket\"",
     ),
     (
         "objective.terms=[{ kind = 'forward_kl', weight = 0 }]",

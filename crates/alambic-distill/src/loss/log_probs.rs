@@ -3,13 +3,15 @@
 use alambic_kernels::{Computation, log_softmax};
 use burn::tensor::{DType, Tensor};
 
+use super::LossError;
+
 /// Normalised log-probabilities over the vocabulary, in nats.
 ///
 /// A type of its own so that a loss cannot be handed logits by mistake, and so that several
 /// losses share one log-softmax.
 ///
 /// # Shapes
-/// `[batch, seq, vocab]`, `f32`.
+/// `[batch, seq, vocab]`, `f32` (or `f64`, where the logits are).
 #[derive(Clone, Debug)]
 pub struct LogProbs(Tensor<3>);
 
@@ -17,8 +19,31 @@ impl LogProbs {
     /// Normalises logits `[batch, seq, vocab]` with a log-softmax over the vocabulary.
     ///
     /// Half-precision logits are widened first: loss arithmetic is `f32` whatever the weights are.
+    /// Double precision stays.
     pub fn from_logits(logits: Tensor<3>) -> Self {
-        Self(log_softmax(logits.cast(DType::F32), Computation::Fastest))
+        let widened = match logits.dtype() {
+            DType::F64 => logits,
+            _ => logits.cast(DType::F32),
+        };
+        Self(log_softmax(widened, Computation::Fastest))
+    }
+
+    /// The same distributions softened by a temperature: `softmax(z ÷ T)` for logits `z`.
+    ///
+    /// Logits differ from log-probabilities by one number per position, which a softmax forgets,
+    /// so that nothing is lost by starting here.
+    ///
+    /// # Errors
+    /// [`LossError::Temperature`] unless `temperature` is finite and above 0.
+    pub fn at_temperature(&self, temperature: f64) -> Result<Self, LossError> {
+        if !temperature.is_finite() || temperature <= 0.0 {
+            return Err(LossError::Temperature { found: temperature });
+        }
+        if temperature == 1.0 {
+            return Ok(self.clone());
+        }
+        let softened = self.0.clone() / temperature;
+        Ok(Self(log_softmax(softened, Computation::Fastest)))
     }
 
     /// The log-probabilities, `[batch, seq, vocab]`.

@@ -3,51 +3,27 @@
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{CrossEntropy, ForwardKl, LabelMask, LogProbs, LossError, TokenLoss, TopKTargetBatch};
-
-/// One loss by its name in the recipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossKind {
-    /// [`ForwardKl`] to the cached teacher targets.
-    ForwardKl,
-    /// [`CrossEntropy`] on the labels of the text.
-    CrossEntropy,
-}
-
-impl LossKind {
-    /// The name used in recipes, metrics and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ForwardKl => "forward_kl",
-            Self::CrossEntropy => "cross_entropy",
-        }
-    }
-}
-
-/// A loss and its weight.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectiveTerm {
-    /// Which loss.
-    pub kind: LossKind,
-    /// Its factor in the total.
-    pub weight: f64,
-}
+use super::{
+    CrossEntropy, DistributionPair, LabelMask, LogProbs, LossError, LossKind, ObjectiveTerm,
+    TailTreatment, TokenLoss, TopKTargetBatch,
+};
 
 /// A weighted list of losses; every term is normalised by its own count of labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Objective {
     terms: Vec<ObjectiveTerm>,
+    tail: TailTreatment,
 }
 
 impl Objective {
-    /// An objective of at least one term with a positive weight.
+    /// An objective of at least one term with a positive weight; `tail` says what the entries mean
+    /// that a truncated teacher does not store.
     ///
     /// # Errors
-    /// [`LossError::EmptyObjective`] or [`LossError::BadWeight`].
-    pub fn try_new(terms: Vec<ObjectiveTerm>) -> Result<Self, LossError> {
+    /// [`LossError::EmptyObjective`], [`LossError::BadWeight`], the errors of
+    /// [`ObjectiveTerm::divergence`], and [`LossError::NoTeacherMass`] for a divergence that is
+    /// infinite under this treatment.
+    pub fn try_new(terms: Vec<ObjectiveTerm>, tail: TailTreatment) -> Result<Self, LossError> {
         for (index, term) in terms.iter().enumerate() {
             if !term.weight.is_finite() || term.weight < 0.0 {
                 return Err(LossError::BadWeight {
@@ -55,30 +31,30 @@ impl Objective {
                     weight: term.weight,
                 });
             }
+            if let Some(divergence) = term.divergence()? {
+                tail.check(divergence.name(), divergence.needs_teacher_mass())?;
+            }
         }
         if terms.iter().all(|term| term.weight == 0.0) {
             return Err(LossError::EmptyObjective);
         }
-        Ok(Self { terms })
+        Ok(Self { terms, tail })
     }
 
     /// Cross-entropy alone: training without a teacher.
     pub fn hard_labels() -> Self {
-        Self {
-            terms: vec![ObjectiveTerm {
-                kind: LossKind::CrossEntropy,
-                weight: 1.0,
-            }],
-        }
+        Self::only(LossKind::CrossEntropy)
     }
 
     /// Forward KL to the teacher alone.
     pub fn soft_labels() -> Self {
+        Self::only(LossKind::ForwardKl)
+    }
+
+    fn only(kind: LossKind) -> Self {
         Self {
-            terms: vec![ObjectiveTerm {
-                kind: LossKind::ForwardKl,
-                weight: 1.0,
-            }],
+            terms: vec![ObjectiveTerm::new(kind, 1.0)],
+            tail: TailTreatment::TailBucket,
         }
     }
 
@@ -87,11 +63,14 @@ impl Objective {
         &self.terms
     }
 
+    /// What the entries mean that a truncated teacher does not store.
+    pub fn tail(&self) -> TailTreatment {
+        self.tail
+    }
+
     /// Whether any term reads teacher targets.
     pub fn needs_targets(&self) -> bool {
-        self.terms
-            .iter()
-            .any(|term| term.kind == LossKind::ForwardKl)
+        self.terms.iter().any(|term| term.kind.needs_targets())
     }
 
     /// Every term's loss, in the order of [`Self::terms`].
@@ -106,15 +85,19 @@ impl Objective {
         targets: Option<&TopKTargetBatch>,
         mask: &LabelMask,
     ) -> Result<Vec<TokenLoss>, LossError> {
+        let pair = targets
+            .filter(|_| self.needs_targets())
+            .map(|targets| DistributionPair::top_k(targets, student, self.tail))
+            .transpose()?;
         self.terms
             .iter()
-            .map(|term| match term.kind {
-                LossKind::CrossEntropy => Ok(CrossEntropy.forward(student, labels, mask)),
-                LossKind::ForwardKl => {
-                    let targets = targets.ok_or(LossError::MissingTargets {
+            .map(|term| match term.divergence()? {
+                None => Ok(CrossEntropy.forward(student, labels, mask)),
+                Some(divergence) => {
+                    let pair = pair.as_ref().ok_or(LossError::MissingTargets {
                         term: term.kind.name(),
                     })?;
-                    ForwardKl.forward(student, targets, mask)
+                    divergence.forward(pair, mask)
                 }
             })
             .collect()

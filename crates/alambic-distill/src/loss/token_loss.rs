@@ -18,8 +18,9 @@ pub struct TokenLoss {
 impl TokenLoss {
     /// Sums `per_token` `[batch, seq]` where `mask` `[batch, seq]` is one.
     pub(crate) fn masked(per_token: Tensor<2>, mask: &LabelMask) -> Self {
+        let counted = mask.tensor().clone().cast(per_token.dtype());
         Self {
-            sum: (per_token * mask.tensor().clone()).sum(),
+            sum: (per_token * counted).sum(),
             num_tokens: mask.num_tokens(),
         }
     }

@@ -5,7 +5,7 @@ use alambic_text::Packer;
 use alambic_transformer::Decoder;
 use burn::tensor::Tensor;
 
-use crate::loss::{CrossEntropy, ForwardKl, LogProbs};
+use crate::loss::{CrossEntropy, DistributionPair, Divergence, ForwardKl, LogProbs, TailTreatment};
 use crate::{DistillError, DistillationBatch, TargetSequence, TrainingSource, WindowConfig};
 
 /// Means over the validation data.
@@ -87,7 +87,8 @@ fn score_batch(
     let Some(targets) = batch.targets.as_ref() else {
         return Ok(());
     };
-    sums.kl += read(ForwardKl.forward(&log_probs, targets, &batch.mask)?.sum);
+    let pair = DistributionPair::top_k(targets, &log_probs, TailTreatment::TailBucket)?;
+    sums.kl += read(ForwardKl.forward(&pair, &batch.mask)?.sum);
     let first_choice = targets.token_ids.clone().narrow(2, 0, 1);
     let same = log_probs
         .tensor()

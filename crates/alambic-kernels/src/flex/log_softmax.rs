@@ -14,9 +14,10 @@ pub(super) fn forward(logits: &[f32], vocab: usize) -> Vec<f32> {
                 #[inline(always)]
                 || {
                     let largest = max(row);
-                    let log_sum = largest + sum_exp(row, largest).ln();
+                    let log_sum = sum_exp(row, largest).ln();
+                    // In this order: a large common offset of the logits cancels exactly.
                     for (out, x) in out.iter_mut().zip(row) {
-                        *out = x - log_sum;
+                        *out = (x - largest) - log_sum;
                     }
                 },
             );

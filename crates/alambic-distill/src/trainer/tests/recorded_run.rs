@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use crate::batch::SequenceTargets;
-use crate::loss::{LogProbs, LossKind, Objective, ObjectiveTerm};
+use crate::loss::{LogProbs, LossKind, Objective, ObjectiveTerm, TailTreatment};
 use crate::teacher::{DecoderTeacher, Teacher};
 use crate::test_device::test_device;
 use crate::top_k::TopKSelector;
@@ -168,12 +168,14 @@ fn whole_distribution(log_probs: &LogProbs) -> SequenceTargets {
 }
 
 fn config(recording: &Recording) -> TrainerConfig {
-    let term = |kind, weight| ObjectiveTerm { kind, weight };
     TrainerConfig {
-        objective: Objective::try_new(vec![
-            term(LossKind::ForwardKl, recording.kd_weight),
-            term(LossKind::CrossEntropy, recording.ce_weight),
-        ])
+        objective: Objective::try_new(
+            vec![
+                ObjectiveTerm::new(LossKind::ForwardKl, recording.kd_weight),
+                ObjectiveTerm::new(LossKind::CrossEntropy, recording.ce_weight),
+            ],
+            TailTreatment::TailBucket,
+        )
         .unwrap(),
         optimizer: AdamWSettings {
             betas: recording.optimizer.betas,

@@ -12,7 +12,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use rand::RngExt;
 
-use crate::loss::{LossKind, Objective, ObjectiveTerm};
+use crate::loss::{LossKind, Objective, ObjectiveTerm, TailTreatment};
 use crate::test_device::test_device;
 use crate::trainer::{
     AdamWSettings, Metrics, RunSettings, Schedule, StepMetrics, StopReason, Trainer, TrainerConfig,
@@ -117,12 +117,14 @@ fn student() -> Decoder {
 }
 
 fn config(total_steps: u64) -> TrainerConfig {
-    let term = |kind, weight| ObjectiveTerm { kind, weight };
     TrainerConfig {
-        objective: Objective::try_new(vec![
-            term(LossKind::ForwardKl, 0.8),
-            term(LossKind::CrossEntropy, 0.2),
-        ])
+        objective: Objective::try_new(
+            vec![
+                ObjectiveTerm::new(LossKind::ForwardKl, 0.8),
+                ObjectiveTerm::new(LossKind::CrossEntropy, 0.2),
+            ],
+            TailTreatment::TailBucket,
+        )
         .unwrap(),
         optimizer: AdamWSettings {
             betas: [0.9, 0.95],

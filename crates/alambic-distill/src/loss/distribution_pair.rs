@@ -1,0 +1,157 @@
+//! Teacher and student over the same outcomes: what every divergence compares.
+
+use alambic_kernels::{Computation, log_mass_outside};
+use burn::tensor::Tensor;
+
+use super::{LogProbs, LossError, TailTreatment, TopKTargetBatch};
+
+/// Stands in for the logarithm of zero.
+///
+/// Finite, so that `0 · ln 0` is 0 and its gradient a number; `exp` of it is 0.
+const LOG_OF_ZERO: f32 = -1.0e30;
+
+/// Smallest tail mass whose logarithm is taken: a stored 0 means less than `f32` can tell from it.
+const SMALLEST_TAIL_MASS: f32 = 1.0e-37;
+
+/// The teacher's and the student's distribution over the same outcomes at every position.
+///
+/// For a dense teacher the outcomes are the tokens of the vocabulary. For a truncated one they are
+/// the stored tokens and, as the [`TailTreatment`] says, one bucket for all others. What a
+/// truncation means is decided here, once, and a divergence need not know.
+///
+/// # Shapes
+/// Both `[batch, seq, outcomes]`, log-probabilities in nats; the logarithm of zero is a finite
+/// -1e30.
+#[derive(Clone, Debug)]
+pub struct DistributionPair {
+    teacher: Tensor<3>,
+    student: Tensor<3>,
+    /// What was done with the entries that are not stored; `None` if all are.
+    tail_treatment: Option<TailTreatment>,
+}
+
+impl DistributionPair {
+    /// Whole distributions over the vocabulary.
+    ///
+    /// # Errors
+    /// [`LossError::Shape`] and [`LossError::Vocabulary`] if the shapes differ.
+    pub fn dense(teacher: &LogProbs, student: &LogProbs) -> Result<Self, LossError> {
+        let [batch, seq, vocab] = student.dims();
+        let [teacher_batch, teacher_seq, teacher_vocab] = teacher.dims();
+        check_positions([teacher_batch, teacher_seq], [batch, seq])?;
+        if teacher_vocab != vocab {
+            return Err(LossError::Vocabulary {
+                teacher: teacher_vocab,
+                student: vocab,
+            });
+        }
+        Ok(Self {
+            teacher: finite(teacher.tensor().clone()),
+            student: finite(student.tensor().clone()),
+            tail_treatment: None,
+        })
+    }
+
+    /// A truncated teacher; `treatment` says what the entries mean that are not stored.
+    ///
+    /// # Memory
+    /// On the CPU backend flex no copy of the student's log-probabilities; elsewhere one
+    /// `[batch, seq, vocab]` mask and one masked copy when `k < vocab`.
+    ///
+    /// # Errors
+    /// [`LossError::Shape`] when batch or sequence lengths differ, [`LossError::TooManyEntries`]
+    /// when `k > vocab`.
+    pub fn top_k(
+        targets: &TopKTargetBatch,
+        student: &LogProbs,
+        treatment: TailTreatment,
+    ) -> Result<Self, LossError> {
+        let [batch, seq, vocab] = student.dims();
+        let [target_batch, target_seq, k] = targets.dims();
+        check_positions([target_batch, target_seq], [batch, seq])?;
+        if k > vocab {
+            return Err(LossError::TooManyEntries { k, vocab });
+        }
+        let teacher = finite(targets.log_probs.clone());
+        let all = student.tensor().clone();
+        let stored = finite(all.gather(2, targets.token_ids.clone()));
+        if k == vocab {
+            return Ok(Self {
+                teacher,
+                student: stored,
+                tail_treatment: None,
+            });
+        }
+        if treatment == TailTreatment::RenormaliseBoth {
+            return Ok(Self {
+                teacher: normalised(teacher),
+                student: normalised(stored),
+                tail_treatment: Some(treatment),
+            });
+        }
+        let student_tail = log_mass_outside(
+            student.tensor().clone(),
+            targets.token_ids.clone(),
+            Computation::Fastest,
+        );
+        let nothing = teacher.clone().narrow(2, 0, 1).full_like(LOG_OF_ZERO);
+        let (entries, teacher_tail) = match treatment {
+            TailTreatment::TailBucket => {
+                let tail = targets.tail_mass.clone().unsqueeze_dim::<3>(2);
+                (teacher, tail.clamp_min(SMALLEST_TAIL_MASS).log())
+            }
+            TailTreatment::ZeroFill => (teacher, nothing),
+            TailTreatment::RenormaliseTeacher | TailTreatment::RenormaliseBoth => {
+                (normalised(teacher), nothing)
+            }
+        };
+        Ok(Self {
+            teacher: Tensor::cat(vec![entries, teacher_tail], 2),
+            student: Tensor::cat(vec![stored, finite(student_tail)], 2),
+            tail_treatment: Some(treatment),
+        })
+    }
+
+    /// The teacher's log-probabilities, `[batch, seq, outcomes]`.
+    pub fn teacher(&self) -> &Tensor<3> {
+        &self.teacher
+    }
+
+    /// The student's log-probabilities, `[batch, seq, outcomes]`.
+    pub fn student(&self) -> &Tensor<3> {
+        &self.student
+    }
+
+    /// `[batch, seq, outcomes]`.
+    pub fn dims(&self) -> [usize; 3] {
+        self.student.dims()
+    }
+
+    /// What was done with the entries that are not stored; `None` if all are.
+    pub fn tail_treatment(&self) -> Option<TailTreatment> {
+        self.tail_treatment
+    }
+}
+
+/// That two inputs cover the same `[batch, seq]`.
+fn check_positions(teacher: [usize; 2], student: [usize; 2]) -> Result<(), LossError> {
+    if teacher == student {
+        return Ok(());
+    }
+    Err(LossError::Shape {
+        what: "teacher targets",
+        expected: student,
+        found: teacher,
+    })
+}
+
+/// Log-probabilities whose negative infinities are finite; what is not a number stays so.
+fn finite(log_probs: Tensor<3>) -> Tensor<3> {
+    let below = log_probs.clone().detach().lower_elem(LOG_OF_ZERO);
+    log_probs.mask_fill(below, LOG_OF_ZERO)
+}
+
+/// `x − ln Σ eˣ` over the outcomes.
+fn normalised(log_probs: Tensor<3>) -> Tensor<3> {
+    burn::tensor::activation::log_softmax(log_probs, 2)
+}

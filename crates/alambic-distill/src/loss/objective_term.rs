@@ -1,0 +1,183 @@
+//! One term of an objective, as a recipe names it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AdaptiveKl, Divergence, ForwardKl, JensenShannon, LossError, ReverseKl, SkewKl, SkewReverseKl,
+    SymmetricKl, TotalVariation,
+};
+
+/// One loss by its name in the recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// [`ForwardKl`].
+    ForwardKl,
+    /// [`ReverseKl`].
+    ReverseKl,
+    /// [`SymmetricKl`].
+    SymmetricKl,
+    /// [`JensenShannon`]; reads `beta`.
+    JensenShannon,
+    /// [`SkewKl`]; reads `alpha`.
+    SkewKl,
+    /// [`SkewReverseKl`]; reads `alpha`.
+    SkewReverseKl,
+    /// [`AdaptiveKl`]; reads `head_mass`.
+    AdaptiveKl,
+    /// [`TotalVariation`].
+    TotalVariation,
+    /// [`CrossEntropy`](super::CrossEntropy) on the labels of the text.
+    CrossEntropy,
+}
+
+impl LossKind {
+    /// The name used in recipes, metrics and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ForwardKl => "forward_kl",
+            Self::ReverseKl => "reverse_kl",
+            Self::SymmetricKl => "symmetric_kl",
+            Self::JensenShannon => "jensen_shannon",
+            Self::SkewKl => "skew_kl",
+            Self::SkewReverseKl => "skew_reverse_kl",
+            Self::AdaptiveKl => "adaptive_kl",
+            Self::TotalVariation => "total_variation",
+            Self::CrossEntropy => "cross_entropy",
+        }
+    }
+
+    /// Whether the loss reads the teacher's targets.
+    pub fn needs_targets(self) -> bool {
+        self != Self::CrossEntropy
+    }
+
+    /// The setting that the loss reads besides its weight.
+    pub fn setting(self) -> Option<LossSetting> {
+        match self {
+            Self::JensenShannon => Some(LossSetting::Beta),
+            Self::SkewKl | Self::SkewReverseKl => Some(LossSetting::Alpha),
+            Self::AdaptiveKl => Some(LossSetting::HeadMass),
+            _ => None,
+        }
+    }
+}
+
+/// A number that some losses read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LossSetting {
+    /// The teacher's weight in [`JensenShannon`].
+    Beta,
+    /// The share of its own side in the mixture of [`SkewKl`] and [`SkewReverseKl`].
+    Alpha,
+    /// The teacher's mass that makes the head of [`AdaptiveKl`].
+    HeadMass,
+}
+
+impl LossSetting {
+    /// Every setting.
+    pub const ALL: [Self; 3] = [Self::Beta, Self::Alpha, Self::HeadMass];
+
+    /// The key in a recipe.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Beta => "beta",
+            Self::Alpha => "alpha",
+            Self::HeadMass => "head_mass",
+        }
+    }
+
+    /// The value of the paper that introduced the loss.
+    pub fn published(self) -> f64 {
+        match self {
+            Self::Beta | Self::HeadMass => 0.5,
+            Self::Alpha => 0.1,
+        }
+    }
+}
+
+/// A loss and its weight.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveTerm {
+    /// Which loss.
+    pub kind: LossKind,
+    /// Its factor in the total; finite and not negative.
+    pub weight: f64,
+    /// The teacher's weight in a Jensen–Shannon divergence, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// The share of its own side in the mixture of a skew divergence, 0 to less than 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// The teacher's mass that makes the head of an adaptive divergence, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_mass: Option<f64>,
+}
+
+impl ObjectiveTerm {
+    /// A loss that needs no setting.
+    pub fn new(kind: LossKind, weight: f64) -> Self {
+        Self {
+            kind,
+            weight,
+            beta: None,
+            alpha: None,
+            head_mass: None,
+        }
+    }
+
+    /// The same term with a setting.
+    pub fn with(mut self, setting: LossSetting, value: f64) -> Self {
+        *self.slot(setting) = Some(value);
+        self
+    }
+
+    /// The value given for a setting.
+    pub fn setting(&self, setting: LossSetting) -> Option<f64> {
+        let mut copy = *self;
+        *copy.slot(setting)
+    }
+
+    fn slot(&mut self, setting: LossSetting) -> &mut Option<f64> {
+        match setting {
+            LossSetting::Beta => &mut self.beta,
+            LossSetting::Alpha => &mut self.alpha,
+            LossSetting::HeadMass => &mut self.head_mass,
+        }
+    }
+
+    /// The divergence that the term names; `None` for the cross-entropy on labels.
+    ///
+    /// # Errors
+    /// [`LossError::SettingMissing`], [`LossError::SettingUnread`] and [`LossError::Fraction`].
+    pub fn divergence(&self) -> Result<Option<Box<dyn Divergence>>, LossError> {
+        let read = self.kind.setting();
+        for setting in LossSetting::ALL {
+            if self.setting(setting).is_some() && read != Some(setting) {
+                return Err(LossError::SettingUnread {
+                    term: self.kind.name(),
+                    setting: setting.name(),
+                });
+            }
+        }
+        let value = || {
+            read.and_then(|setting| self.setting(setting))
+                .ok_or(LossError::SettingMissing {
+                    term: self.kind.name(),
+                    setting: read.map_or("", LossSetting::name),
+                })
+        };
+        Ok(match self.kind {
+            LossKind::CrossEntropy => None,
+            LossKind::ForwardKl => Some(Box::new(ForwardKl)),
+            LossKind::ReverseKl => Some(Box::new(ReverseKl)),
+            LossKind::SymmetricKl => Some(Box::new(SymmetricKl)),
+            LossKind::JensenShannon => Some(Box::new(JensenShannon::try_new(value()?)?)),
+            LossKind::SkewKl => Some(Box::new(SkewKl::try_new(value()?)?)),
+            LossKind::SkewReverseKl => Some(Box::new(SkewReverseKl::try_new(value()?)?)),
+            LossKind::AdaptiveKl => Some(Box::new(AdaptiveKl::try_new(value()?)?)),
+            LossKind::TotalVariation => Some(Box::new(TotalVariation)),
+        })
+    }
+}
