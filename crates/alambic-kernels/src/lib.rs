@@ -13,7 +13,9 @@
 //! | [`swiglu`] | `silu(gate) · up` |
 //! | [`log_softmax`] | log-probabilities over the last dimension |
 //! | [`log_mass_outside`] | `ln Σ p` over the entries that are not listed |
+//! | [`attach_gradients`] | a value whose gradients are already known |
 
+mod attach_gradients;
 mod attention;
 #[cfg(feature = "flex")]
 mod flex;
@@ -23,6 +25,7 @@ mod swiglu;
 #[cfg(test)]
 mod tests;
 
+pub use attach_gradients::attach_gradients;
 pub use attention::{FORBIDDEN_SCORE, VisibleKeys, attention_with_bias, causal_attention};
 pub use log_softmax::{log_mass_outside, log_softmax};
 pub use rotary::rotate_halves;

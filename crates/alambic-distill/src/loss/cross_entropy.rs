@@ -38,11 +38,13 @@ impl CrossEntropy {
         labels: &Tensor<2, Int>,
         mask: &LabelMask,
     ) -> TokenLoss {
-        let picked = student
-            .tensor()
-            .clone()
-            .gather(2, labels.clone().unsqueeze_dim::<3>(2))
-            .squeeze_dim::<2>(2);
-        TokenLoss::masked(picked.neg(), mask)
+        TokenLoss::masked(self.per_token(student, labels), mask)
+    }
+
+    /// `−ln q` of the label at every position, counted or not: `[batch, seq]`.
+    pub fn per_token(&self, student: &LogProbs, labels: &Tensor<2, Int>) -> Tensor<2> {
+        let labels = labels.clone().unsqueeze_dim::<3>(2);
+        let picked = student.tensor().clone().gather(2, labels);
+        picked.squeeze_dim::<2>(2).neg()
     }
 }

@@ -25,18 +25,10 @@ pub trait Divergence {
     /// [`LossError::NoTeacherMass`] if the divergence is infinite on this pair by construction,
     /// as the reverse KL divergence is where a truncated teacher has no tail.
     fn forward(&self, pair: &DistributionPair, mask: &LabelMask) -> Result<TokenLoss, LossError> {
-        let [batch, seq, _] = pair.dims();
-        if mask.tensor().dims() != [batch, seq] {
-            return Err(LossError::Shape {
-                what: "the label mask",
-                expected: [batch, seq],
-                found: mask.tensor().dims(),
-            });
-        }
         if let Some(treatment) = pair.tail_treatment() {
             treatment.check(self.name(), self.needs_teacher_mass())?;
         }
-        Ok(TokenLoss::masked(self.per_token(pair), mask))
+        TokenLoss::try_masked(self.per_token(pair), mask)
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::RangeBounds;
 #[non_exhaustive]
 pub enum LossError {
     /// Two inputs cover different positions.
-    #[error("{what} cover [batch, seq] = {found:?}, the student's log-probabilities {expected:?}")]
+    #[error("{what} cover {found:?}, expected {expected:?}, what the student covers")]
     Shape {
         /// The input that does not fit.
         what: &'static str,
@@ -97,6 +97,9 @@ pub enum LossError {
         /// The offending weight.
         weight: f64,
     },
+    /// An empty list of labels has no total.
+    #[error("there is no label to compute a loss of")]
+    NoLabels,
     /// Nothing to minimise.
     #[error("the objective has no term with a positive weight")]
     EmptyObjective,

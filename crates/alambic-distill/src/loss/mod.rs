@@ -19,11 +19,13 @@
 //! | at most `ln 2`, `−ln α`, 1 | Jensen–Shannon at `β = ½`, skew KL and skew reverse KL, total variation | the same | the same | |
 
 mod adaptive_kl;
+mod chunked;
 mod cross_entropy;
 mod distribution_pair;
 mod divergence;
 mod error;
 mod forward_kl;
+mod head;
 mod jensen_shannon;
 mod log_probs;
 mod objective;
@@ -33,16 +35,19 @@ mod skew_kl;
 mod skew_reverse_kl;
 mod symmetric_kl;
 mod tail_treatment;
+mod target_batch;
 mod token_loss;
 mod top_k_targets;
 mod total_variation;
 
 pub use adaptive_kl::AdaptiveKl;
+pub use chunked::{Chunked, ChunkedLosses, DEFAULT_CHUNK_BYTES};
 pub use cross_entropy::CrossEntropy;
 pub use distribution_pair::DistributionPair;
 pub use divergence::Divergence;
 pub use error::LossError;
 pub use forward_kl::ForwardKl;
+pub use head::Head;
 pub use jensen_shannon::JensenShannon;
 pub use log_probs::LogProbs;
 pub use objective::Objective;
@@ -52,6 +57,7 @@ pub use skew_kl::SkewKl;
 pub use skew_reverse_kl::SkewReverseKl;
 pub use symmetric_kl::SymmetricKl;
 pub use tail_treatment::TailTreatment;
+pub use target_batch::{LabelTargets, TargetBatch};
 pub use token_loss::{LabelMask, TokenLoss};
 pub use top_k_targets::TopKTargetBatch;
 pub use total_variation::TotalVariation;

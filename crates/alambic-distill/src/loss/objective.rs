@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CrossEntropy, DistributionPair, LabelMask, LogProbs, LossError, LossKind, ObjectiveTerm,
-    TailTreatment, TokenLoss, TopKTargetBatch,
+    CrossEntropy, LabelMask, LogProbs, LossError, LossKind, ObjectiveTerm, TailTreatment,
+    TargetBatch, TokenLoss,
 };
 
 /// A weighted list of losses; every term is normalised by its own count of labels.
@@ -76,28 +76,45 @@ impl Objective {
     /// Every term's loss, in the order of [`Self::terms`].
     ///
     /// # Errors
-    /// [`LossError::MissingTargets`] when a term needs targets and the batch has none, and the
-    /// errors of the terms.
+    /// [`LossError::Shape`] if the mask covers other positions, and those of [`Self::per_token`].
     pub fn losses(
         &self,
         student: &LogProbs,
         labels: &Tensor<2, Int>,
-        targets: Option<&TopKTargetBatch>,
+        targets: Option<&TargetBatch>,
         mask: &LabelMask,
     ) -> Result<Vec<TokenLoss>, LossError> {
+        let terms = self.per_token(student, labels, targets)?;
+        terms
+            .into_iter()
+            .map(|per_token| TokenLoss::try_masked(per_token, mask))
+            .collect()
+    }
+
+    /// Every term's value at every position, counted or not: `[batch, seq]` each.
+    ///
+    /// # Errors
+    /// [`LossError::MissingTargets`] when a term needs targets and the batch has none, and the
+    /// errors of the terms.
+    pub fn per_token(
+        &self,
+        student: &LogProbs,
+        labels: &Tensor<2, Int>,
+        targets: Option<&TargetBatch>,
+    ) -> Result<Vec<Tensor<2>>, LossError> {
         let pair = targets
             .filter(|_| self.needs_targets())
-            .map(|targets| DistributionPair::top_k(targets, student, self.tail))
+            .map(|targets| targets.pair(student, self.tail))
             .transpose()?;
         self.terms
             .iter()
             .map(|term| match term.divergence()? {
-                None => Ok(CrossEntropy.forward(student, labels, mask)),
+                None => Ok(CrossEntropy.per_token(student, labels)),
                 Some(divergence) => {
                     let pair = pair.as_ref().ok_or(LossError::MissingTargets {
                         term: term.kind.name(),
                     })?;
-                    divergence.forward(pair, mask)
+                    Ok(divergence.per_token(pair))
                 }
             })
             .collect()

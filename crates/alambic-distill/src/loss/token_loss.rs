@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use super::LossError;
+
 /// A loss summed over tokens, with the number of tokens that were summed.
 ///
 /// A mean taken inside a loss breaks gradient accumulation: micro-batches with few labels would
@@ -23,6 +25,22 @@ impl TokenLoss {
             sum: (per_token * counted).sum(),
             num_tokens: mask.num_tokens(),
         }
+    }
+
+    /// The same, if the mask covers the positions.
+    ///
+    /// # Errors
+    /// [`LossError::Shape`] if it does not.
+    pub(crate) fn try_masked(per_token: Tensor<2>, mask: &LabelMask) -> Result<Self, LossError> {
+        let (expected, found) = (per_token.dims(), mask.tensor().dims());
+        if expected != found {
+            return Err(LossError::Shape {
+                what: "the label mask",
+                expected,
+                found,
+            });
+        }
+        Ok(Self::masked(per_token, mask))
     }
 
     /// The mean in nats per token; `None` when no token was counted.

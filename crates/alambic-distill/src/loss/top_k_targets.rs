@@ -42,6 +42,19 @@ impl TopKTargetBatch {
         }
     }
 
+    /// Some of the positions of every row.
+    pub fn positions(&self, from: usize, to: usize) -> Self {
+        let [batch, _, k] = self.dims();
+        let entries = [0..batch, from..to, 0..k];
+        let rows = [0..batch, from..to];
+        Self {
+            token_ids: self.token_ids.clone().slice(entries.clone()),
+            log_probs: self.log_probs.clone().slice(entries),
+            tail_mass: self.tail_mass.clone().slice(rows.clone()),
+            entropy: self.entropy.clone().slice(rows),
+        }
+    }
+
     /// `[batch, seq, k]`.
     pub fn dims(&self) -> [usize; 3] {
         self.log_probs.dims()

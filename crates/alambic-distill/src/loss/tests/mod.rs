@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chunked;
 mod gradients;
 mod identities;
 mod kd_vectors;

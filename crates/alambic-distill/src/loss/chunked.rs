@@ -1,0 +1,199 @@
+//! Head and objective in one pass, a chunk of labels at a time.
+
+use alambic_kernels::attach_gradients;
+use burn::tensor::{Int, Tensor};
+
+use super::{Head, LabelTargets, LogProbs, LossError, Objective};
+
+/// Size of the logits that exist at one time, unless another one is asked for.
+pub const DEFAULT_CHUNK_BYTES: usize = 32 << 20;
+
+/// Bytes of one logit; losses are computed in `f32`.
+const LOGIT_BYTES: usize = 4;
+
+/// An objective that goes from hidden states to losses and gradients without whole logits.
+///
+/// The plain path holds several tables of `labels · vocab` numbers until the backward pass. This
+/// one walks over the labels, makes the logits of one chunk, the losses of all terms and their
+/// gradient with respect to the logits, and multiplies that back into the gradients of hidden
+/// states and weight before the next chunk. One pass over the head serves all terms; any
+/// divergence and any kind of target goes through it, since only the logits are differentiated.
+///
+/// The gradients are made in the forward pass, so the weights of terms and labels are inputs: the
+/// total cannot be re-weighted later, except by one factor for all of it.
+///
+/// # Memory
+/// About eight times `chunk_bytes`, the gradient of the hidden states, and, unless the head is
+/// frozen, twice that of the weight.
+///
+/// # Example
+/// ```
+/// use alambic_distill::loss::{Chunked, DEFAULT_CHUNK_BYTES, Head, Objective};
+/// use burn::tensor::{Device, Int, Tensor};
+///
+/// let device = Device::flex();
+/// let hidden = Tensor::<2>::zeros([3, 2], &device).autodiff().require_grad();
+/// let head = Head::new(Tensor::<2>::zeros([2, 5], &device));
+/// let labels = Tensor::<1, Int>::from_ints([4, 0, 2], &device);
+/// let weights = Tensor::<2>::full([1, 3], 1.0 / 3.0, &device);
+/// let losses = Chunked::new(Objective::hard_labels(), DEFAULT_CHUNK_BYTES)
+///     .losses(&hidden, &head, &labels, None, &weights)
+///     .unwrap();
+/// // All logits are 0, so every label has a probability of one fifth.
+/// assert!((losses.total.clone().into_scalar::<f32>() - 5f32.ln()).abs() < 1e-6);
+/// assert!(hidden.grad(&losses.total.backward()).is_some());
+/// ```
+///
+/// # References
+/// Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.2.
+#[derive(Clone, Debug)]
+pub struct Chunked {
+    objective: Objective,
+    chunk_bytes: usize,
+}
+
+/// What [`Chunked::losses`] gives.
+#[derive(Clone, Debug)]
+pub struct ChunkedLosses {
+    /// The weighted total, `[1]`; its gradients are already made.
+    pub total: Tensor<1>,
+    /// Every term's sum over the labels, before any weight, `[terms]`; not differentiable.
+    pub term_sums: Tensor<1>,
+}
+
+impl Chunked {
+    /// Walks over the objective with logits of at most `chunk_bytes` at one time, or of one label
+    /// if that is more.
+    pub fn new(objective: Objective, chunk_bytes: usize) -> Self {
+        Self {
+            objective,
+            chunk_bytes,
+        }
+    }
+
+    /// The losses of a list of labels.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[labels, hidden]`, the states that predict the labels
+    /// - `labels`: `[labels]`
+    /// - `targets`: for as many labels, on the same device
+    /// - `weights`: `[terms, labels]`, what each term's loss at each label is multiplied with, such
+    ///   as the term's weight divided by the labels of the whole window
+    ///
+    /// # Errors
+    /// [`LossError::Shape`] where the numbers of labels or terms differ, and the errors of
+    /// [`Objective::per_token`].
+    pub fn losses(
+        &self,
+        hidden: &Tensor<2>,
+        head: &Head,
+        labels: &Tensor<1, Int>,
+        targets: Option<&LabelTargets>,
+        weights: &Tensor<2>,
+    ) -> Result<ChunkedLosses, LossError> {
+        let [count, _] = hidden.dims();
+        let num_terms = self.objective.terms().len();
+        check_shape("the weights", weights.dims(), [num_terms, count])?;
+        check_shape("the labels", [1, labels.dims()[0]], [1, count])?;
+        let states = hidden.clone().without_autodiff();
+        let projection = head.weight().clone().without_autodiff();
+        let [_, vocab] = projection.dims();
+        let per_chunk = (self.chunk_bytes / (vocab * LOGIT_BYTES)).max(1);
+
+        let mut sums = Sums::default();
+        let mut state_gradients = Vec::new();
+        let mut weight_gradient: Option<Tensor<2>> = None;
+        for from in (0..count).step_by(per_chunk) {
+            let to = (from + per_chunk).min(count);
+            let chunk = states.clone().narrow(0, from, to - from);
+            let gradient = self.differentiate(
+                head,
+                chunk.clone().matmul(projection.clone()),
+                &labels.clone().narrow(0, from, to - from).without_autodiff(),
+                targets.map(|targets| targets.range(from, to)).as_ref(),
+                &weights
+                    .clone()
+                    .slice([0..num_terms, from..to])
+                    .without_autodiff(),
+                &mut sums,
+            )?;
+            if head.weight().is_autodiff() {
+                let of_chunk = chunk.transpose().matmul(gradient.clone());
+                weight_gradient = Some(match weight_gradient {
+                    Some(sum) => sum + of_chunk,
+                    None => of_chunk,
+                });
+            }
+            state_gradients.push(gradient.matmul(projection.clone().transpose()));
+        }
+        let Sums { total, term_sums } = sums;
+        let (Some(total), Some(term_sums)) = (total, term_sums) else {
+            return Err(LossError::NoLabels);
+        };
+        let mut gradients = vec![(hidden.clone(), Tensor::cat(state_gradients, 0))];
+        gradients.extend(weight_gradient.map(|gradient| (head.weight().clone(), gradient)));
+        Ok(ChunkedLosses {
+            total: attach_gradients(total, gradients),
+            term_sums,
+        })
+    }
+
+    /// Adds up the losses of one chunk, and gives the gradient of its logits `[labels, vocab]`.
+    fn differentiate(
+        &self,
+        head: &Head,
+        product: Tensor<2>,
+        labels: &Tensor<1, Int>,
+        targets: Option<&super::TargetBatch>,
+        weights: &Tensor<2>,
+        sums: &mut Sums,
+    ) -> Result<Tensor<2>, LossError> {
+        let leaf = product.autodiff().require_grad();
+        let student = LogProbs::from_logits(head.shape(leaf.clone().unsqueeze::<3>()));
+        let labels = labels.clone().unsqueeze::<2>();
+        let per_token = self.objective.per_token(&student, &labels, targets)?;
+        let terms = Tensor::cat(per_token, 0);
+        let weighted = terms.clone() * weights.clone().cast(terms.dtype()).autodiff();
+        let total = weighted.sum();
+        let gradient = leaf
+            .grad(&total.backward())
+            .expect("the losses depend on the logits");
+        let term_sums = terms.without_autodiff().sum_dim(1).squeeze_dim::<1>(1);
+        sums.add(total.without_autodiff(), term_sums);
+        Ok(gradient.without_autodiff())
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    total: Option<Tensor<1>>,
+    term_sums: Option<Tensor<1>>,
+}
+
+impl Sums {
+    fn add(&mut self, total: Tensor<1>, term_sums: Tensor<1>) {
+        let plus = |sum: &mut Option<Tensor<1>>, more: Tensor<1>| {
+            *sum = Some(match sum.take() {
+                Some(sum) => sum + more,
+                None => more,
+            });
+        };
+        plus(&mut self.total, total);
+        plus(&mut self.term_sums, term_sums);
+    }
+}
+
+fn check_shape(
+    what: &'static str,
+    found: [usize; 2],
+    expected: [usize; 2],
+) -> Result<(), LossError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(LossError::Shape {
+        what,
+        expected,
+        found,
+    })
+}

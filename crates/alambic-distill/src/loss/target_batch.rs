@@ -1,0 +1,71 @@
+//! What the teacher says about a batch, on the device.
+
+use burn::tensor::Tensor;
+
+use super::{DistributionPair, Head, LogProbs, LossError, TailTreatment, TopKTargetBatch};
+
+/// Teacher targets for `[batch, seq]` positions.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, and what it holds are handles"
+)]
+pub enum TargetBatch {
+    /// Whole distributions.
+    Dense(LogProbs),
+    /// The most likely tokens and the mass of the rest.
+    TopK(TopKTargetBatch),
+}
+
+impl TargetBatch {
+    /// Teacher and student over the same outcomes; a dense teacher has no tail to treat.
+    ///
+    /// # Errors
+    /// Those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
+    pub fn pair(
+        &self,
+        student: &LogProbs,
+        tail: TailTreatment,
+    ) -> Result<DistributionPair, LossError> {
+        match self {
+            Self::Dense(teacher) => DistributionPair::dense(teacher, student),
+            Self::TopK(targets) => DistributionPair::top_k(targets, student, tail),
+        }
+    }
+}
+
+/// Teacher targets for a list of labels, from which a range can be taken.
+///
+/// # Shapes
+/// The first dimension of a hidden state, and `seq` of a `[1, seq, k]` truncation, are the labels.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, and what it holds are handles"
+)]
+pub enum LabelTargets {
+    /// The most likely tokens and the mass of the rest.
+    TopK(TopKTargetBatch),
+    /// The teacher's last hidden states `[labels, hidden]` and its head: its whole distributions,
+    /// made where and when they are compared.
+    Hidden {
+        /// `[labels, hidden]`
+        states: Tensor<2>,
+        /// The teacher's output projection.
+        head: Head,
+    },
+}
+
+impl LabelTargets {
+    /// The targets of some of the labels.
+    pub(super) fn range(&self, from: usize, to: usize) -> TargetBatch {
+        match self {
+            Self::TopK(targets) => TargetBatch::TopK(targets.positions(from, to)),
+            Self::Hidden { states, head } => {
+                let states = states.clone().narrow(0, from, to - from);
+                let logits = head.shape(states.matmul(head.weight().clone()).unsqueeze::<3>());
+                TargetBatch::Dense(LogProbs::from_logits(logits))
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Chunks give the values and gradients of the plain path.
+
+use burn::tensor::{Distribution, Int};
+
+use super::*;
+use crate::test_device::test_device;
+
+/// Sums of a few hundred products in `f32`, in another order.
+const TOLERANCE: f64 = 2e-5;
+const LABELS: usize = 11;
+const HIDDEN: usize = 6;
+const VOCAB: usize = 17;
+
+/// Random numbers that are the same on every device.
+fn table(rows: usize, columns: usize, seed: u64) -> Tensor<2> {
+    let device = Device::flex();
+    device.seed(seed);
+    let values = Tensor::<2>::random([rows, columns], Distribution::Normal(0.0, 1.0), &device);
+    Tensor::from_data(values.into_data(), &test_device())
+}
+
+fn tracked(table: Tensor<2>) -> Tensor<2> {
+    table.autodiff().require_grad()
+}
+
+/// Every loss at once, each with its own weight.
+fn objective(tail: TailTreatment) -> Objective {
+    let mut terms = vec![ObjectiveTerm::new(LossKind::CrossEntropy, 1.0)];
+    for kind in [
+        LossKind::ForwardKl,
+        LossKind::ReverseKl,
+        LossKind::SymmetricKl,
+        LossKind::JensenShannon,
+        LossKind::SkewKl,
+        LossKind::SkewReverseKl,
+        LossKind::AdaptiveKl,
+        LossKind::TotalVariation,
+    ] {
+        let term = ObjectiveTerm::new(kind, 1.0);
+        terms.push(match kind.setting() {
+            Some(setting) => term.with(setting, setting.published()),
+            None => term,
+        });
+    }
+    Objective::try_new(terms, tail).unwrap()
+}
+
+fn labels() -> Tensor<1, Int> {
+    let ids: Vec<i32> = (0..LABELS)
+        .map(|label| (label * 5 % VOCAB) as i32)
+        .collect();
+    Tensor::from_data(TensorData::new(ids, [LABELS]), &test_device())
+}
+
+fn weights(terms: usize) -> Tensor<2> {
+    table(terms, LABELS, 5).abs()
+}
+
+fn top_k() -> TopKTargetBatch {
+    let logits = floats(table(LABELS, VOCAB, 3) * 2.0);
+    let rows: Vec<Vec<f64>> = logits.chunks_exact(VOCAB).map(<[f64]>::to_vec).collect();
+    top_k_targets(&rows, 4, DType::F32, &test_device())
+}
+
+/// Value, sums and the gradients of hidden states and weight.
+type Outcome = (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>);
+
+fn outcome(hidden: &Tensor<2>, weight: &Tensor<2>, total: &Tensor<1>, sums: Tensor<1>) -> Outcome {
+    let gradients = total.backward();
+    let of = |input: &Tensor<2>| floats(input.grad(&gradients).unwrap());
+    (floats(total.clone()), floats(sums), of(hidden), of(weight))
+}
+
+fn plain(objective: &Objective, head: fn(Tensor<2>) -> Head, targets: &TargetBatch) -> Outcome {
+    let (hidden, weight) = (
+        tracked(table(LABELS, HIDDEN, 1)),
+        tracked(table(HIDDEN, VOCAB, 2)),
+    );
+    let logits = head(weight.clone()).shape(hidden.clone().matmul(weight.clone()).unsqueeze::<3>());
+    let student = LogProbs::from_logits(logits);
+    let labels = labels().unsqueeze::<2>();
+    let terms = objective
+        .per_token(&student, &labels, Some(targets))
+        .unwrap();
+    let terms = Tensor::cat(terms, 0);
+    let sums = terms
+        .clone()
+        .without_autodiff()
+        .sum_dim(1)
+        .squeeze_dim::<1>(1);
+    let total = (terms * weights(objective.terms().len()).autodiff()).sum();
+    outcome(&hidden, &weight, &total, sums)
+}
+
+fn chunked(
+    objective: &Objective,
+    head: fn(Tensor<2>) -> Head,
+    targets: &LabelTargets,
+    labels_per_chunk: usize,
+) -> Outcome {
+    let (hidden, weight) = (
+        tracked(table(LABELS, HIDDEN, 1)),
+        tracked(table(HIDDEN, VOCAB, 2)),
+    );
+    let losses = Chunked::new(objective.clone(), labels_per_chunk * VOCAB * 4)
+        .losses(
+            &hidden,
+            &head(weight.clone()),
+            &labels(),
+            Some(targets),
+            &weights(objective.terms().len()),
+        )
+        .unwrap();
+    outcome(&hidden, &weight, &losses.total, losses.term_sums)
+}
+
+fn assert_equal(what: &str, found: &Outcome, expected: &Outcome) {
+    let parts = [
+        (&found.0, &expected.0),
+        (&found.1, &expected.1),
+        (&found.2, &expected.2),
+        (&found.3, &expected.3),
+    ];
+    for (part, (found, expected)) in parts.into_iter().enumerate() {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < TOLERANCE * (1.0 + expected.abs()),
+                "{what}, part {part}: {found} against {expected}"
+            );
+        }
+    }
+}
+
+fn bare(weight: Tensor<2>) -> Head {
+    Head::new(weight)
+}
+
+fn capped(weight: Tensor<2>) -> Head {
+    let scaled = Head::new(weight).with_logit_scale(0.7).unwrap();
+    scaled.with_logit_softcap(2.0).unwrap()
+}
+
+#[test]
+fn chunks_of_any_size_equal_the_plain_path_for_truncated_teachers() {
+    for tail in [TailTreatment::TailBucket, TailTreatment::RenormaliseBoth] {
+        let objective = objective(tail);
+        for head in [bare as fn(Tensor<2>) -> Head, capped] {
+            let expected = plain(&objective, head, &TargetBatch::TopK(top_k()));
+            for labels_per_chunk in [0, 1, 3, LABELS, 100] {
+                let found = chunked(
+                    &objective,
+                    head,
+                    &LabelTargets::TopK(top_k()),
+                    labels_per_chunk,
+                );
+                assert_equal(&format!("{tail:?}, {labels_per_chunk}"), &found, &expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_of_a_teacher_given_by_its_hidden_states_equal_the_dense_plain_path() {
+    let objective = objective(TailTreatment::TailBucket);
+    let (states, weight) = (table(LABELS, 9, 7), table(9, VOCAB, 8));
+    let logits =
+        capped(weight.clone()).shape(states.clone().matmul(weight.clone()).unsqueeze::<3>());
+    let dense = TargetBatch::Dense(LogProbs::from_logits(logits));
+    let hidden = LabelTargets::Hidden {
+        states,
+        head: capped(weight),
+    };
+    let expected = plain(&objective, bare, &dense);
+    for labels_per_chunk in [1, 4, LABELS] {
+        let found = chunked(&objective, bare, &hidden, labels_per_chunk);
+        assert_equal(&format!("{labels_per_chunk}"), &found, &expected);
+    }
+}
+
+#[test]
+fn a_frozen_head_gets_no_gradient_and_leaves_the_others_as_they_are() {
+    let objective = objective(TailTreatment::TailBucket);
+    let targets = LabelTargets::TopK(top_k());
+    let (_, _, expected, _) = chunked(&objective, bare, &targets, 3);
+    let hidden = tracked(table(LABELS, HIDDEN, 1));
+    let head = Head::new(table(HIDDEN, VOCAB, 2));
+    let weights = weights(objective.terms().len());
+    let losses = Chunked::new(objective, 3 * VOCAB * 4)
+        .losses(&hidden, &head, &labels(), Some(&targets), &weights)
+        .unwrap();
+    let gradients = losses.total.backward();
+    assert_eq!(floats(hidden.grad(&gradients).unwrap()), expected);
+}
+
+#[test]
+fn a_factor_of_the_total_is_one_of_its_gradients() {
+    let hidden = tracked(table(LABELS, HIDDEN, 1));
+    let gradient = table(LABELS, HIDDEN, 4);
+    let value = Tensor::<1>::from_floats([3.0], &test_device());
+    let total = alambic_kernels::attach_gradients(value, vec![(hidden.clone(), gradient.clone())]);
+    assert_eq!(floats(total.clone()), [3.0]);
+    let found = hidden.grad(&(total * 0.5).backward()).unwrap();
+    assert_eq!(floats(found), floats(gradient * 0.5));
+}
+
+#[test]
+fn weights_and_labels_that_do_not_fit_are_refused() {
+    let objective = Objective::hard_labels();
+    let chunked = Chunked::new(objective, 64);
+    let (hidden, head) = (table(LABELS, HIDDEN, 1), Head::new(table(HIDDEN, VOCAB, 2)));
+    let error = chunked
+        .losses(&hidden, &head, &labels(), None, &weights(2))
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the weights cover [2, 11], expected [1, 11]"),
+        "{error}"
+    );
+    let few = labels().narrow(0, 0, 3);
+    assert!(
+        chunked
+            .losses(&hidden, &head, &few, None, &weights(1))
+            .is_err()
+    );
+    assert!(Head::new(table(2, 2, 1)).with_logit_softcap(0.0).is_err());
+    assert!(
+        Head::new(table(2, 2, 1))
+            .with_logit_scale(f64::NAN)
+            .is_err()
+    );
+}
