@@ -32,6 +32,19 @@ pub enum LossKind {
 }
 
 impl LossKind {
+    /// Every loss.
+    pub const ALL: [Self; 9] = [
+        Self::ForwardKl,
+        Self::ReverseKl,
+        Self::SymmetricKl,
+        Self::JensenShannon,
+        Self::SkewKl,
+        Self::SkewReverseKl,
+        Self::AdaptiveKl,
+        Self::TotalVariation,
+        Self::CrossEntropy,
+    ];
+
     /// The name used in recipes, metrics and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -124,6 +137,15 @@ impl ObjectiveTerm {
             beta: None,
             alpha: None,
             head_mass: None,
+        }
+    }
+
+    /// A loss with the setting of the paper that introduced it, if it reads one.
+    pub fn published(kind: LossKind, weight: f64) -> Self {
+        let term = Self::new(kind, weight);
+        match kind.setting() {
+            Some(setting) => term.with(setting, setting.published()),
+            None => term,
         }
     }
 

@@ -23,26 +23,10 @@ fn tracked(table: Tensor<2>) -> Tensor<2> {
     table.autodiff().require_grad()
 }
 
-/// Every loss at once, each with its own weight.
+/// Every loss at once.
 fn objective(tail: TailTreatment) -> Objective {
-    let mut terms = vec![ObjectiveTerm::new(LossKind::CrossEntropy, 1.0)];
-    for kind in [
-        LossKind::ForwardKl,
-        LossKind::ReverseKl,
-        LossKind::SymmetricKl,
-        LossKind::JensenShannon,
-        LossKind::SkewKl,
-        LossKind::SkewReverseKl,
-        LossKind::AdaptiveKl,
-        LossKind::TotalVariation,
-    ] {
-        let term = ObjectiveTerm::new(kind, 1.0);
-        terms.push(match kind.setting() {
-            Some(setting) => term.with(setting, setting.published()),
-            None => term,
-        });
-    }
-    Objective::try_new(terms, tail).unwrap()
+    let terms = LossKind::ALL.map(|kind| ObjectiveTerm::published(kind, 1.0));
+    Objective::try_new(terms.to_vec(), tail).unwrap()
 }
 
 fn labels() -> Tensor<1, Int> {
