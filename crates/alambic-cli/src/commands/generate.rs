@@ -35,7 +35,7 @@ pub(crate) struct GenerateArguments {
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "seed"])]
     pub(crate) greedy: bool,
     /// Divides the logits before sampling.
-    #[arg(long, value_name = "T", default_value_t = DEFAULT_TEMPERATURE, value_parser = positive)]
+    #[arg(long, value_name = "T", default_value_t = DEFAULT_TEMPERATURE, value_parser = temperature)]
     pub(crate) temperature: f64,
     /// Sample from the K most likely tokens only.
     #[arg(long, value_name = "K", value_parser = count)]
@@ -136,6 +136,10 @@ fn positive(text: &str) -> Result<f64, String> {
     number(text, "expected a finite number above 0", |number| {
         number.is_finite() && number > 0.0
     })
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    positive(text).map_err(|error| format!("{error}; --greedy always takes the most likely token"))
 }
 
 fn probability(text: &str) -> Result<f64, String> {
