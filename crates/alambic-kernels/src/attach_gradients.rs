@@ -9,7 +9,8 @@ use burn::tensor::Tensor;
 /// what flows back into the result.
 ///
 /// # Shapes
-/// Every gradient has its input's shape; neither it nor `value` is tracked by autodiff.
+/// Every gradient has its input's shape; neither it nor `value` is tracked by autodiff. An input
+/// that is not tracked either is passed over.
 ///
 /// # Cost
 /// One product of each input with its gradient, forwards; one copy of the gradient, backwards.
@@ -17,25 +18,21 @@ use burn::tensor::Tensor;
 /// # Panics
 /// If a gradient has another shape than its input.
 pub fn attach_gradients(value: Tensor<1>, gradients: Vec<(Tensor<2>, Tensor<2>)>) -> Tensor<1> {
-    gradients
+    let tracked = gradients
         .into_iter()
-        .fold(value, |total, (input, gradient)| {
-            assert_eq!(
-                input.dims(),
-                gradient.dims(),
-                "a gradient is shaped like its input"
-            );
-            // The difference is exactly 0, and its derivative is the gradient.
-            let linear = if input.is_autodiff() {
-                (input * gradient.autodiff()).sum()
-            } else {
-                return total;
-            };
-            let total = if total.is_autodiff() {
-                total
-            } else {
-                total.autodiff()
-            };
-            total + (linear.clone() - linear.detach())
-        })
+        .filter(|(input, _)| input.is_autodiff());
+    // Each difference is exactly 0, and its derivative is the gradient.
+    let nothing = tracked.map(|(input, gradient)| {
+        assert_eq!(
+            input.dims(),
+            gradient.dims(),
+            "a gradient is shaped like its input"
+        );
+        let linear = (input * gradient.autodiff()).sum();
+        linear.clone() - linear.detach()
+    });
+    match nothing.reduce(|sum, more| sum + more) {
+        Some(nothing) => value.autodiff() + nothing,
+        None => value,
+    }
 }

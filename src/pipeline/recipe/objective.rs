@@ -1,6 +1,6 @@
 //! `[objective]`: what the student minimises.
 
-use alambic_distill::loss::{LossError, LossSetting, Objective, ObjectiveTerm, TailTreatment};
+use alambic_distill::loss::{LossError, LossSetting, ObjectiveTerm, TailTreatment};
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -89,13 +89,11 @@ impl ObjectiveSection {
     }
 
     fn check_tail(&self, checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
-        let Err(error @ LossError::NoTeacherMass { .. }) = Objective::try_new(
-            vec![ObjectiveTerm {
-                weight: 1.0,
-                ..*term
-            }],
-            self.tail_treatment(),
-        ) else {
+        let tail = self.tail_treatment();
+        let Ok(Some(divergence)) = term.divergence() else {
+            return; // a broken setting, or no teacher to compare with
+        };
+        let Err(error) = tail.check(&*divergence) else {
             return;
         };
         checker.require_all(
@@ -105,7 +103,7 @@ impl ObjectiveSection {
                 format!("objective.terms.{index}.kind"),
                 format!(
                     "a kind that is finite under objective.tail = {:?}",
-                    self.tail_treatment().name()
+                    tail.name()
                 ),
                 format!("{:?}", term.kind.name()),
             )
@@ -135,7 +133,7 @@ fn check_settings(checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
         };
         checker.require_all(&[&format!("objective.terms.{index}.kind")], false, problem);
     }
-    if let Err(LossError::Fraction {
+    if let Err(LossError::OutOfRange {
         setting,
         expected,
         found,
@@ -143,7 +141,7 @@ fn check_settings(checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
     {
         checker.report(Problem::new(
             format!("objective.terms.{index}.{setting}"),
-            format!("a number {expected}"),
+            expected,
             format!("{found:?}"),
         ));
     }

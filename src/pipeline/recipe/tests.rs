@@ -487,7 +487,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "objective.terms=[{ kind = 'jensen_shannon', weight = 1, beta = 1.5 }]",
         "objective.terms.0.beta",
-        "0.0..=1.0",
+        "0 to 1",
     ),
     (
         "objective.terms=[{ kind = 'forward_kl', weight = 1, alpha = 0.1 }]",

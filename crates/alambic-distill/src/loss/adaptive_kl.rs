@@ -43,9 +43,9 @@ impl AdaptiveKl {
     /// A divergence whose head holds the teacher's mass `head_mass` (μ), between 0 and 1.
     ///
     /// # Errors
-    /// [`LossError::Fraction`] for any other number.
+    /// [`LossError::OutOfRange`] for any other number.
     pub fn try_new(head_mass: f64) -> Result<Self, LossError> {
-        LossError::check_fraction("head_mass", head_mass, 0.0..=1.0)?;
+        LossError::check_fraction("head_mass", head_mass)?;
         Ok(Self { head_mass })
     }
 

@@ -3,7 +3,7 @@
 use alambic_kernels::attach_gradients;
 use burn::tensor::{Int, Tensor};
 
-use super::{Head, LabelTargets, LogProbs, LossError, Objective};
+use super::{Head, LabelTargets, LogProbs, LossError, Objective, TargetBatch};
 
 /// Size of the logits that exist at one time, unless another one is asked for.
 pub const DEFAULT_CHUNK_BYTES: usize = 32 << 20;
@@ -81,8 +81,8 @@ impl Chunked {
     ///   as the term's weight divided by the labels of the whole window
     ///
     /// # Errors
-    /// [`LossError::Shape`] where the numbers of labels or terms differ, and the errors of
-    /// [`Objective::per_token`].
+    /// [`LossError::Shape`] where the numbers of labels or terms differ, [`LossError::NoLabels`]
+    /// where there is none, and the errors of [`Objective::per_token`].
     pub fn losses(
         &self,
         hidden: &Tensor<2>,
@@ -93,49 +93,36 @@ impl Chunked {
     ) -> Result<ChunkedLosses, LossError> {
         let [count, _] = hidden.dims();
         let num_terms = self.objective.terms().len();
-        check_shape("the weights", weights.dims(), [num_terms, count])?;
-        check_shape("the labels", [1, labels.dims()[0]], [1, count])?;
+        LossError::check_shape("the weights", weights.dims(), [num_terms, count])?;
+        LossError::check_shape("the labels", [1, labels.dims()[0]], [1, count])?;
+        if let Some(targets) = targets {
+            LossError::check_shape("the targets", [1, targets.num_labels()], [1, count])?;
+        }
         let states = hidden.clone().without_autodiff();
         let projection = head.weight().clone().without_autodiff();
         let [_, vocab] = projection.dims();
         let per_chunk = (self.chunk_bytes / (vocab * LOGIT_BYTES)).max(1);
 
         let mut sums = Sums::default();
-        let mut state_gradients = Vec::new();
-        let mut weight_gradient: Option<Tensor<2>> = None;
         for from in (0..count).step_by(per_chunk) {
-            let to = (from + per_chunk).min(count);
-            let chunk = states.clone().narrow(0, from, to - from);
+            let range = from..(from + per_chunk).min(count);
+            let chunk = states.clone().narrow(0, from, range.len());
             let gradient = self.differentiate(
                 head,
                 chunk.clone().matmul(projection.clone()),
-                &labels.clone().narrow(0, from, to - from).without_autodiff(),
-                targets.map(|targets| targets.range(from, to)).as_ref(),
-                &weights
-                    .clone()
-                    .slice([0..num_terms, from..to])
-                    .without_autodiff(),
+                &labels.clone().narrow(0, from, range.len()),
+                targets.map(|targets| targets.range(range.clone())),
+                weights.clone().narrow(1, from, range.len()),
                 &mut sums,
             )?;
             if head.weight().is_autodiff() {
                 let of_chunk = chunk.transpose().matmul(gradient.clone());
-                weight_gradient = Some(match weight_gradient {
-                    Some(sum) => sum + of_chunk,
-                    None => of_chunk,
-                });
+                accumulate(&mut sums.weight_gradient, of_chunk);
             }
-            state_gradients.push(gradient.matmul(projection.clone().transpose()));
+            let of_states = gradient.matmul(projection.clone().transpose());
+            sums.state_gradients.push(of_states);
         }
-        let Sums { total, term_sums } = sums;
-        let (Some(total), Some(term_sums)) = (total, term_sums) else {
-            return Err(LossError::NoLabels);
-        };
-        let mut gradients = vec![(hidden.clone(), Tensor::cat(state_gradients, 0))];
-        gradients.extend(weight_gradient.map(|gradient| (head.weight().clone(), gradient)));
-        Ok(ChunkedLosses {
-            total: attach_gradients(total, gradients),
-            term_sums,
-        })
+        sums.into_losses(hidden, head)
     }
 
     /// Adds up the losses of one chunk, and gives the gradient of its logits `[labels, vocab]`.
@@ -144,56 +131,60 @@ impl Chunked {
         head: &Head,
         product: Tensor<2>,
         labels: &Tensor<1, Int>,
-        targets: Option<&super::TargetBatch>,
-        weights: &Tensor<2>,
+        targets: Option<TargetBatch>,
+        weights: Tensor<2>,
         sums: &mut Sums,
     ) -> Result<Tensor<2>, LossError> {
         let leaf = product.autodiff().require_grad();
         let student = LogProbs::from_logits(head.shape(leaf.clone().unsqueeze::<3>()));
-        let labels = labels.clone().unsqueeze::<2>();
-        let per_token = self.objective.per_token(&student, &labels, targets)?;
+        let labels = labels.clone().without_autodiff().unsqueeze::<2>();
+        let per_token = self
+            .objective
+            .per_token(&student, &labels, targets.as_ref())?;
         let terms = Tensor::cat(per_token, 0);
-        let weighted = terms.clone() * weights.clone().cast(terms.dtype()).autodiff();
-        let total = weighted.sum();
+        let weights = weights.without_autodiff().cast(terms.dtype());
+        let total = (terms.clone() * weights.autodiff()).sum();
         let gradient = leaf
             .grad(&total.backward())
             .expect("the losses depend on the logits");
-        let term_sums = terms.without_autodiff().sum_dim(1).squeeze_dim::<1>(1);
-        sums.add(total.without_autodiff(), term_sums);
+        let of_terms = terms.without_autodiff().sum_dim(1).squeeze_dim::<1>(1);
+        accumulate(&mut sums.total, total.without_autodiff());
+        accumulate(&mut sums.terms, of_terms);
         Ok(gradient.without_autodiff())
     }
 }
 
+/// What the chunks so far add up to.
 #[derive(Default)]
 struct Sums {
+    /// `[1]`
     total: Option<Tensor<1>>,
-    term_sums: Option<Tensor<1>>,
+    /// `[terms]`
+    terms: Option<Tensor<1>>,
+    /// `[hidden, vocab]`
+    weight_gradient: Option<Tensor<2>>,
+    /// `[labels, hidden]` of each chunk
+    state_gradients: Vec<Tensor<2>>,
 }
 
 impl Sums {
-    fn add(&mut self, total: Tensor<1>, term_sums: Tensor<1>) {
-        let plus = |sum: &mut Option<Tensor<1>>, more: Tensor<1>| {
-            *sum = Some(match sum.take() {
-                Some(sum) => sum + more,
-                None => more,
-            });
+    fn into_losses(self, hidden: &Tensor<2>, head: &Head) -> Result<ChunkedLosses, LossError> {
+        let (Some(total), Some(term_sums)) = (self.total, self.terms) else {
+            return Err(LossError::NoLabels);
         };
-        plus(&mut self.total, total);
-        plus(&mut self.term_sums, term_sums);
+        let of_weight = self.weight_gradient;
+        let mut gradients = vec![(hidden.clone(), Tensor::cat(self.state_gradients, 0))];
+        gradients.extend(of_weight.map(|gradient| (head.weight().clone(), gradient)));
+        Ok(ChunkedLosses {
+            total: attach_gradients(total, gradients),
+            term_sums,
+        })
     }
 }
 
-fn check_shape(
-    what: &'static str,
-    found: [usize; 2],
-    expected: [usize; 2],
-) -> Result<(), LossError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(LossError::Shape {
-        what,
-        expected,
-        found,
-    })
+fn accumulate<const D: usize>(sum: &mut Option<Tensor<D>>, more: Tensor<D>) {
+    *sum = Some(match sum.take() {
+        Some(sum) => sum + more,
+        None => more,
+    });
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{LabelMask, LogProbs, TokenLoss};
+use super::{LabelMask, LogProbs, LossError, TokenLoss};
 
 /// Cross-entropy of the student on hard labels, summed over tokens.
 ///
@@ -24,7 +24,8 @@ use super::{LabelMask, LogProbs, TokenLoss};
 /// let device = Device::flex();
 /// let uniform = LogProbs::from_logits(Tensor::zeros([1, 1, 4], &device));
 /// let labels = Tensor::<2, Int>::from_ints([[2]], &device);
-/// let loss = CrossEntropy.forward(&uniform, &labels, &LabelMask::new(&[true], [1, 1], &device));
+/// let mask = LabelMask::new(&[true], [1, 1], &device);
+/// let loss = CrossEntropy.forward(&uniform, &labels, &mask).unwrap();
 /// assert!((loss.mean_nats().unwrap() - 4f64.ln()).abs() < 1e-6);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,19 +33,31 @@ pub struct CrossEntropy;
 
 impl CrossEntropy {
     /// The summed loss; see [`CrossEntropy`].
+    ///
+    /// # Errors
+    /// [`LossError::Shape`] when labels or mask cover other positions than the student.
     pub fn forward(
         &self,
         student: &LogProbs,
         labels: &Tensor<2, Int>,
         mask: &LabelMask,
-    ) -> TokenLoss {
-        TokenLoss::masked(self.per_token(student, labels), mask)
+    ) -> Result<TokenLoss, LossError> {
+        TokenLoss::masked(self.per_token(student, labels)?, mask)
     }
 
     /// `−ln q` of the label at every position, counted or not: `[batch, seq]`.
-    pub fn per_token(&self, student: &LogProbs, labels: &Tensor<2, Int>) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// [`LossError::Shape`] when there are other labels than positions.
+    pub fn per_token(
+        &self,
+        student: &LogProbs,
+        labels: &Tensor<2, Int>,
+    ) -> Result<Tensor<2>, LossError> {
+        let [batch, seq, _] = student.dims();
+        LossError::check_shape("the labels", labels.dims(), [batch, seq])?;
         let labels = labels.clone().unsqueeze_dim::<3>(2);
         let picked = student.tensor().clone().gather(2, labels);
-        picked.squeeze_dim::<2>(2).neg()
+        Ok(picked.squeeze_dim::<2>(2).neg())
     }
 }

@@ -10,6 +10,9 @@ use super::{LogProbs, LossError, TailTreatment, TopKTargetBatch};
 /// Finite, so that `0 · ln 0` is 0 and its gradient a number; `exp` of it is 0.
 const LOG_OF_ZERO: f32 = -1.0e30;
 
+/// What errors call the teacher's side.
+const TARGETS: &str = "the teacher's targets";
+
 /// Smallest tail mass whose logarithm is taken: a stored 0 means less than `f32` can tell from it.
 const SMALLEST_TAIL_MASS: f32 = 1.0e-37;
 
@@ -38,7 +41,7 @@ impl DistributionPair {
     pub fn dense(teacher: &LogProbs, student: &LogProbs) -> Result<Self, LossError> {
         let [batch, seq, vocab] = student.dims();
         let [teacher_batch, teacher_seq, teacher_vocab] = teacher.dims();
-        check_positions([teacher_batch, teacher_seq], [batch, seq])?;
+        LossError::check_shape(TARGETS, [teacher_batch, teacher_seq], [batch, seq])?;
         if teacher_vocab != vocab {
             return Err(LossError::Vocabulary {
                 teacher: teacher_vocab,
@@ -68,7 +71,7 @@ impl DistributionPair {
     ) -> Result<Self, LossError> {
         let [batch, seq, vocab] = student.dims();
         let [target_batch, target_seq, k] = targets.dims();
-        check_positions([target_batch, target_seq], [batch, seq])?;
+        LossError::check_shape(TARGETS, [target_batch, target_seq], [batch, seq])?;
         if k > vocab {
             return Err(LossError::TooManyEntries { k, vocab });
         }
@@ -131,18 +134,6 @@ impl DistributionPair {
     pub fn tail_treatment(&self) -> Option<TailTreatment> {
         self.tail_treatment
     }
-}
-
-/// That two inputs cover the same `[batch, seq]`.
-fn check_positions(teacher: [usize; 2], student: [usize; 2]) -> Result<(), LossError> {
-    if teacher == student {
-        return Ok(());
-    }
-    Err(LossError::Shape {
-        what: "teacher targets",
-        expected: student,
-        found: teacher,
-    })
 }
 
 /// Log-probabilities whose negative infinities are finite; what is not a number stays so.

@@ -26,9 +26,9 @@ pub trait Divergence {
     /// as the reverse KL divergence is where a truncated teacher has no tail.
     fn forward(&self, pair: &DistributionPair, mask: &LabelMask) -> Result<TokenLoss, LossError> {
         if let Some(treatment) = pair.tail_treatment() {
-            treatment.check(self.name(), self.needs_teacher_mass())?;
+            treatment.check(self)?;
         }
-        TokenLoss::try_masked(self.per_token(pair), mask)
+        TokenLoss::masked(self.per_token(pair), mask)
     }
 }
 
@@ -42,8 +42,11 @@ pub(super) fn relative_entropy(of: &Tensor<3>, to: &Tensor<3>) -> Tensor<2> {
     sum_outcomes(of.clone().exp() * (of.clone() - to.clone()))
 }
 
-/// `ln (w a + (1 − w) b)` of two tables of log-probabilities, for `w` between 0 and 1.
+/// `ln (w a + (1 − w) b)` of two tables of log-probabilities, for `w` from 0 to less than 1.
 pub(super) fn log_mixture(weight: f64, first: &Tensor<3>, second: &Tensor<3>) -> Tensor<3> {
+    if weight == 0.0 {
+        return second.clone();
+    }
     let first = first.clone() + weight.ln();
     let second = second.clone() + (1.0 - weight).ln();
     let largest = first.clone().max_pair(second.clone()).detach();

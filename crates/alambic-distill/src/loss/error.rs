@@ -1,20 +1,17 @@
 //! What can be wrong with a loss's inputs.
 
-use std::fmt::Debug;
-use std::ops::RangeBounds;
-
 /// A loss was given inputs that do not fit together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossError {
     /// Two inputs cover different positions.
-    #[error("{what} cover {found:?}, expected {expected:?}, what the student covers")]
+    #[error("{what} should have the shape {expected:?}, found {found:?}")]
     Shape {
         /// The input that does not fit.
         what: &'static str,
-        /// The student's `[batch, seq]`.
+        /// The shape that fits the student's, such as `[batch, seq]`.
         expected: [usize; 2],
-        /// The input's `[batch, seq]`.
+        /// The input's.
         found: [usize; 2],
     },
     /// More stored entries than the student has tokens: teacher and student vocabularies differ.
@@ -47,12 +44,6 @@ pub enum LossError {
         /// The treatment of the entries that are not stored.
         treatment: &'static str,
     },
-    /// A temperature that softens nothing.
-    #[error("the temperature should be a finite number above 0, found {found}")]
-    Temperature {
-        /// The value given.
-        found: f64,
-    },
     /// A loss was named without the setting that it reads.
     #[error("the term `{term}` needs {setting}")]
     SettingMissing {
@@ -69,13 +60,13 @@ pub enum LossError {
         /// The superfluous setting.
         setting: &'static str,
     },
-    /// A setting of a divergence is out of range.
+    /// A setting is out of range.
     #[error("{setting} should be {expected}, found {found}")]
-    Fraction {
+    OutOfRange {
         /// The setting.
         setting: &'static str,
-        /// The range.
-        expected: String,
+        /// What it may be.
+        expected: &'static str,
         /// The value given.
         found: f64,
     },
@@ -106,18 +97,52 @@ pub enum LossError {
 }
 
 impl LossError {
-    /// That a setting lies in a range, such as 0 to 1.
-    pub(super) fn check_fraction(
-        setting: &'static str,
-        found: f64,
-        range: impl RangeBounds<f64> + Debug,
+    /// That an input has the shape that fits the others.
+    pub(super) fn check_shape(
+        what: &'static str,
+        found: [usize; 2],
+        expected: [usize; 2],
     ) -> Result<(), Self> {
-        if range.contains(&found) {
+        if found == expected {
             return Ok(());
         }
-        Err(Self::Fraction {
+        Err(Self::Shape {
+            what,
+            expected,
+            found,
+        })
+    }
+
+    /// That a setting lies between 0 and 1, both included.
+    pub(super) fn check_fraction(setting: &'static str, found: f64) -> Result<(), Self> {
+        let holds = (0.0..=1.0).contains(&found);
+        Self::check_setting(setting, found, holds, "0 to 1")
+    }
+
+    /// That a setting lies between 0 and 1, the latter excluded.
+    pub(super) fn check_proper_fraction(setting: &'static str, found: f64) -> Result<(), Self> {
+        let holds = (0.0..1.0).contains(&found);
+        Self::check_setting(setting, found, holds, "0 to less than 1")
+    }
+
+    /// That a setting is finite and above 0.
+    pub(super) fn check_positive(setting: &'static str, found: f64) -> Result<(), Self> {
+        let holds = found.is_finite() && found > 0.0;
+        Self::check_setting(setting, found, holds, "a finite number above 0")
+    }
+
+    fn check_setting(
+        setting: &'static str,
+        found: f64,
+        holds: bool,
+        expected: &'static str,
+    ) -> Result<(), Self> {
+        if holds {
+            return Ok(());
+        }
+        Err(Self::OutOfRange {
             setting,
-            expected: format!("in {range:?}"),
+            expected,
             found,
         })
     }

@@ -29,9 +29,9 @@ impl Head {
     /// Multiplies the logits (Cohere's models).
     ///
     /// # Errors
-    /// [`LossError::Fraction`] unless the scale is finite and above 0.
+    /// [`LossError::OutOfRange`] unless the scale is finite and above 0.
     pub fn with_logit_scale(mut self, scale: f64) -> Result<Self, LossError> {
-        LossError::check_fraction("logit_scale", scale, f64::MIN_POSITIVE..=f64::MAX)?;
+        LossError::check_positive("logit_scale", scale)?;
         self.logit_scale = scale;
         Ok(self)
     }
@@ -39,9 +39,9 @@ impl Head {
     /// Keeps the logits between `-cap` and `cap` (Gemma 2).
     ///
     /// # Errors
-    /// [`LossError::Fraction`] unless the cap is finite and above 0.
+    /// [`LossError::OutOfRange`] unless the cap is finite and above 0.
     pub fn with_logit_softcap(mut self, cap: f64) -> Result<Self, LossError> {
-        LossError::check_fraction("logit_softcap", cap, f64::MIN_POSITIVE..=f64::MAX)?;
+        LossError::check_positive("logit_softcap", cap)?;
         self.logit_softcap = Some(cap);
         Ok(self)
     }

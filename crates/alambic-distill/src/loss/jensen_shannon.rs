@@ -41,9 +41,9 @@ impl JensenShannon {
     /// A divergence with the teacher's weight `beta`, 0 to 1.
     ///
     /// # Errors
-    /// [`LossError::Fraction`] for any other number.
+    /// [`LossError::OutOfRange`] for any other number.
     pub fn try_new(beta: f64) -> Result<Self, LossError> {
-        LossError::check_fraction("beta", beta, 0.0..=1.0)?;
+        LossError::check_fraction("beta", beta)?;
         Ok(Self { beta })
     }
 }

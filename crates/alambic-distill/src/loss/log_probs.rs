@@ -34,11 +34,9 @@ impl LogProbs {
     /// so that nothing is lost by starting here.
     ///
     /// # Errors
-    /// [`LossError::Temperature`] unless `temperature` is finite and above 0.
+    /// [`LossError::OutOfRange`] unless `temperature` is finite and above 0.
     pub fn at_temperature(&self, temperature: f64) -> Result<Self, LossError> {
-        if !temperature.is_finite() || temperature <= 0.0 {
-            return Err(LossError::Temperature { found: temperature });
-        }
+        LossError::check_positive("temperature", temperature)?;
         if temperature == 1.0 {
             return Ok(self.clone());
         }

@@ -32,7 +32,7 @@ impl Objective {
                 });
             }
             if let Some(divergence) = term.divergence()? {
-                tail.check(divergence.name(), divergence.needs_teacher_mass())?;
+                tail.check(&*divergence)?;
             }
         }
         if terms.iter().all(|term| term.weight == 0.0) {
@@ -87,7 +87,7 @@ impl Objective {
         let terms = self.per_token(student, labels, targets)?;
         terms
             .into_iter()
-            .map(|per_token| TokenLoss::try_masked(per_token, mask))
+            .map(|per_token| TokenLoss::masked(per_token, mask))
             .collect()
     }
 
@@ -109,7 +109,7 @@ impl Objective {
         self.terms
             .iter()
             .map(|term| match term.divergence()? {
-                None => Ok(CrossEntropy.per_token(student, labels)),
+                None => CrossEntropy.per_token(student, labels),
                 Some(divergence) => {
                     let pair = pair.as_ref().ok_or(LossError::MissingTargets {
                         term: term.kind.name(),

@@ -151,54 +151,57 @@ impl ObjectiveTerm {
 
     /// The same term with a setting.
     pub fn with(mut self, setting: LossSetting, value: f64) -> Self {
-        *self.slot(setting) = Some(value);
+        match setting {
+            LossSetting::Beta => self.beta = Some(value),
+            LossSetting::Alpha => self.alpha = Some(value),
+            LossSetting::HeadMass => self.head_mass = Some(value),
+        }
         self
     }
 
     /// The value given for a setting.
     pub fn setting(&self, setting: LossSetting) -> Option<f64> {
-        let mut copy = *self;
-        *copy.slot(setting)
-    }
-
-    fn slot(&mut self, setting: LossSetting) -> &mut Option<f64> {
         match setting {
-            LossSetting::Beta => &mut self.beta,
-            LossSetting::Alpha => &mut self.alpha,
-            LossSetting::HeadMass => &mut self.head_mass,
+            LossSetting::Beta => self.beta,
+            LossSetting::Alpha => self.alpha,
+            LossSetting::HeadMass => self.head_mass,
         }
     }
 
     /// The divergence that the term names; `None` for the cross-entropy on labels.
     ///
     /// # Errors
-    /// [`LossError::SettingMissing`], [`LossError::SettingUnread`] and [`LossError::Fraction`].
+    /// [`LossError::SettingMissing`], [`LossError::SettingUnread`] and [`LossError::OutOfRange`].
     pub fn divergence(&self) -> Result<Option<Box<dyn Divergence>>, LossError> {
-        let read = self.kind.setting();
-        for setting in LossSetting::ALL {
-            if self.setting(setting).is_some() && read != Some(setting) {
-                return Err(LossError::SettingUnread {
-                    term: self.kind.name(),
-                    setting: setting.name(),
-                });
-            }
-        }
-        let value = || {
-            read.and_then(|setting| self.setting(setting))
-                .ok_or(LossError::SettingMissing {
-                    term: self.kind.name(),
-                    setting: read.map_or("", LossSetting::name),
-                })
+        let term = self.kind.name();
+        let superfluous = |setting: &LossSetting| {
+            self.setting(*setting).is_some() && self.kind.setting() != Some(*setting)
         };
+        if let Some(setting) = LossSetting::ALL.into_iter().find(superfluous) {
+            let setting = setting.name();
+            return Err(LossError::SettingUnread { term, setting });
+        }
+        let value = |setting: LossSetting| {
+            let missing = LossError::SettingMissing {
+                term,
+                setting: setting.name(),
+            };
+            self.setting(setting).ok_or(missing)
+        };
+        let alpha = || value(LossSetting::Alpha);
         Ok(match self.kind {
             LossKind::CrossEntropy => None,
             LossKind::ForwardKl => Some(Box::new(ForwardKl)),
             LossKind::ReverseKl => Some(Box::new(ReverseKl)),
             LossKind::SymmetricKl => Some(Box::new(SymmetricKl)),
-            LossKind::JensenShannon => Some(Box::new(JensenShannon::try_new(value()?)?)),
-            LossKind::SkewKl => Some(Box::new(SkewKl::try_new(value()?)?)),
-            LossKind::SkewReverseKl => Some(Box::new(SkewReverseKl::try_new(value()?)?)),
-            LossKind::AdaptiveKl => Some(Box::new(AdaptiveKl::try_new(value()?)?)),
+            LossKind::JensenShannon => {
+                Some(Box::new(JensenShannon::try_new(value(LossSetting::Beta)?)?))
+            }
+            LossKind::SkewKl => Some(Box::new(SkewKl::try_new(alpha()?)?)),
+            LossKind::SkewReverseKl => Some(Box::new(SkewReverseKl::try_new(alpha()?)?)),
+            LossKind::AdaptiveKl => Some(Box::new(AdaptiveKl::try_new(value(
+                LossSetting::HeadMass,
+            )?)?)),
             LossKind::TotalVariation => Some(Box::new(TotalVariation)),
         })
     }

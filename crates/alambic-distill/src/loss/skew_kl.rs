@@ -36,9 +36,9 @@ impl SkewKl {
     /// A divergence to the mixture that holds the share `alpha` of the teacher, 0 to less than 1.
     ///
     /// # Errors
-    /// [`LossError::Fraction`] for any other number.
+    /// [`LossError::OutOfRange`] for any other number.
     pub fn try_new(alpha: f64) -> Result<Self, LossError> {
-        LossError::check_fraction("alpha", alpha, 0.0..1.0)?;
+        LossError::check_proper_fraction("alpha", alpha)?;
         Ok(Self { alpha })
     }
 }
@@ -53,9 +53,6 @@ impl Divergence for SkewKl {
     }
 
     fn per_token(&self, pair: &DistributionPair) -> Tensor<2> {
-        if self.alpha == 0.0 {
-            return relative_entropy(pair.teacher(), pair.student());
-        }
         let mixture = log_mixture(self.alpha, pair.teacher(), pair.student());
         relative_entropy(pair.teacher(), &mixture)
     }

@@ -37,9 +37,9 @@ impl SkewReverseKl {
     /// A divergence to the mixture that holds the share `alpha` of the student, 0 to less than 1.
     ///
     /// # Errors
-    /// [`LossError::Fraction`] for any other number.
+    /// [`LossError::OutOfRange`] for any other number.
     pub fn try_new(alpha: f64) -> Result<Self, LossError> {
-        LossError::check_fraction("alpha", alpha, 0.0..1.0)?;
+        LossError::check_proper_fraction("alpha", alpha)?;
         Ok(Self { alpha })
     }
 }
@@ -54,9 +54,6 @@ impl Divergence for SkewReverseKl {
     }
 
     fn per_token(&self, pair: &DistributionPair) -> Tensor<2> {
-        if self.alpha == 0.0 {
-            return relative_entropy(pair.student(), pair.teacher());
-        }
         let mixture = log_mixture(self.alpha, pair.student(), pair.teacher());
         relative_entropy(pair.student(), &mixture)
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::LossError;
+use super::{Divergence, LossError};
 
 /// What `K < V` stored entries say about the other `V − K` tokens.
 ///
@@ -48,17 +48,13 @@ impl TailTreatment {
     ///
     /// # Errors
     /// [`LossError::NoTeacherMass`]
-    pub(super) fn check(
-        self,
-        divergence: &'static str,
-        needs_teacher_mass: bool,
-    ) -> Result<(), LossError> {
+    pub fn check(self, divergence: &(impl Divergence + ?Sized)) -> Result<(), LossError> {
         let has_teacher_mass = matches!(self, Self::TailBucket | Self::RenormaliseBoth);
-        if has_teacher_mass || !needs_teacher_mass {
+        if has_teacher_mass || !divergence.needs_teacher_mass() {
             return Ok(());
         }
         Err(LossError::NoTeacherMass {
-            divergence,
+            divergence: divergence.name(),
             treatment: self.name(),
         })
     }

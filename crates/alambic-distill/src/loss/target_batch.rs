@@ -1,5 +1,7 @@
 //! What the teacher says about a batch, on the device.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use super::{DistributionPair, Head, LogProbs, LossError, TailTreatment, TopKTargetBatch};
@@ -57,12 +59,20 @@ pub enum LabelTargets {
 }
 
 impl LabelTargets {
-    /// The targets of some of the labels.
-    pub(super) fn range(&self, from: usize, to: usize) -> TargetBatch {
+    /// How many labels the targets are for.
+    pub fn num_labels(&self) -> usize {
         match self {
-            Self::TopK(targets) => TargetBatch::TopK(targets.positions(from, to)),
+            Self::TopK(targets) => targets.dims()[1],
+            Self::Hidden { states, .. } => states.dims()[0],
+        }
+    }
+
+    /// The targets of some of the labels.
+    pub(super) fn range(&self, range: Range<usize>) -> TargetBatch {
+        match self {
+            Self::TopK(targets) => TargetBatch::TopK(targets.positions(range)),
             Self::Hidden { states, head } => {
-                let states = states.clone().narrow(0, from, to - from);
+                let states = states.clone().narrow(0, range.start, range.len());
                 let logits = head.shape(states.matmul(head.weight().clone()).unsqueeze::<3>());
                 TargetBatch::Dense(LogProbs::from_logits(logits))
             }

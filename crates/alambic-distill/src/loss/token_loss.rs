@@ -19,28 +19,16 @@ pub struct TokenLoss {
 
 impl TokenLoss {
     /// Sums `per_token` `[batch, seq]` where `mask` `[batch, seq]` is one.
-    pub(crate) fn masked(per_token: Tensor<2>, mask: &LabelMask) -> Self {
-        let counted = mask.tensor().clone().cast(per_token.dtype());
-        Self {
-            sum: (per_token * counted).sum(),
-            num_tokens: mask.num_tokens(),
-        }
-    }
-
-    /// The same, if the mask covers the positions.
     ///
     /// # Errors
-    /// [`LossError::Shape`] if it does not.
-    pub(crate) fn try_masked(per_token: Tensor<2>, mask: &LabelMask) -> Result<Self, LossError> {
-        let (expected, found) = (per_token.dims(), mask.tensor().dims());
-        if expected != found {
-            return Err(LossError::Shape {
-                what: "the label mask",
-                expected,
-                found,
-            });
-        }
-        Ok(Self::masked(per_token, mask))
+    /// [`LossError::Shape`] if the mask covers other positions.
+    pub(crate) fn masked(per_token: Tensor<2>, mask: &LabelMask) -> Result<Self, LossError> {
+        LossError::check_shape("the label mask", mask.tensor().dims(), per_token.dims())?;
+        let counted = mask.tensor().clone().cast(per_token.dtype());
+        Ok(Self {
+            sum: (per_token * counted).sum(),
+            num_tokens: mask.num_tokens(),
+        })
     }
 
     /// The mean in nats per token; `None` when no token was counted.

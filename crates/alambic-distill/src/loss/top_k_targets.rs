@@ -1,5 +1,7 @@
 //! Truncated teacher distributions on the device.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The teacher's `k` most likely tokens at every position, with the mass of the rest.
@@ -43,10 +45,10 @@ impl TopKTargetBatch {
     }
 
     /// Some of the positions of every row.
-    pub fn positions(&self, from: usize, to: usize) -> Self {
+    pub fn positions(&self, range: Range<usize>) -> Self {
         let [batch, _, k] = self.dims();
-        let entries = [0..batch, from..to, 0..k];
-        let rows = [0..batch, from..to];
+        let entries = [0..batch, range.clone(), 0..k];
+        let rows = [0..batch, range];
         Self {
             token_ids: self.token_ids.clone().slice(entries.clone()),
             log_probs: self.log_probs.clone().slice(entries),

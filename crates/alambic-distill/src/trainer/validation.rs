@@ -80,7 +80,7 @@ fn score_batch(
     let read = |sum: Tensor<1>| f64::from(sum.into_scalar::<f32>());
     sums.nll += read(
         CrossEntropy
-            .forward(&log_probs, &batch.labels, &batch.mask)
+            .forward(&log_probs, &batch.labels, &batch.mask)?
             .sum,
     );
     sums.labels += batch.mask.num_tokens();

@@ -199,7 +199,7 @@ fn weights_and_labels_that_do_not_fit_are_refused() {
     assert!(
         error
             .to_string()
-            .contains("the weights cover [2, 11], expected [1, 11]"),
+            .contains("the weights should have the shape [1, 11], found [2, 11]"),
         "{error}"
     );
     let few = labels().narrow(0, 0, 3);
@@ -208,6 +208,16 @@ fn weights_and_labels_that_do_not_fit_are_refused() {
             .losses(&hidden, &head, &few, None, &weights(1))
             .is_err()
     );
+    let states = table(LABELS + 1, 4, 1);
+    let head_of_teacher = Head::new(table(4, VOCAB, 2));
+    let more = LabelTargets::Hidden {
+        states,
+        head: head_of_teacher,
+    };
+    let error = chunked
+        .losses(&hidden, &head, &labels(), Some(&more), &weights(1))
+        .unwrap_err();
+    assert!(error.to_string().contains("the targets"), "{error}");
     assert!(Head::new(table(2, 2, 1)).with_logit_softcap(0.0).is_err());
     assert!(
         Head::new(table(2, 2, 1))

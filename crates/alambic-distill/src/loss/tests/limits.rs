@@ -175,7 +175,7 @@ fn inputs_that_do_not_fit_are_refused() {
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(matches!(
             student.at_temperature(temperature),
-            Err(LossError::Temperature { .. })
+            Err(LossError::OutOfRange { .. })
         ));
     }
     for fraction in [-0.1, 1.1, f64::NAN] {

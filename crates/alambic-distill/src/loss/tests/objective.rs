@@ -37,7 +37,7 @@ fn a_term_takes_its_own_setting_and_no_other() {
     ));
     assert!(matches!(
         refused(bare.with(LossSetting::Beta, 2.0), bucket),
-        LossError::Fraction {
+        LossError::OutOfRange {
             setting: "beta",
             ..
         }
