@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetRecord, Truncation, ValueType};
+use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetRecord, TargetKind, ValueType};
 use alambic::distill::loss::Objective;
 use alambic::distill::teacher::Teacher;
 use alambic::distill::trainer::{AdamWSettings, RunSettings, Schedule, Trainer, TrainerConfig};
@@ -53,8 +53,11 @@ fn segments(model: &LanguageModel) -> Vec<Segment> {
 
 fn capture_config(model: &LanguageModel) -> CaptureConfig {
     CaptureConfig {
-        top_k: TOP_K,
-        values: ValueType::F16,
+        targets: TargetKind::TopK {
+            k: TOP_K,
+            values: ValueType::F16,
+        },
+        temperature: 1.0,
         segments_per_shard: 64,
         batch_segments: 64,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
@@ -103,9 +106,8 @@ fn bench_cache(criterion: &mut Criterion) {
         teacher_fingerprint: model.teacher.fingerprint().to_owned(),
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
         vocab_size: model.teacher.vocab_size(),
-        truncation: Truncation::TopK { k: TOP_K },
+        targets: TargetKind::TopK { k: TOP_K, values: ValueType::F16 },
         temperatures: vec![1.0],
-        values: ValueType::F16,
         segments_per_shard: 64,
     };
     let mut group = criterion.benchmark_group("cache");

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use alambic::cache::{CacheReader, ValueType};
+use alambic::cache::{CacheReader, TargetKind, ValueType};
 use alambic::distill::{CaptureConfig, CaptureOutcome, StopHandle, capture};
 use alambic::pipeline::LanguageModel;
 use alambic::text::{
@@ -45,8 +45,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::remove_dir_all(cache)?;
     }
     let config = CaptureConfig {
-        top_k: 16,
-        values: ValueType::F16,
+        targets: TargetKind::TopK {
+            k: 16,
+            values: ValueType::F16,
+        },
+        temperature: 1.0,
         segments_per_shard: 64,
         batch_segments: 32,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
@@ -65,11 +68,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Read back: what did the teacher expect at the beginning of the first segment?
     let first = &CacheReader::open(cache)?.read_shard(0)?[0];
-    let k = first.targets.k;
-    for (position, ids) in first.targets.token_ids.chunks(k).take(5).enumerate() {
+    let targets = first.targets.top_k().ok_or("a cache of likely tokens")?;
+    for (position, ids) in targets.token_ids.chunks(targets.k).take(5).enumerate() {
         let best = model.tokenizer.id_to_token(ids[0]).unwrap_or_default();
-        let probability = first.targets.log_probs[position * k].exp();
-        let entropy = first.targets.entropy[position];
+        let probability = targets.log_probs[position * targets.k].exp();
+        let entropy = targets.entropy[position];
         println!(
             "label {position}: most likely {best:?} with {probability:.2}, entropy {entropy:.2} nats"
         );

@@ -143,11 +143,13 @@ fn examine_models(
             "is at least as large as its teacher; give [student] fewer layers or less width",
         );
     }
-    if recipe.cache.top_k > teacher.teacher.vocab_size() {
+    let (top_k, most) = (
+        recipe.cache.top_k.unwrap_or_default(),
+        teacher.teacher.vocab_size(),
+    );
+    if top_k > most {
         let message = format!(
-            "cache.top_k is {}, expected at most {}, the teacher's vocabulary",
-            recipe.cache.top_k,
-            teacher.teacher.vocab_size()
+            "cache.top_k is {top_k}, expected at most {most}, the teacher's vocabulary"
         );
         diagnosis.add(Severity::Error, "cache", message);
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use alambic_cache::{CacheReader, CacheSpec, TargetRecord, Truncation};
+use alambic_cache::{CacheReader, CacheSpec, TargetRecord};
 use alambic_distill::teacher::Teacher;
 use alambic_text::{Segment, Split};
 
@@ -59,17 +59,12 @@ fn first_difference(
     found: &CacheSpec,
 ) -> Option<(&'static str, String, String)> {
     let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
-    let entries = |spec: &CacheSpec| match spec.truncation {
-        Truncation::TopK { k } => format!("top {k}"),
-        _ => "another truncation".into(),
-    };
     let facts = |spec: &CacheSpec| {
         [
             ("the teacher", short(&spec.teacher_fingerprint)),
             ("the tokenizer", short(&spec.tokenizer_fingerprint)),
             ("the vocabulary", format!("{} tokens", spec.vocab_size)),
-            ("cache.top_k", entries(spec)),
-            ("cache.values", format!("{:?}", spec.values)),
+            ("the targets", format!("{:?}", spec.targets)),
             (
                 "cache.segments_per_shard",
                 spec.segments_per_shard.to_string(),

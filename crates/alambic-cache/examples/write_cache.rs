@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation,
+    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetKind, TargetRecord, TopKTargets,
     ValueType,
 };
 
@@ -58,7 +58,7 @@ fn record(teacher: &str, start: u32, num_tokens: u32) -> TargetRecord {
         key,
         token_ids,
         loss_mask,
-        targets,
+        targets: targets.into(),
     }
 }
 
@@ -76,9 +76,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             teacher_fingerprint: teacher_fingerprint.clone(),
             tokenizer_fingerprint: "b2".repeat(32),
             vocab_size: VOCAB_SIZE as usize,
-            truncation: Truncation::TopK { k: K },
+            targets: TargetKind::TopK {
+                k: K,
+                values: ValueType::F16,
+            },
             temperatures: vec![1.0],
-            values: ValueType::F16,
             segments_per_shard: 3,
         },
     )?;

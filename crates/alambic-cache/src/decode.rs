@@ -7,8 +7,11 @@ use arrow::datatypes::UInt32Type;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use crate::layout::{self, SCHEMA};
-use crate::{CacheError, CacheSpec, SegmentKey, TargetRecord, TopKTargets, ValueType};
+use crate::compact::CompactDecoder;
+use crate::layout;
+use crate::{
+    CacheError, CacheSpec, SegmentKey, TargetKind, TargetRecord, Targets, TopKTargets, ValueType,
+};
 
 /// One batch of a shard; its columns have the types of the layout, their values may be hostile.
 pub(crate) struct ShardBatch<'a> {
@@ -16,6 +19,8 @@ pub(crate) struct ShardBatch<'a> {
     /// Row of the shard at which the batch starts.
     pub(crate) first_row: usize,
     pub(crate) spec: &'a CacheSpec,
+    /// Reads the column of bits, if there is one.
+    pub(crate) compact: Option<&'a CompactDecoder>,
     pub(crate) path: &'a Path,
 }
 
@@ -36,26 +41,54 @@ impl ShardBatch<'_> {
             ),
             token_ids: token_ids.as_primitive::<UInt32Type>().values().to_vec(),
             loss_mask: loss_mask.as_boolean().values().iter().collect(),
-            targets: self.targets(row, num_targets)?,
+            targets: match self.compact {
+                Some(decoder) => self.compact_targets(decoder, row, num_tokens, num_targets)?,
+                None => Targets::TopK(self.plain_targets(row, num_targets)?),
+            },
         })
     }
 
-    fn targets(&self, row: usize, num_targets: usize) -> Result<TopKTargets, CacheError> {
-        let k = self.spec.truncation.k();
-        let values = self.spec.values;
+    fn compact_targets(
+        &self,
+        decoder: &CompactDecoder,
+        row: usize,
+        num_tokens: usize,
+        num_targets: usize,
+    ) -> Result<Targets, CacheError> {
+        let column = self.batch.column(layout::COLUMN_COMPACT_TARGETS);
+        let bytes = column.as_binary::<i32>().value(row);
+        // Rows may take no bits at all, so that their number is bounded by something that does.
+        let targets = (num_targets <= num_tokens)
+            .then(|| decoder.decode(bytes, num_targets))
+            .flatten();
+        targets.ok_or_else(|| CacheError::InvalidRecord {
+            path: self.path.to_owned(),
+            row: self.first_row + row,
+            field: "targets".to_owned(),
+            expected: format!("{num_targets} rows in the codes of the footer"),
+            found: format!("{} bytes that are not", bytes.len()),
+        })
+    }
+
+    fn plain_targets(&self, row: usize, num_targets: usize) -> Result<TopKTargets, CacheError> {
+        let (k, values) = match self.spec.targets {
+            TargetKind::TopK { k, values } => (k, values),
+            TargetKind::Sampled { .. } => unreachable!("drawn tokens are stored as bits"),
+        };
+        let value_bytes = values.plain_bytes().unwrap_or_default();
         let bytes = |column, value_bytes, per_target: usize| {
             let expected = num_targets
                 .saturating_mul(per_target)
                 .saturating_mul(value_bytes);
             self.binary(column, row, expected)
         };
-        let log_probs = bytes(layout::COLUMN_TARGET_LOG_PROBS, values.num_bytes(), k)?;
+        let log_probs = bytes(layout::COLUMN_TARGET_LOG_PROBS, value_bytes, k)?;
         Ok(TopKTargets {
             k,
             token_ids: to_u32(bytes(layout::COLUMN_TARGET_IDS, 4, k)?),
             log_probs: match values {
                 ValueType::F16 => f16_to_f32(log_probs),
-                ValueType::F32 => to_f32(log_probs),
+                _ => to_f32(log_probs),
             },
             tail_mass: to_f32(bytes(layout::COLUMN_TAIL_MASS, 4, 1)?),
             entropy: to_f32(bytes(layout::COLUMN_ENTROPY, 4, 1)?),
@@ -69,7 +102,7 @@ impl ShardBatch<'_> {
 
     fn binary(&self, column: usize, row: usize, expected: usize) -> Result<&[u8], CacheError> {
         let bytes = self.batch.column(column).as_binary::<i32>().value(row);
-        let field = format!("bytes of {}", SCHEMA.field(column).name());
+        let field = format!("bytes of {}", self.batch.schema().field(column).name());
         self.expect_length(&field, row, expected, bytes.len())?;
         Ok(bytes)
     }

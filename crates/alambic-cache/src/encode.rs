@@ -15,8 +15,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 
-use crate::layout::{self, ROW_GROUP_TARGET_BYTES, SCHEMA};
-use crate::{CacheError, CacheSpec, TargetRecord, ValueType};
+use crate::compact::CompactEncoder;
+use crate::layout::{self, ROW_GROUP_TARGET_BYTES};
+use crate::{CacheError, CacheSpec, TargetKind, TargetRecord, Targets, TopKTargets, ValueType};
 
 /// The largest value of one column in one row: Parquet pages and Arrow offsets are 32-bit.
 const MAX_COLUMN_VALUE_BYTES: usize = 1 << 30;
@@ -34,16 +35,29 @@ pub(crate) fn encode_shard(
         action: "write",
         source,
     };
+    let compact = spec
+        .targets
+        .is_compact()
+        .then(|| CompactEncoder::for_records(records, spec));
+    let codes = compact.as_ref().map(CompactEncoder::tables);
+    let footer = layout::footer(spec, index, codes.as_deref());
     let options = ArrowWriterOptions::new()
-        .with_properties(layout::writer_properties(layout::footer(spec, index)))
+        .with_properties(layout::writer_properties(footer))
         // The Parquet types say everything; an embedded Arrow schema could contradict them.
         .with_skip_arrow_metadata(true);
     let mut writer =
-        ArrowWriter::try_new_with_options(sink, SCHEMA.clone(), options).map_err(refuse)?;
+        ArrowWriter::try_new_with_options(sink, layout::schema(spec.targets).clone(), options)
+            .map_err(refuse)?;
+    let compact = compact.map(|encoder| encoder.encode());
     let mut first = 0;
     while first < records.len() {
         let num_rows = row_group_len(&records[first..], spec);
-        let batch = to_batch(&records[first..first + num_rows], spec.values).map_err(refuse)?;
+        let range = first..first + num_rows;
+        let targets = match &compact {
+            Some(bytes) => vec![binary_column(&bytes[range.clone()])],
+            None => plain_columns(&records[range.clone()], spec.targets),
+        };
+        let batch = to_batch(&records[range], spec, targets).map_err(refuse)?;
         writer.write(&batch).map_err(refuse)?;
         writer.flush().map_err(refuse)?;
         first += num_rows;
@@ -68,7 +82,13 @@ pub(crate) fn check_storable(
             found,
         })
     };
-    let bytes = 4 * record.token_ids.len().max(record.targets.token_ids.len());
+    let Targets::TopK(targets) = &record.targets else {
+        return Ok(());
+    };
+    let TargetKind::TopK { k, values } = spec.targets else {
+        return Ok(());
+    };
+    let bytes = 4 * record.token_ids.len().max(targets.token_ids.len());
     if bytes > MAX_COLUMN_VALUE_BYTES {
         let expected = format!("at most {MAX_COLUMN_VALUE_BYTES} bytes per segment and column");
         return refuse(
@@ -77,17 +97,23 @@ pub(crate) fn check_storable(
             format!("{bytes}, cut segments shorter"),
         );
     }
-    if spec.values == ValueType::F16 {
-        let lowest = f16::MIN.to_f32();
-        let log_probs = &record.targets.log_probs;
-        if let Some(i) = log_probs.iter().position(|&value| value < lowest) {
-            let k = record.targets.k;
-            let field = format!("targets.log_probs[{}][{}]", i / k, i % k);
-            let expected = format!("at least {lowest}, the range of f16; or store f32");
-            return refuse(field, expected, log_probs[i].to_string());
+    let lowest = match values {
+        ValueType::F32 => return Ok(()),
+        ValueType::F16 => f16::MIN.to_f32(),
+        ValueType::Fine | ValueType::Coarse => {
+            let quantiser = values.quantiser();
+            quantiser.map_or(f32::MIN, |levels| levels.lowest_log_prob() as f32)
         }
+    };
+    let log_probs = &targets.log_probs;
+    match log_probs.iter().position(|&value| value < lowest) {
+        None => Ok(()),
+        Some(i) => refuse(
+            format!("targets.log_probs[{}][{}]", i / k, i % k),
+            format!("at least {lowest}, the range of {values:?}; or store f32"),
+            log_probs[i].to_string(),
+        ),
     }
-    Ok(())
 }
 
 /// How many leading records form the next row group: at least one.
@@ -100,14 +126,18 @@ fn row_group_len(records: &[TargetRecord], spec: &CacheSpec) -> usize {
     full.map_or(records.len(), |last| last.max(1))
 }
 
-fn to_batch(records: &[TargetRecord], values: ValueType) -> Result<RecordBatch, ParquetError> {
+fn to_batch(
+    records: &[TargetRecord],
+    spec: &CacheSpec,
+    targets: Vec<ArrayRef>,
+) -> Result<RecordBatch, ParquetError> {
     let keys: Vec<u8> = records.iter().flat_map(|r| *r.key.as_bytes()).collect();
     let num_tokens = records.iter().map(|r| r.num_tokens() as u32);
     let num_targets = records.iter().map(|r| r.num_targets() as u32);
     let offsets = OffsetBuffer::<i32>::from_lengths(records.iter().map(TargetRecord::num_tokens));
     let token_ids: Vec<u32> = concat(records, |r| &r.token_ids);
     let loss_mask: Vec<bool> = concat(records, |r| &r.loss_mask);
-    let columns: Vec<ArrayRef> = vec![
+    let mut columns: Vec<ArrayRef> = vec![
         Arc::new(FixedSizeBinaryArray::new(32, keys.into(), None)),
         Arc::new(UInt32Array::from_iter_values(num_tokens)),
         Arc::new(UInt32Array::from_iter_values(num_targets)),
@@ -123,15 +153,47 @@ fn to_batch(records: &[TargetRecord], values: ValueType) -> Result<RecordBatch, 
             Arc::new(BooleanArray::from(loss_mask)),
             None,
         )),
-        binary(records, 4, |r, out| extend_u32(out, &r.targets.token_ids)),
-        binary(records, values.num_bytes(), |r, out| match values {
-            ValueType::F16 => extend_f16(out, &r.targets.log_probs),
-            ValueType::F32 => extend_f32(out, &r.targets.log_probs),
-        }),
-        binary(records, 4, |r, out| extend_f32(out, &r.targets.tail_mass)),
-        binary(records, 4, |r, out| extend_f32(out, &r.targets.entropy)),
     ];
-    Ok(RecordBatch::try_new(SCHEMA.clone(), columns)?)
+    columns.extend(targets);
+    Ok(RecordBatch::try_new(
+        layout::schema(spec.targets).clone(),
+        columns,
+    )?)
+}
+
+/// Ids, log-probabilities, tail and entropy of targets that are stored plainly.
+fn plain_columns(records: &[TargetRecord], kind: TargetKind) -> Vec<ArrayRef> {
+    let column = |write: fn(&TopKTargets, &mut Vec<u8>)| {
+        let values: Vec<Vec<u8>> = records
+            .iter()
+            .map(|record| {
+                let mut bytes = Vec::new();
+                let targets = record.targets.top_k();
+                write(
+                    targets.expect("the rules of the record were checked"),
+                    &mut bytes,
+                );
+                bytes
+            })
+            .collect();
+        binary_column(&values)
+    };
+    let half_precision = matches!(
+        kind,
+        TargetKind::TopK {
+            values: ValueType::F16,
+            ..
+        }
+    );
+    vec![
+        column(|targets, out| extend_u32(out, &targets.token_ids)),
+        match half_precision {
+            true => column(|targets, out| extend_f16(out, &targets.log_probs)),
+            false => column(|targets, out| extend_f32(out, &targets.log_probs)),
+        },
+        column(|targets, out| extend_f32(out, &targets.tail_mass)),
+        column(|targets, out| extend_f32(out, &targets.entropy)),
+    ]
 }
 
 fn concat<T: Copy>(records: &[TargetRecord], field: impl Fn(&TargetRecord) -> &[T]) -> Vec<T> {
@@ -140,21 +202,11 @@ fn concat<T: Copy>(records: &[TargetRecord], field: impl Fn(&TargetRecord) -> &[
     all
 }
 
-/// One binary value per record, all in one buffer.
-fn binary(
-    records: &[TargetRecord],
-    value_bytes: usize,
-    write: impl Fn(&TargetRecord, &mut Vec<u8>),
-) -> ArrayRef {
-    let entries: usize = records.iter().map(|r| r.targets.token_ids.len()).sum();
-    let mut bytes = Vec::with_capacity(entries * value_bytes);
-    let mut ends = vec![0];
-    for record in records {
-        write(record, &mut bytes);
-        ends.push(bytes.len());
-    }
-    let offsets = OffsetBuffer::from_lengths(ends.windows(2).map(|pair| pair[1] - pair[0]));
-    Arc::new(BinaryArray::new(offsets, Buffer::from_vec(bytes), None))
+/// A column with these values.
+fn binary_column(values: &[Vec<u8>]) -> ArrayRef {
+    let offsets = OffsetBuffer::from_lengths(values.iter().map(Vec::len));
+    let bytes = Buffer::from_vec(values.concat());
+    Arc::new(BinaryArray::new(offsets, bytes, None))
 }
 
 fn extend_u32(out: &mut Vec<u8>, values: &[u32]) {
@@ -185,9 +237,9 @@ mod tests {
         let check = |record: &TargetRecord, spec: &CacheSpec| {
             check_storable(record, spec, 5, Path::new("shard"))
         };
-        record.targets.log_probs[3] = -65504.0;
+        sample::top_k(&mut record).log_probs[3] = -65504.0;
         check(&record, &spec).unwrap();
-        record.targets.log_probs[3] = -65505.0;
+        sample::top_k(&mut record).log_probs[3] = -65505.0;
         let message = check(&record, &spec).unwrap_err().to_string();
         assert!(
             message.contains("shard, row 5: targets.log_probs[1][1]"),

@@ -9,16 +9,16 @@ use crate::{CacheSpec, Manifest, ShardEntry};
 /// Made by [`CacheReader::info`](crate::CacheReader::info); serialises to JSON for machines.
 ///
 /// ```
-/// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+/// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
 /// # let dir = tempfile::tempdir()?;
 /// # let spec = CacheSpec {
 /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-/// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
 /// #     segments_per_shard: 8,
 /// # };
 /// # let record = TargetRecord {
 /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
 /// # };
 /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
 /// # writer.write_shard(0, &[record])?;
@@ -26,7 +26,7 @@ use crate::{CacheSpec, Manifest, ShardEntry};
 /// let info = CacheReader::open(dir.path())?.info();
 /// let json = serde_json::to_value(&info)?;
 /// assert_eq!(json["num_targets"], 1);
-/// assert_eq!(json["spec"]["truncation"]["k"], 1);
+/// assert_eq!(json["spec"]["targets"]["k"], 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::{CacheError, CacheSpec, TargetRecord};
+use crate::{
+    CacheError, CacheSpec, SampledTargets, TargetKind, TargetRecord, Targets, TopKTargets,
+};
 
 /// How far above 0 a log-probability may lie, nats: a log-softmax in f32 rounds at this scale.
 ///
@@ -42,7 +44,7 @@ pub const F16_RELATIVE_ERROR: f32 = 1.0 / 2048.0;
 #[derive(Debug)]
 pub(crate) struct RecordRules {
     vocab_size: usize,
-    k: usize,
+    kind: TargetKind,
     max_entropy: f32,
     seen: Vec<u64>,
 }
@@ -54,7 +56,7 @@ impl RecordRules {
     pub(crate) fn new(spec: &CacheSpec) -> Self {
         Self {
             vocab_size: spec.vocab_size,
-            k: spec.truncation.k(),
+            kind: spec.targets,
             max_entropy: (spec.vocab_size as f32).ln() + ENTROPY_TOLERANCE_NATS,
             seen: Vec::new(),
         }
@@ -68,8 +70,24 @@ impl RecordRules {
         path: &Path,
     ) -> Result<(), CacheError> {
         self.check_tokens(record)
-            .and_then(|()| self.check_lengths(record))
-            .and_then(|()| self.check_targets(record))
+            .and_then(|()| {
+                let rows = record.loss_mask.iter().filter(|&&counted| counted).count();
+                match (self.kind, &record.targets) {
+                    (TargetKind::TopK { k, .. }, Targets::TopK(targets)) => {
+                        check_top_k_lengths(targets, k, rows)?;
+                        self.check_top_k(targets, k)
+                    }
+                    (TargetKind::Sampled { draws, .. }, Targets::Sampled(targets)) => {
+                        check_sampled_lengths(targets, draws, rows)?;
+                        self.check_sampled(targets)
+                    }
+                    (kind, _) => Err((
+                        "targets".into(),
+                        format!("{kind:?}, the same for every row of the cache"),
+                        "targets of another kind".into(),
+                    )),
+                }
+            })
             .map_err(|(field, expected, found)| CacheError::InvalidRecord {
                 path: path.to_owned(),
                 row,
@@ -103,50 +121,39 @@ impl RecordRules {
         })
     }
 
-    fn check_lengths(&self, record: &TargetRecord) -> Result<(), Broken> {
-        let targets = &record.targets;
-        require(targets.k == self.k, "targets.k", || {
-            (
-                format!("{}, the same for every row of the cache", self.k),
-                targets.k.to_string(),
-            )
-        })?;
-        let rows = record.loss_mask.iter().filter(|&&counted| counted).count();
-        let lengths = [
-            ("targets.tail_mass", targets.tail_mass.len(), rows),
-            ("targets.entropy", targets.entropy.len(), rows),
-            (
-                "targets.token_ids",
-                targets.token_ids.len(),
-                rows.saturating_mul(self.k),
-            ),
-            (
-                "targets.log_probs",
-                targets.log_probs.len(),
-                rows.saturating_mul(self.k),
-            ),
-        ];
-        for (field, found, expected) in lengths {
-            require(found == expected, field, || {
-                (
-                    format!("{expected} long for {rows} counted labels"),
-                    format!("{found} long"),
-                )
-            })?;
+    fn check_top_k(&mut self, targets: &TopKTargets, k: usize) -> Result<(), Broken> {
+        let rows = targets
+            .token_ids
+            .chunks_exact(k)
+            .zip(targets.log_probs.chunks_exact(k));
+        for (j, (ids, log_probs)) in rows.enumerate() {
+            self.check_ids(ids, j)?;
+            let head = check_log_probs(log_probs, j)?;
+            self.check_masses(k, head, targets.tail_mass[j], j)?;
+            self.check_entropy(targets.entropy[j], j)?;
         }
         Ok(())
     }
 
-    fn check_targets(&mut self, record: &TargetRecord) -> Result<(), Broken> {
-        let targets = &record.targets;
-        let rows = targets
-            .token_ids
-            .chunks_exact(self.k)
-            .zip(targets.log_probs.chunks_exact(self.k));
-        for (j, (ids, log_probs)) in rows.enumerate() {
-            self.check_ids(ids, j)?;
-            let head = self.check_log_probs(log_probs, j)?;
-            self.check_masses(head, targets.tail_mass[j], targets.entropy[j], j)?;
+    fn check_sampled(&self, targets: &SampledTargets) -> Result<(), Broken> {
+        for (j, row) in targets.rows().enumerate() {
+            let ids = row.token_ids;
+            if let Some(i) = ids.iter().position(|&id| id as usize >= self.vocab_size) {
+                return Err(self.foreign_id(format!("targets.token_ids[{j}][{i}]"), ids[i]));
+            }
+            let ascend = ids.is_sorted_by(|first, second| first < second);
+            require(ascend, format_args!("targets.token_ids[{j}]"), || {
+                ("distinct ids in ascending order".into(), format!("{ids:?}"))
+            })?;
+            let total: u32 = row.counts.iter().map(|&count| u32::from(count)).sum();
+            let holds = total == u32::from(targets.draws) && row.counts.iter().all(|&n| n > 0);
+            require(holds, format_args!("targets.counts[{j}]"), || {
+                (
+                    format!("at least 1 each and {} together", targets.draws),
+                    format!("{:?}", row.counts),
+                )
+            })?;
+            self.check_entropy(row.entropy, j)?;
         }
         Ok(())
     }
@@ -177,31 +184,8 @@ impl RecordRules {
         broken.map_or(Ok(()), Err)
     }
 
-    /// Returns the mass of the head.
-    fn check_log_probs(&self, log_probs: &[f32], j: usize) -> Result<f64, Broken> {
-        let mut previous = LOG_PROB_TOLERANCE_NATS;
-        let mut head = 0f64;
-        for (i, &log_prob) in log_probs.iter().enumerate() {
-            // One comparison for the common case; NaN fails it too.
-            if !(log_prob <= previous && log_prob > f32::NEG_INFINITY) {
-                let expected = if !log_prob.is_finite() {
-                    "finite".into()
-                } else if i == 0 {
-                    format!("at most {LOG_PROB_TOLERANCE_NATS}")
-                } else {
-                    format!("at most {previous}, rows descend")
-                };
-                let field = format!("targets.log_probs[{j}][{i}]");
-                return Err((field, expected, log_prob.to_string()));
-            }
-            previous = log_prob;
-            head += f64::from(log_prob.exp());
-        }
-        Ok(head)
-    }
-
-    fn check_masses(&self, head: f64, tail: f32, entropy: f32, j: usize) -> Result<(), Broken> {
-        let range = if self.k == self.vocab_size {
+    fn check_masses(&self, k: usize, head: f64, tail: f32, j: usize) -> Result<(), Broken> {
+        let range = if k == self.vocab_size {
             0.0..=0.0
         } else {
             0.0..=1.0
@@ -211,7 +195,7 @@ impl RecordRules {
             format_args!("targets.tail_mass[{j}]"),
             || {
                 (
-                    format!("in {range:?} for k = {} of {}", self.k, self.vocab_size),
+                    format!("in {range:?} for k = {k} of {}", self.vocab_size),
                     tail.to_string(),
                 )
             },
@@ -222,7 +206,10 @@ impl RecordRules {
             close,
             format_args!("head and tail mass of target {j}"),
             || (format!("1 within {MASS_TOLERANCE}"), total.to_string()),
-        )?;
+        )
+    }
+
+    fn check_entropy(&self, entropy: f32, j: usize) -> Result<(), Broken> {
         let range = -ENTROPY_TOLERANCE_NATS..=self.max_entropy;
         require(
             range.contains(&entropy),
@@ -238,6 +225,80 @@ impl RecordRules {
             id.to_string(),
         )
     }
+}
+
+fn check_top_k_lengths(targets: &TopKTargets, k: usize, rows: usize) -> Result<(), Broken> {
+    require(targets.k == k, "targets.k", || {
+        (
+            format!("{k}, the same for every row of the cache"),
+            targets.k.to_string(),
+        )
+    })?;
+    let entries = rows.saturating_mul(k);
+    check_lengths(
+        [
+            ("targets.tail_mass", targets.tail_mass.len(), rows),
+            ("targets.entropy", targets.entropy.len(), rows),
+            ("targets.token_ids", targets.token_ids.len(), entries),
+            ("targets.log_probs", targets.log_probs.len(), entries),
+        ],
+        rows,
+    )
+}
+
+fn check_sampled_lengths(targets: &SampledTargets, draws: u16, rows: usize) -> Result<(), Broken> {
+    require(targets.draws == draws, "targets.draws", || {
+        (
+            format!("{draws}, the same for every row of the cache"),
+            targets.draws.to_string(),
+        )
+    })?;
+    let entries = targets.num_distinct.iter().map(|&n| usize::from(n)).sum();
+    check_lengths(
+        [
+            ("targets.num_distinct", targets.num_distinct.len(), rows),
+            ("targets.entropy", targets.entropy.len(), rows),
+            ("targets.token_ids", targets.token_ids.len(), entries),
+            ("targets.counts", targets.counts.len(), entries),
+        ],
+        rows,
+    )
+}
+
+/// Field, found and expected length of each.
+fn check_lengths(lengths: [(&str, usize, usize); 4], rows: usize) -> Result<(), Broken> {
+    for (field, found, expected) in lengths {
+        require(found == expected, field, || {
+            (
+                format!("{expected} long for {rows} counted labels"),
+                format!("{found} long"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns the mass of the head.
+fn check_log_probs(log_probs: &[f32], j: usize) -> Result<f64, Broken> {
+    let mut previous = LOG_PROB_TOLERANCE_NATS;
+    let mut head = 0f64;
+    for (i, &log_prob) in log_probs.iter().enumerate() {
+        // One comparison for the common case; NaN fails it too.
+        if !(log_prob <= previous && log_prob > f32::NEG_INFINITY) {
+            let expected = if !log_prob.is_finite() {
+                "finite".into()
+            } else if i == 0 {
+                format!("at most {LOG_PROB_TOLERANCE_NATS}")
+            } else {
+                format!("at most {previous}, rows descend")
+            };
+            let field = format!("targets.log_probs[{j}][{i}]");
+            return Err((field, expected, log_prob.to_string()));
+        }
+        previous = log_prob;
+        head += f64::from(log_prob.exp());
+    }
+    Ok(head)
 }
 
 fn require(
@@ -256,7 +317,8 @@ fn require(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{ValueType, sample};
+    use crate::ValueType;
+    use crate::sample::{self, top_k};
 
     /// What checking a sample record says after `change`; it has at least two targets.
     fn verdict(k: usize, change: impl FnOnce(&mut TargetRecord)) -> Result<(), String> {
@@ -314,52 +376,52 @@ mod tests {
             "0 long for 0 counted labels",
         );
         assert_refused(
-            verdict(8, |r| r.targets.tail_mass.push(0.0)),
+            verdict(8, |r| top_k(r).tail_mass.push(0.0)),
             "targets.tail_mass",
         );
         assert_refused(
-            verdict(8, |r| _ = r.targets.entropy.pop()),
+            verdict(8, |r| _ = top_k(r).entropy.pop()),
             "targets.entropy",
         );
         assert_refused(
-            verdict(8, |r| _ = r.targets.log_probs.pop()),
+            verdict(8, |r| _ = top_k(r).log_probs.pop()),
             "targets.log_probs",
         );
         assert_refused(
-            verdict(8, |r| r.targets.token_ids.push(0)),
+            verdict(8, |r| top_k(r).token_ids.push(0)),
             "targets.token_ids",
         );
-        assert_refused(verdict(8, |r| r.targets.k = 4), "targets.k should be 8");
+        assert_refused(verdict(8, |r| top_k(r).k = 4), "targets.k should be 8");
     }
 
     #[test]
     fn target_ids_are_below_the_vocabulary_and_distinct_within_a_row() {
         assert_refused(
-            verdict(8, |r| r.targets.token_ids[9] = u32::MAX),
+            verdict(8, |r| top_k(r).token_ids[9] = u32::MAX),
             "targets.token_ids[1][1] should be below vocab_size 50, found 4294967295",
         );
-        let repeat = |r: &mut TargetRecord| r.targets.token_ids[15] = r.targets.token_ids[8];
+        let repeat = |r: &mut TargetRecord| top_k(r).token_ids[15] = top_k(r).token_ids[8];
         assert_refused(
             verdict(8, repeat),
             "targets.token_ids[1] should be distinct ids",
         );
         // The same id in two rows is fine.
-        let share = |r: &mut TargetRecord| r.targets.token_ids.copy_within(0..8, 8);
+        let share = |r: &mut TargetRecord| top_k(r).token_ids.copy_within(0..8, 8);
         assert_eq!(verdict(8, share), Ok(()));
     }
 
     #[test]
     fn log_probs_are_finite_and_descend_from_zero() {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let outcome = verdict(8, |r| r.targets.log_probs[10] = value);
+            let outcome = verdict(8, |r| top_k(r).log_probs[10] = value);
             assert_refused(outcome, "targets.log_probs[1][2] should be finite");
         }
         assert_refused(
-            verdict(8, |r| r.targets.log_probs[0] = 0.01),
+            verdict(8, |r| top_k(r).log_probs[0] = 0.01),
             "should be at most 0.0001",
         );
         assert_refused(
-            verdict(8, |r| r.targets.log_probs.swap(2, 3)),
+            verdict(8, |r| top_k(r).log_probs.swap(2, 3)),
             "rows descend",
         );
     }
@@ -368,9 +430,9 @@ mod tests {
     fn a_certain_teacher_may_round_a_little_above_zero() {
         let certain = |log_prob: f32, entropy: f32| {
             verdict(1, |r| {
-                r.targets.log_probs.fill(log_prob);
-                r.targets.tail_mass.fill(0.0);
-                r.targets.entropy.fill(entropy);
+                top_k(r).log_probs.fill(log_prob);
+                top_k(r).tail_mass.fill(0.0);
+                top_k(r).entropy.fill(entropy);
             })
         };
         assert_eq!(certain(0.0, 0.0), Ok(()));
@@ -392,25 +454,25 @@ mod tests {
     fn tail_mass_is_a_probability_and_zero_for_the_whole_vocabulary() {
         for value in [-1e-6, 1.1, f32::NAN] {
             assert_refused(
-                verdict(8, |r| r.targets.tail_mass[1] = value),
+                verdict(8, |r| top_k(r).tail_mass[1] = value),
                 "targets.tail_mass[1]",
             );
         }
-        let outcome = verdict(50, |r| r.targets.tail_mass[0] = f32::MIN_POSITIVE);
+        let outcome = verdict(50, |r| top_k(r).tail_mass[0] = f32::MIN_POSITIVE);
         assert_refused(outcome, "for k = 50 of 50");
     }
 
     #[test]
     fn head_and_tail_add_up_to_one() {
-        let halve = |r: &mut TargetRecord| r.targets.tail_mass[1] /= 2.0;
+        let halve = |r: &mut TargetRecord| top_k(r).tail_mass[1] /= 2.0;
         assert_refused(
             verdict(1, halve),
             "head and tail mass of target 1 should be 1 within 0.01",
         );
         // A renormalised head is a wrong head.
         let renormalise = |r: &mut TargetRecord| {
-            let mass = (1.0 - r.targets.tail_mass[0]).ln();
-            r.targets
+            let mass = (1.0 - top_k(r).tail_mass[0]).ln();
+            top_k(r)
                 .log_probs
                 .iter_mut()
                 .for_each(|log_prob| *log_prob -= mass);
@@ -420,10 +482,10 @@ mod tests {
 
     #[test]
     fn entropy_lies_between_zero_and_that_of_the_uniform_distribution() {
-        assert_eq!(verdict(8, |r| r.targets.entropy[0] = 50f32.ln()), Ok(()));
+        assert_eq!(verdict(8, |r| top_k(r).entropy[0] = 50f32.ln()), Ok(()));
         for value in [-0.01, 50f32.ln() + 0.01, f32::NAN] {
             assert_refused(
-                verdict(8, |r| r.targets.entropy[0] = value),
+                verdict(8, |r| top_k(r).entropy[0] = value),
                 "targets.entropy[0]",
             );
         }

@@ -3,12 +3,14 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use crate::{CacheSpec, FORMAT_VERSION};
+use crate::{CacheSpec, FORMAT_VERSION, TargetKind};
 
 /// Name of the manifest, written last: a directory that holds it is a whole cache.
 ///
@@ -22,12 +24,16 @@ pub(crate) const LOCK_FILE: &str = "lock";
 pub(crate) const KEY_FORMAT_VERSION: &str = "alambic.format_version";
 pub(crate) const KEY_SPEC: &str = "alambic.spec";
 pub(crate) const KEY_SHARD_INDEX: &str = "alambic.shard_index";
+pub(crate) const KEY_CODES: &str = "alambic.codes";
 
 pub(crate) const COLUMN_KEY: usize = 0;
 pub(crate) const COLUMN_NUM_TOKENS: usize = 1;
 pub(crate) const COLUMN_NUM_TARGETS: usize = 2;
 pub(crate) const COLUMN_TOKEN_IDS: usize = 3;
 pub(crate) const COLUMN_LOSS_MASK: usize = 4;
+/// The one column of bits.
+pub(crate) const COLUMN_COMPACT_TARGETS: usize = 5;
+/// The plain columns.
 pub(crate) const COLUMN_TARGET_IDS: usize = 5;
 pub(crate) const COLUMN_TARGET_LOG_PROBS: usize = 6;
 pub(crate) const COLUMN_TAIL_MASS: usize = 7;
@@ -37,8 +43,22 @@ pub(crate) const COLUMN_ENTROPY: usize = 8;
 pub(crate) const ROW_GROUP_TARGET_BYTES: usize = 16 << 20;
 
 /// The columns of a shard, in order; none may hold nulls.
-pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
+pub(crate) fn schema(kind: TargetKind) -> &'static SchemaRef {
+    match kind.is_compact() {
+        true => &COMPACT_SCHEMA,
+        false => &PLAIN_SCHEMA,
+    }
+}
+
+static PLAIN_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    with_segment_columns(&["target_ids", "target_log_probs", "tail_mass", "entropy"])
+});
+
+static COMPACT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| with_segment_columns(&["targets"]));
+
+/// The columns of a segment and binary ones of its targets.
+fn with_segment_columns(targets: &[&str]) -> SchemaRef {
+    let mut columns = vec![
         Field::new("key", DataType::FixedSizeBinary(32), false),
         Field::new("num_tokens", DataType::UInt32, false),
         Field::new("num_targets", DataType::UInt32, false),
@@ -52,12 +72,11 @@ pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
             DataType::List(element(DataType::Boolean)),
             false,
         ),
-        Field::new("target_ids", DataType::Binary, false),
-        Field::new("target_log_probs", DataType::Binary, false),
-        Field::new("tail_mass", DataType::Binary, false),
-        Field::new("entropy", DataType::Binary, false),
-    ]))
-});
+    ];
+    let targets = targets.iter();
+    columns.extend(targets.map(|&name| Field::new(name, DataType::Binary, false)));
+    Arc::new(Schema::new(columns))
+}
 
 /// The item of a list column, named as the Parquet specification names it.
 pub(crate) fn element(data_type: DataType) -> Arc<Field> {
@@ -87,18 +106,24 @@ pub(crate) fn writer_properties(footer: Vec<KeyValue>) -> WriterProperties {
             Compression::SNAPPY,
         )
         .set_column_compression(column_path(&["target_ids"]), Compression::SNAPPY)
+        .set_column_encoding(
+            column_path(&["token_ids", "list", "element"]),
+            Encoding::DELTA_BINARY_PACKED,
+        )
         .set_max_row_group_row_count(None)
         .build()
 }
 
-/// The key-values of a shard's footer.
-pub(crate) fn footer(spec: &CacheSpec, index: usize) -> Vec<KeyValue> {
+/// The key-values of a shard's footer; `codes` are those of its column of bits.
+pub(crate) fn footer(spec: &CacheSpec, index: usize, codes: Option<&[u8]>) -> Vec<KeyValue> {
     let spec = serde_json::to_string(spec).expect("a struct of numbers and strings is JSON");
-    vec![
+    let mut pairs = vec![
         KeyValue::new(KEY_FORMAT_VERSION.into(), FORMAT_VERSION.to_string()),
         KeyValue::new(KEY_SPEC.into(), spec),
         KeyValue::new(KEY_SHARD_INDEX.into(), index.to_string()),
-    ]
+    ];
+    pairs.extend(codes.map(|codes| KeyValue::new(KEY_CODES.into(), BASE64.encode(codes))));
+    pairs
 }
 
 /// `shard-00007.parquet` for 7.

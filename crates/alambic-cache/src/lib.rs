@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use alambic_cache::{
-//!     CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation,
+//!     CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind,
 //!     ValueType, verify,
 //! };
 //!
@@ -20,9 +20,8 @@
 //!     teacher_fingerprint: "a1".repeat(32),
 //!     tokenizer_fingerprint: "b2".repeat(32),
 //!     vocab_size: 4,
-//!     truncation: Truncation::TopK { k: 2 },
+//!     targets: TargetKind::TopK { k: 2, values: ValueType::F16 },
 //!     temperatures: vec![1.0],
-//!     values: ValueType::F16,
 //!     segments_per_shard: 128,
 //! };
 //! // The segment "1 3 0", whose last two tokens are labels; the teacher's distribution over the
@@ -38,7 +37,7 @@
 //!         log_probs: vec![0.5f32.ln(), 0.25f32.ln(), 0.5f32.ln(), 0.25f32.ln()],
 //!         tail_mass: vec![0.25, 0.25],
 //!         entropy: vec![1.75 * 2f32.ln(); 2],
-//!     },
+//!     }.into(),
 //! };
 //!
 //! # let dir = tempfile::tempdir()?;
@@ -78,6 +77,7 @@
 //! records give the same bytes. Files may be hostile: reading them gives records or an error.
 //! The layout is described in `docs/cache-format.md`.
 
+mod compact;
 mod decode;
 mod encode;
 mod error;
@@ -87,11 +87,13 @@ mod layout;
 mod manifest;
 mod reader;
 mod record;
+mod sampled_targets;
 mod segment_key;
 mod shard_content;
 mod shard_file;
 mod shared_file;
 mod spec;
+mod top_k_targets;
 mod verify;
 mod write_once_dir;
 mod writer;
@@ -104,9 +106,11 @@ pub use invariants::{
 pub use layout::MANIFEST_FILE;
 pub use manifest::{Manifest, ShardEntry};
 pub use reader::CacheReader;
-pub use record::{TargetRecord, TopKTargets};
+pub use record::{TargetRecord, Targets};
+pub use sampled_targets::{SampledRow, SampledTargets};
 pub use segment_key::SegmentKey;
-pub use spec::{CacheSpec, FORMAT_VERSION, Truncation, ValueType};
+pub use spec::{CacheSpec, FORMAT_VERSION, MAX_DRAWS, TargetKind, ValueType};
+pub use top_k_targets::TopKTargets;
 pub use verify::{VerifyReport, verify};
 pub use writer::CacheWriter;
 

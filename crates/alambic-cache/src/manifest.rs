@@ -40,16 +40,16 @@ pub struct ShardEntry {
 /// What a finished cache consists of: the content of `manifest.json`.
 ///
 /// ```
-/// use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+/// use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
 /// # let dir = tempfile::tempdir()?;
 /// # let spec = CacheSpec {
 /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-/// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
 /// #     segments_per_shard: 1,
 /// # };
 /// # let record = TargetRecord {
 /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
 /// # };
 /// let mut writer = CacheWriter::open(dir.path(), spec)?;
 /// writer.write_shard(0, std::slice::from_ref(&record))?;
@@ -259,10 +259,10 @@ mod tests {
     #[test]
     fn another_format_version_is_refused_before_its_fields_are_read() {
         for version in [
-            json!(2),
+            json!(1),
             json!(0),
             json!(-1),
-            json!("1"),
+            json!("2"),
             json!(1.5),
             json!(null),
         ] {
@@ -271,7 +271,7 @@ mod tests {
                 json["a field of the future"] = json!(true);
             });
             assert!(
-                matches!(error, CacheError::UnknownVersion { expected: 1, .. }),
+                matches!(error, CacheError::UnknownVersion { expected: 2, .. }),
                 "{error}"
             );
         }
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused() {
-        for path in ["", "/spec", "/spec/truncation", "/shards/1"] {
+        for path in ["", "/spec", "/spec/targets", "/shards/1"] {
             let error = open_edited(|json| json.pointer_mut(path).unwrap()["extra"] = json!(1));
             assert!(
                 matches!(error, CacheError::ManifestJson { .. }),
@@ -363,7 +363,7 @@ mod tests {
                 spec["tokenizer_fingerprint"] = json!("")
             }),
             ("vocab_size", |spec| spec["vocab_size"] = json!(u64::MAX)),
-            ("truncation.k", |spec| spec["truncation"]["k"] = json!(0)),
+            ("targets.k", |spec| spec["targets"]["k"] = json!(0)),
             ("temperatures", |spec| spec["temperatures"] = json!([2.0])),
             ("temperatures", |spec| spec["temperatures"] = json!([])),
             ("segments_per_shard", |spec| {

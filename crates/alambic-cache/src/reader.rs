@@ -15,17 +15,17 @@ use crate::{CacheError, Manifest, ShardEntry, TargetRecord};
 /// Reads a finished cache; holds the manifest, and one shard only while a call lasts.
 ///
 /// ```
-/// use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+/// use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path();
 /// # let spec = CacheSpec {
 /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-/// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
 /// #     segments_per_shard: 8,
 /// # };
 /// # let record = TargetRecord {
 /// #     key: SegmentKey::of("t", &[1, 3, 3], &[false, false, true]), token_ids: vec![1, 3, 3], loss_mask: vec![false, false, true],
-/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
 /// # };
 /// # let mut writer = CacheWriter::open(dir, spec)?;
 /// # writer.write_shard(0, &[record])?;
@@ -79,16 +79,16 @@ impl CacheReader {
     /// The manifest.
     ///
     /// ```
-    /// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+    /// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let spec = CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+    /// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
     /// #     segments_per_shard: 8,
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record])?;
@@ -104,16 +104,16 @@ impl CacheReader {
     /// What `alambic cache info` shows: specification, counts and sizes.
     ///
     /// ```
-    /// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+    /// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let spec = CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+    /// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
     /// #     segments_per_shard: 8,
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record])?;
@@ -138,16 +138,16 @@ impl CacheReader {
     /// a shard that was never valid.
     ///
     /// ```
-    /// # use alambic_cache::{CacheError, CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+    /// # use alambic_cache::{CacheError, CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let spec = CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F16,
+    /// #     targets: TargetKind::TopK { k: 1, values: ValueType::F16 }, temperatures: vec![1.0],
     /// #     segments_per_shard: 8,
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record])?;
@@ -179,16 +179,16 @@ impl CacheReader {
     /// is damaged.
     ///
     /// ```
-    /// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+    /// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let spec = CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+    /// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
     /// #     segments_per_shard: 8,
     /// # };
     /// # let record = |token_ids: Vec<u32>| TargetRecord {
     /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] },
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    CacheSpec, CacheWriter, Manifest, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType,
+    CacheSpec, CacheWriter, Manifest, SampledTargets, SegmentKey, TargetKind, TargetRecord,
+    Targets, TopKTargets, ValueType,
 };
 
 /// A specification over a vocabulary of 50 tokens.
@@ -12,9 +13,8 @@ pub(crate) fn spec(values: ValueType, k: usize) -> CacheSpec {
         teacher_fingerprint: "a1".repeat(32),
         tokenizer_fingerprint: "b2".repeat(32),
         vocab_size: 50,
-        truncation: Truncation::TopK { k },
+        targets: TargetKind::TopK { k, values },
         temperatures: vec![1.0],
-        values,
         segments_per_shard: 4,
     }
 }
@@ -29,18 +29,13 @@ pub(crate) fn record(spec: &CacheSpec, seed: u64) -> TargetRecord {
     let loss_mask: Vec<bool> = (0..num_tokens)
         .map(|i| i > 0 && numbers.below(4) > 0)
         .collect();
-    let k = spec.truncation.k();
-    let empty = vec![];
-    let mut targets = TopKTargets {
-        k,
-        token_ids: vec![],
-        log_probs: empty.clone(),
-        tail_mass: empty.clone(),
-        entropy: empty,
+    let num_targets = loss_mask.iter().filter(|&&counted| counted).count();
+    let targets = match spec.targets {
+        TargetKind::TopK { k, .. } => top_k_targets(k, num_targets, spec.vocab_size, &mut numbers),
+        TargetKind::Sampled { draws, .. } => {
+            sampled_targets(draws, num_targets, spec.vocab_size, &mut numbers)
+        }
     };
-    for _ in loss_mask.iter().filter(|&&counted| counted) {
-        push_target(&mut targets, spec.vocab_size, &mut numbers);
-    }
     let key = SegmentKey::of(&spec.teacher_fingerprint, &token_ids, &loss_mask);
     TargetRecord {
         key,
@@ -74,32 +69,71 @@ pub(crate) fn write_cache(dir: &Path, spec: &CacheSpec) -> Manifest {
     writer.finish(2).unwrap()
 }
 
-fn push_target(targets: &mut TopKTargets, vocab_size: usize, numbers: &mut Numbers) {
+/// The most probable tokens of a record that stores them.
+pub(crate) fn top_k(record: &mut TargetRecord) -> &mut TopKTargets {
+    match &mut record.targets {
+        Targets::TopK(targets) => targets,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn top_k_targets(k: usize, rows: usize, vocab_size: usize, numbers: &mut Numbers) -> Targets {
+    let mut targets = TopKTargets {
+        k,
+        token_ids: vec![],
+        log_probs: vec![],
+        tail_mass: vec![],
+        entropy: vec![],
+    };
+    for _ in 0..rows {
+        let mut entries = log_probs(vocab_size, numbers);
+        entries.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let (head, tail) = entries.split_at(k);
+        targets.token_ids.extend(head.iter().map(|&(id, _)| id));
+        let values = head.iter().map(|&(_, log_prob)| log_prob as f32);
+        targets.log_probs.extend(values);
+        // From +0: the sum of no f64 is -0.
+        let mass = tail.iter().fold(0.0, |mass, (_, lp)| mass + lp.exp());
+        targets.tail_mass.push(mass as f32);
+        targets.entropy.push(entropy(&entries));
+    }
+    targets.into()
+}
+
+fn sampled_targets(draws: u16, rows: usize, vocab_size: usize, numbers: &mut Numbers) -> Targets {
+    let mut targets = SampledTargets::empty(draws);
+    for _ in 0..rows {
+        let entries = log_probs(vocab_size, numbers);
+        let mut counts = vec![0; vocab_size];
+        for _ in 0..draws {
+            let mut left = numbers.below(1 << 30) as f64 / f64::from(1 << 30);
+            let id = entries.iter().position(|(_, lp)| {
+                left -= lp.exp();
+                left < 0.0
+            });
+            counts[id.unwrap_or(vocab_size - 1)] += 1;
+        }
+        let drawn = (0..vocab_size).filter(|&id| counts[id] > 0);
+        targets.num_distinct.push(drawn.clone().count() as u16);
+        targets.token_ids.extend(drawn.clone().map(|id| id as u32));
+        targets.counts.extend(drawn.map(|id| counts[id]));
+        targets.entropy.push(entropy(&entries));
+    }
+    targets.into()
+}
+
+/// A pseudo-random distribution: ids in order with their log-probabilities.
+fn log_probs(vocab_size: usize, numbers: &mut Numbers) -> Vec<(u32, f64)> {
     let logits: Vec<f64> = (0..vocab_size)
         .map(|_| numbers.below(1000) as f64 / 100.0)
         .collect();
     let log_partition = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
-    let mut entries: Vec<(usize, f64)> = logits
-        .iter()
-        .map(|logit| logit - log_partition)
-        .enumerate()
-        .collect();
-    entries.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let (head, tail) = entries.split_at(targets.k);
-    targets
-        .token_ids
-        .extend(head.iter().map(|&(id, _)| id as u32));
-    targets
-        .log_probs
-        .extend(head.iter().map(|&(_, log_prob)| log_prob as f32));
-    // From +0: the sum of no f64 is -0.
-    targets.tail_mass.push(
-        tail.iter()
-            .fold(0.0, |mass, (_, log_prob)| mass + log_prob.exp()) as f32,
-    );
-    targets
-        .entropy
-        .push(-entries.iter().map(|(_, lp)| lp.exp() * lp).sum::<f64>() as f32);
+    let normalised = logits.iter().map(|logit| logit - log_partition);
+    (0..).zip(normalised).collect()
+}
+
+fn entropy(entries: &[(u32, f64)]) -> f32 {
+    -entries.iter().map(|(_, lp)| lp.exp() * lp).sum::<f64>() as f32
 }
 
 /// SplitMix64 (Steele, Lea & Flood 2014).

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Fields, UInt32Type};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -13,9 +15,10 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
 
+use crate::compact::CompactDecoder;
 use crate::decode::{self, ShardBatch};
 use crate::invariants::RecordRules;
-use crate::layout::{self, SCHEMA};
+use crate::layout;
 use crate::{CacheError, CacheSpec, FORMAT_VERSION, SegmentKey, TargetRecord};
 
 /// A shard whose footer has been read and belongs to the cache at hand.
@@ -53,6 +56,7 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
     /// All records, each checked against the rules of the format.
     pub(crate) fn records(&self) -> Result<Vec<TargetRecord>, CacheError> {
         let mut rules = RecordRules::new(self.spec);
+        let compact = self.compact_decoder()?;
         let mut records = Vec::with_capacity(self.num_rows());
         self.for_each_batch(ProjectionMask::all(), |batch| {
             let first_row = records.len();
@@ -60,6 +64,7 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
                 batch,
                 first_row,
                 spec: self.spec,
+                compact: compact.as_ref(),
                 path: self.path,
             };
             for row in 0..batch.num_rows() {
@@ -164,6 +169,25 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
         Ok(())
     }
 
+    /// The decoder of the column of bits, if there is one.
+    fn compact_decoder(&self) -> Result<Option<CompactDecoder>, CacheError> {
+        if !self.spec.targets.is_compact() {
+            return Ok(None);
+        }
+        let text = self.footer_value(layout::KEY_CODES)?;
+        let decoder = BASE64.decode(text).ok();
+        let decoder = decoder.and_then(|tables| CompactDecoder::from_tables(&tables, self.spec));
+        match decoder {
+            Some(decoder) => Ok(Some(decoder)),
+            None => Err(CacheError::Layout {
+                path: self.path.to_owned(),
+                field: layout::KEY_CODES.into(),
+                expected: "the codes of the column targets, in base64".into(),
+                found: format!("{} characters that are not", text.len()),
+            }),
+        }
+    }
+
     fn footer_value(&self, key: &str) -> Result<&str, CacheError> {
         let footer = self.metadata.metadata().file_metadata();
         let mut pairs = footer.key_value_metadata().into_iter().flatten();
@@ -179,7 +203,10 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
     }
 
     fn check_columns(&self) -> Result<(), CacheError> {
-        let (expected, found) = (SCHEMA.fields(), self.metadata.schema().fields());
+        let (expected, found) = (
+            layout::schema(self.spec.targets).fields(),
+            self.metadata.schema().fields(),
+        );
         let describe = |fields: &Fields| {
             let columns = fields
                 .iter()
@@ -292,7 +319,7 @@ mod tests {
     fn foreign(spec: &CacheSpec, footer_index: usize) -> Vec<u8> {
         let column: ArrayRef = Arc::new(UInt32Array::from(vec![1, 2, 3]));
         let batch = RecordBatch::try_from_iter([("number", column)]).unwrap();
-        let properties = layout::writer_properties(layout::footer(spec, footer_index));
+        let properties = layout::writer_properties(layout::footer(spec, footer_index, None));
         let mut bytes = Vec::new();
         let mut writer =
             ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
@@ -312,10 +339,11 @@ mod tests {
             let repeats = 5_000_000 / (400 * long.num_targets());
             record.token_ids = long.token_ids.repeat(repeats);
             record.loss_mask = long.loss_mask.repeat(repeats);
-            record.targets.token_ids = long.targets.token_ids.repeat(repeats);
-            record.targets.log_probs = long.targets.log_probs.repeat(repeats);
-            record.targets.tail_mass = long.targets.tail_mass.repeat(repeats);
-            record.targets.entropy = long.targets.entropy.repeat(repeats);
+            let (targets, of_long) = (sample::top_k(record), long.targets.top_k().unwrap());
+            targets.token_ids = of_long.token_ids.repeat(repeats);
+            targets.log_probs = of_long.log_probs.repeat(repeats);
+            targets.tail_mass = of_long.tail_mass.repeat(repeats);
+            targets.entropy = of_long.entropy.repeat(repeats);
         }
         let bytes = encoded(&spec, &records);
         let path = Path::new("shard");
@@ -366,7 +394,7 @@ mod tests {
             .iter()
             .rposition(|record| record.num_targets() > 0)
             .unwrap();
-        records[last].targets.token_ids[3] = 50;
+        sample::top_k(&mut records[last]).token_ids[3] = 50;
         let error = decode(encoded(&spec, &records), &spec)
             .unwrap_err()
             .to_string();
@@ -383,7 +411,7 @@ mod tests {
             .iter()
             .position(|record| record.num_targets() > 0)
             .unwrap();
-        records[row].targets.entropy.push(0.0);
+        sample::top_k(&mut records[row]).entropy.push(0.0);
         let error = decode(encoded(&spec, &records), &spec)
             .unwrap_err()
             .to_string();

@@ -5,25 +5,32 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::CacheError;
+use crate::compact::Quantiser;
 
 /// Version of the layout of shards and manifest that this build writes and reads.
 ///
 /// ```
-/// assert_eq!(alambic_cache::FORMAT_VERSION, 1);
+/// assert_eq!(alambic_cache::FORMAT_VERSION, 2);
 /// ```
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Token ids are `u32`, so no vocabulary is larger.
 const MAX_VOCAB_SIZE: usize = 1 << 32;
 
-/// Number format of the stored log-probabilities.
+/// How log-probabilities are stored.
 ///
-/// `F16` rounds to nearest: the error is at most [`F16_RELATIVE_ERROR`](crate::F16_RELATIVE_ERROR)
-/// of the value. Tail mass and entropy are always f32.
+/// `F32` and `F16` are plain columns that any Parquet library reads. `F16` rounds to nearest: the
+/// error is at most [`F16_RELATIVE_ERROR`](crate::F16_RELATIVE_ERROR) of the value.
+///
+/// `Fine` and `Coarse` store *levels* instead, in a column of bits together with ids, tail and
+/// entropy. The log-probabilities and the tail of a row are those of the levels, all shifted by one
+/// number so that head and tail add up to 1. The error of the level of a probability `p`, before
+/// that shift, is at most 0.63 of the step of [`Self::level_steps`] at `p`.
 ///
 /// ```
 /// use alambic_cache::ValueType;
-/// assert_eq!(ValueType::F16.num_bytes(), 2);
+/// assert_eq!(ValueType::F16.plain_bytes(), Some(2));
+/// assert_eq!(ValueType::Coarse.plain_bytes(), None);
 /// assert_eq!(serde_json::to_string(&ValueType::F32)?, "\"f32\"");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -34,52 +41,95 @@ pub enum ValueType {
     F16,
     /// IEEE 754 binary32, 4 bytes.
     F32,
+    /// Levels `p^(-1/2) / 32` nats apart, at most 1/4.
+    Fine,
+    /// Levels `p^(-1/2) / 16` nats apart, at most 5/4.
+    Coarse,
 }
 
 impl ValueType {
-    /// Bytes per stored log-probability: 2 or 4.
+    /// Bytes per log-probability in a plain column: 2 or 4, `None` for levels.
     ///
     /// ```
-    /// assert_eq!(alambic_cache::ValueType::F32.num_bytes(), 4);
+    /// assert_eq!(alambic_cache::ValueType::F32.plain_bytes(), Some(4));
     /// ```
-    pub fn num_bytes(self) -> usize {
+    pub fn plain_bytes(self) -> Option<usize> {
         match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
+            Self::F16 => Some(2),
+            Self::F32 => Some(4),
+            Self::Fine | Self::Coarse => None,
         }
+    }
+
+    /// The distance of two levels in nats where a probability is 1, and where it is smallest.
+    ///
+    /// ```
+    /// assert_eq!(alambic_cache::ValueType::Coarse.level_steps(), Some((0.0625, 1.25)));
+    /// ```
+    pub fn level_steps(self) -> Option<(f64, f64)> {
+        match self {
+            Self::F16 | Self::F32 => None,
+            Self::Fine => Some((1.0 / 32.0, 0.25)),
+            Self::Coarse => Some((1.0 / 16.0, 1.25)),
+        }
+    }
+
+    pub(crate) fn quantiser(self) -> Option<Quantiser> {
+        self.level_steps()
+            .map(|(finest, largest)| Quantiser::new(finest, largest))
     }
 }
 
-/// Which part of the teacher's distribution is stored.
+/// What is stored of the teacher's distribution.
 ///
 /// ```
-/// use alambic_cache::Truncation;
-/// let truncation = Truncation::TopK { k: 32 };
-/// assert_eq!(truncation.k(), 32);
-/// assert_eq!(serde_json::to_string(&truncation)?, r#"{"kind":"top_k","k":32}"#);
+/// use alambic_cache::{TargetKind, ValueType};
+/// let kind = TargetKind::TopK { k: 32, values: ValueType::F16 };
+/// assert_eq!(serde_json::to_string(&kind)?, r#"{"kind":"top_k","k":32,"values":"f16"}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
-pub enum Truncation {
+pub enum TargetKind {
     /// The `k` most probable tokens and the mass of the rest; `k == vocab_size` is the whole
     /// distribution.
     TopK {
         /// Stored entries per target, `1..=vocab_size`.
         k: usize,
+        /// How their log-probabilities are stored.
+        values: ValueType,
+    },
+    /// Tokens drawn from the distribution, with replacement, and how often each was drawn.
+    Sampled {
+        /// Draws per target, `1..=`[`MAX_DRAWS`].
+        draws: u16,
+        /// Where the random numbers start; they depend on it and on the segment's key alone.
+        seed: u64,
     },
 }
 
-impl Truncation {
-    /// Stored entries per target.
-    ///
-    /// ```
-    /// assert_eq!(alambic_cache::Truncation::TopK { k: 8 }.k(), 8);
-    /// ```
-    pub fn k(self) -> usize {
+/// The most draws per target that a cache stores.
+///
+/// ```
+/// assert_eq!(alambic_cache::MAX_DRAWS, 4095);
+/// ```
+pub const MAX_DRAWS: u16 = 4095;
+
+impl TargetKind {
+    /// The levels of the stored probabilities, if these are levels.
+    pub(crate) fn quantiser(self) -> Option<Quantiser> {
         match self {
-            Self::TopK { k } => k,
+            Self::TopK { values, .. } => values.quantiser(),
+            Self::Sampled { .. } => None,
+        }
+    }
+
+    /// Whether the targets are stored as bits rather than in plain columns.
+    pub(crate) fn is_compact(self) -> bool {
+        match self {
+            Self::TopK { values, .. } => values.plain_bytes().is_none(),
+            Self::Sampled { .. } => true,
         }
     }
 }
@@ -87,19 +137,16 @@ impl Truncation {
 /// What a cache was captured from and how it stores it; equal in the manifest and every shard.
 ///
 /// ```
-/// use alambic_cache::{CacheSpec, Truncation, ValueType};
+/// use alambic_cache::{CacheSpec, TargetKind, ValueType};
 /// let spec = CacheSpec {
 ///     teacher_fingerprint: "a1".repeat(32),
 ///     tokenizer_fingerprint: "b2".repeat(32),
 ///     vocab_size: 4096,
-///     truncation: Truncation::TopK { k: 32 },
+///     targets: TargetKind::TopK { k: 32, values: ValueType::F16 },
 ///     temperatures: vec![1.0],
-///     values: ValueType::F16,
 ///     segments_per_shard: 128,
 /// };
 /// spec.validate()?;
-/// // 32 ids and 32 f16 log-probabilities, the tail mass and the entropy:
-/// assert_eq!(spec.bytes_per_target(), 32 * (4 + 2) + 4 + 4);
 /// # Ok::<(), alambic_cache::CacheError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,13 +158,12 @@ pub struct CacheSpec {
     pub tokenizer_fingerprint: String,
     /// Width of the teacher's logits; every token id is below it.
     pub vocab_size: usize,
-    /// Which part of the distribution is stored.
-    pub truncation: Truncation,
-    /// Temperatures at which the targets are exact; format 1 stores `[1.0]` alone, because the
-    /// mass of a truncated tail at another temperature is not recoverable from the head.
+    /// What is stored of the distribution.
+    pub targets: TargetKind,
+    /// Temperatures at which the targets are exact. `[1.0]` for the most probable tokens: the mass
+    /// of a truncated tail at another temperature is not recoverable from the head. For drawn
+    /// tokens the one at which they were drawn.
     pub temperatures: Vec<f32>,
-    /// Number format of the log-probabilities.
-    pub values: ValueType,
     /// The most segments a shard may hold.
     pub segments_per_shard: usize,
 }
@@ -127,22 +173,21 @@ impl CacheSpec {
     ///
     /// # Errors
     /// [`CacheError::InvalidSpec`] for a fingerprint that is not 64 lower-case hex digits, a
-    /// vocabulary that is empty or too large for `u32` ids, `k` outside `1..=vocab_size`,
-    /// temperatures other than `[1.0]`, or empty shards.
+    /// vocabulary that is empty or too large for `u32` ids, `k` outside `1..=vocab_size`, draws
+    /// outside `1..=`[`MAX_DRAWS`], other temperatures than the targets may have, or empty shards.
     ///
     /// ```
-    /// use alambic_cache::{CacheSpec, Truncation, ValueType};
+    /// use alambic_cache::{CacheSpec, TargetKind, ValueType};
     /// let spec = CacheSpec {
     ///     teacher_fingerprint: "a1".repeat(32),
     ///     tokenizer_fingerprint: "b2".repeat(32),
     ///     vocab_size: 100,
-    ///     truncation: Truncation::TopK { k: 101 },
+    ///     targets: TargetKind::TopK { k: 101, values: ValueType::F16 },
     ///     temperatures: vec![1.0],
-    ///     values: ValueType::F16,
     ///     segments_per_shard: 128,
     /// };
     /// let message = spec.validate().unwrap_err().to_string();
-    /// assert_eq!(message, "cache specification: truncation.k should be in 1..=100, found 101");
+    /// assert_eq!(message, "cache specification: targets.k should be in 1..=100, found 101");
     /// ```
     pub fn validate(&self) -> Result<(), CacheError> {
         let refuse = |field, expected: String, found: String| {
@@ -168,16 +213,28 @@ impl CacheSpec {
             let expected = format!("in 1..={MAX_VOCAB_SIZE}");
             return refuse("vocab_size", expected, self.vocab_size.to_string());
         }
-        if !(1..=self.vocab_size).contains(&self.truncation.k()) {
-            let expected = format!("in 1..={}", self.vocab_size);
-            return refuse("truncation.k", expected, self.truncation.k().to_string());
+        match self.targets {
+            TargetKind::TopK { k, .. } if !(1..=self.vocab_size).contains(&k) => {
+                let expected = format!("in 1..={}", self.vocab_size);
+                return refuse("targets.k", expected, k.to_string());
+            }
+            TargetKind::Sampled { draws, .. } if !(1..=MAX_DRAWS).contains(&draws) => {
+                let expected = format!("in 1..={MAX_DRAWS}");
+                return refuse("targets.draws", expected, draws.to_string());
+            }
+            TargetKind::TopK { .. } | TargetKind::Sampled { .. } => {}
         }
-        if self.temperatures != [1.0] {
-            return refuse(
-                "temperatures",
-                format!("[1.0] in format version {FORMAT_VERSION}"),
-                format!("{:?}", self.temperatures),
-            );
+        let (valid, expected) = match (self.targets, &self.temperatures[..]) {
+            (TargetKind::TopK { .. }, temperatures) => (temperatures == [1.0], "[1.0]"),
+            (TargetKind::Sampled { .. }, &[temperature]) => (
+                temperature.is_finite() && temperature > 0.0,
+                "one finite number above 0",
+            ),
+            (TargetKind::Sampled { .. }, _) => (false, "the one at which tokens are drawn"),
+        };
+        if !valid {
+            let found = format!("{:?}", self.temperatures);
+            return refuse("temperatures", expected.into(), found);
         }
         if self.segments_per_shard == 0 {
             return refuse("segments_per_shard", "at least 1".into(), "0".into());
@@ -185,20 +242,14 @@ impl CacheSpec {
         Ok(())
     }
 
-    /// Bytes of one target before compression: `k` ids and log-probabilities, tail, entropy.
-    ///
-    /// ```
-    /// # use alambic_cache::{CacheSpec, Truncation, ValueType};
-    /// # let spec = CacheSpec { teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32),
-    /// #     vocab_size: 64, truncation: Truncation::TopK { k: 2 }, temperatures: vec![1.0],
-    /// #     values: ValueType::F32, segments_per_shard: 1 };
-    /// assert_eq!(spec.bytes_per_target(), 2 * (4 + 4) + 8); // k = 2, f32
-    /// ```
-    pub fn bytes_per_target(&self) -> usize {
-        let entry = size_of::<u32>() + self.values.num_bytes();
-        self.truncation
-            .k()
-            .saturating_mul(entry)
+    /// Bytes of one target in memory, about: ids and numbers, tail, entropy.
+    pub(crate) fn bytes_per_target(&self) -> usize {
+        let entries = match self.targets {
+            TargetKind::TopK { k, .. } => k,
+            TargetKind::Sampled { draws, .. } => usize::from(draws),
+        };
+        entries
+            .saturating_mul(2 * size_of::<f32>())
             .saturating_add(2 * size_of::<f32>())
     }
 
@@ -221,19 +272,14 @@ impl CacheSpec {
                 found.vocab_size.to_string(),
             ),
             (
-                "truncation",
-                format!("{:?}", self.truncation),
-                format!("{:?}", found.truncation),
+                "targets",
+                format!("{:?}", self.targets),
+                format!("{:?}", found.targets),
             ),
             (
                 "temperatures",
                 format!("{:?}", self.temperatures),
                 format!("{:?}", found.temperatures),
-            ),
-            (
-                "values",
-                format!("{:?}", self.values),
-                format!("{:?}", found.values),
             ),
             (
                 "segments_per_shard",

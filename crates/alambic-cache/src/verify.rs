@@ -10,16 +10,16 @@ use crate::{CacheError, CacheReader, layout};
 /// What [`verify`] read and found in order.
 ///
 /// ```
-/// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+/// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
 /// # let dir = tempfile::tempdir()?;
 /// # let spec = CacheSpec {
 /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-/// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
 /// #     segments_per_shard: 8,
 /// # };
 /// # let record = TargetRecord {
 /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
 /// # };
 /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
 /// # writer.write_shard(0, &[record])?;
@@ -53,17 +53,17 @@ pub struct VerifyReport {
 ///
 /// ```
 /// use alambic_cache::{CacheError, verify};
-/// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+/// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path();
 /// # let spec = CacheSpec {
 /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-/// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F32,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
 /// #     segments_per_shard: 8,
 /// # };
 /// # let record = TargetRecord {
 /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
 /// # };
 /// # let mut writer = CacheWriter::open(dir, spec)?;
 /// # writer.write_shard(0, &[record])?;

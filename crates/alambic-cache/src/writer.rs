@@ -18,7 +18,7 @@ use crate::{CacheError, CacheSpec, Manifest, SegmentKey, ShardEntry, TargetRecor
 /// give the same bytes.
 ///
 /// ```
-/// use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+/// use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path();
@@ -26,9 +26,8 @@ use crate::{CacheError, CacheSpec, Manifest, SegmentKey, ShardEntry, TargetRecor
 ///     teacher_fingerprint: "a1".repeat(32),
 ///     tokenizer_fingerprint: "b2".repeat(32),
 ///     vocab_size: 4,
-///     truncation: Truncation::TopK { k: 2 },
+///     targets: TargetKind::TopK { k: 2, values: ValueType::F32 },
 ///     temperatures: vec![1.0],
-///     values: ValueType::F32,
 ///     segments_per_shard: 1,
 /// };
 /// let record = TargetRecord {
@@ -42,7 +41,7 @@ use crate::{CacheError, CacheSpec, Manifest, SegmentKey, ShardEntry, TargetRecor
 ///         log_probs: vec![0.5f32.ln(), 0.25f32.ln()],
 ///         tail_mass: vec![0.25],
 ///         entropy: vec![1.75 * 2f32.ln()],
-///     },
+///     }.into(),
 /// };
 ///
 /// let mut writer = CacheWriter::open(dir, spec.clone())?;
@@ -74,13 +73,12 @@ impl CacheWriter {
     /// another specification, [`CacheError::InvalidSpec`], [`CacheError::Io`].
     ///
     /// ```
-    /// use alambic_cache::{CacheError, CacheSpec, CacheWriter, Truncation, ValueType};
+    /// use alambic_cache::{CacheError, CacheSpec, CacheWriter, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path();
     /// let spec = CacheSpec {
     ///     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32),
-    ///     vocab_size: 4, truncation: Truncation::TopK { k: 2 }, temperatures: vec![1.0],
-    ///     values: ValueType::F16, segments_per_shard: 8,
+    ///     vocab_size: 4, targets: TargetKind::TopK { k: 2, values: ValueType::F16 }, temperatures: vec![1.0], segments_per_shard: 8,
     /// };
     /// let writer = CacheWriter::open(dir, spec.clone())?;
     /// assert!(matches!(CacheWriter::open(dir, spec), Err(CacheError::Locked { .. })));
@@ -108,11 +106,11 @@ impl CacheWriter {
     /// [`CacheError::SegmentCount`], [`CacheError::KeyMismatch`], [`CacheError::Parquet`] ...
     ///
     /// ```
-    /// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, Truncation, ValueType};
+    /// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let spec = CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     truncation: Truncation::TopK { k: 2 }, temperatures: vec![1.0], values: ValueType::F16,
+    /// #     targets: TargetKind::TopK { k: 2, values: ValueType::F16 }, temperatures: vec![1.0],
     /// #     segments_per_shard: 8,
     /// # };
     /// let writer = CacheWriter::open(dir.path(), spec)?;
@@ -155,16 +153,16 @@ impl CacheWriter {
     /// refuses.
     ///
     /// ```
-    /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType};
+    /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let spec = CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     truncation: Truncation::TopK { k: 1 }, temperatures: vec![1.0], values: ValueType::F16,
+    /// #     targets: TargetKind::TopK { k: 1, values: ValueType::F16 }, temperatures: vec![1.0],
     /// #     segments_per_shard: 8,
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] },
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
     /// # };
     /// let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// writer.write_shard(0, std::slice::from_ref(&record))?;
@@ -205,11 +203,11 @@ impl CacheWriter {
     /// [`CacheError::UnexpectedShard`] if there are others, any error of reading a damaged shard.
     ///
     /// ```
-    /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, Truncation, ValueType};
+    /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, TargetKind, ValueType};
     /// # let dir = tempfile::tempdir()?;
     /// # let spec = CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     truncation: Truncation::TopK { k: 2 }, temperatures: vec![1.0], values: ValueType::F16,
+    /// #     targets: TargetKind::TopK { k: 2, values: ValueType::F16 }, temperatures: vec![1.0],
     /// #     segments_per_shard: 8,
     /// # };
     /// let writer = CacheWriter::open(dir.path(), spec)?;
@@ -335,12 +333,13 @@ mod tests {
             writer.finish(1).unwrap();
             let mut read = CacheReader::open(dir.path()).unwrap().read_shard(0).unwrap();
             for (written, read) in written.iter().zip(&mut read) {
-                for (x, y) in written.targets.log_probs.iter().zip(&read.targets.log_probs) {
+                for (x, y) in written.targets.top_k().unwrap().log_probs.iter().zip(&read.targets.top_k().unwrap().log_probs) {
                     let bound = (x.abs() * F16_RELATIVE_ERROR).max(F16_SUBNORMAL_ERROR);
                     prop_assert!((x - y).abs() <= bound, "{x} came back as {y}");
                 }
                 // Everything else is exact.
-                read.targets.log_probs.clone_from(&written.targets.log_probs);
+                let exact = &written.targets.top_k().unwrap().log_probs;
+                sample::top_k(read).log_probs.clone_from(exact);
             }
             prop_assert_eq!(read, written);
         }
@@ -398,7 +397,7 @@ mod tests {
             .unwrap();
         drop(writer);
         type Change = fn(&mut CacheSpec);
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 5] = [
             ("teacher_fingerprint", |spec| {
                 spec.teacher_fingerprint = "c3".repeat(32)
             }),
@@ -406,10 +405,11 @@ mod tests {
                 spec.tokenizer_fingerprint = "c3".repeat(32)
             }),
             ("vocab_size", |spec| spec.vocab_size = 51),
-            ("truncation", |spec| {
-                spec.truncation = crate::Truncation::TopK { k: 9 }
+            ("targets", |spec| {
+                let values = ValueType::F32;
+                spec.targets = crate::TargetKind::TopK { k: 8, values };
             }),
-            ("values", |spec| spec.values = ValueType::F32),
+
             ("segments_per_shard", |spec| spec.segments_per_shard = 5),
         ];
         for (changed, change) in changes {
@@ -550,7 +550,7 @@ mod tests {
         let path = dir.path().join("shard-00000.parquet");
         let mut bytes = fs::read(&path).unwrap();
         // A log-probability becomes NaN in place.
-        let stored = records[1].targets.log_probs[0].to_le_bytes();
+        let stored = records[1].targets.top_k().unwrap().log_probs[0].to_le_bytes();
         let position = bytes
             .windows(4)
             .position(|window| window == stored)

@@ -4,22 +4,23 @@ use std::path::Path;
 use std::thread;
 
 use alambic_cache::{
-    CacheSpec, CacheWriter, Manifest, SegmentKey, TargetRecord, TopKTargets, Truncation, ValueType,
+    CacheSpec, CacheWriter, Manifest, SegmentKey, TargetKind, TargetRecord, Targets,
 };
 use alambic_text::Segment;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::token_batch::{check_fits, label_rows, right_padded};
+use crate::token_sampler::TokenSampler;
 use crate::top_k::TopKSelector;
 use crate::{DistillError, StopHandle, teacher::Teacher};
 
 /// What is kept of the teacher's distributions, and in which portions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaptureConfig {
-    /// Entries kept per label, at most the vocabulary size.
-    pub top_k: usize,
-    /// Precision of the stored log-probabilities.
-    pub values: ValueType,
+    /// What is kept of each distribution.
+    pub targets: TargetKind,
+    /// Softens the distributions that tokens are drawn from; 1 for the most likely tokens.
+    pub temperature: f32,
     /// Segments per shard: the unit of resume and of shuffling.
     pub segments_per_shard: usize,
     /// Segments per forward pass of the teacher; memory only, but part of what fixes the bytes.
@@ -35,9 +36,8 @@ impl CaptureConfig {
             teacher_fingerprint: teacher.fingerprint().to_owned(),
             tokenizer_fingerprint: self.tokenizer_fingerprint.clone(),
             vocab_size: teacher.vocab_size(),
-            truncation: Truncation::TopK { k: self.top_k },
-            temperatures: vec![1.0],
-            values: self.values,
+            targets: self.targets,
+            temperatures: vec![self.temperature],
             segments_per_shard: self.segments_per_shard,
         }
     }
@@ -123,7 +123,10 @@ fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), Dis
     for (key, value, limit, expected) in [
         (
             "top_k",
-            config.top_k,
+            match config.targets {
+                TargetKind::TopK { k, .. } => k,
+                _ => 1,
+            },
             teacher.vocab_size(),
             "1 to the teacher's vocabulary size",
         ),
@@ -178,7 +181,7 @@ fn write_shard(
     if writer.has_shard(index, &keys)? {
         return Ok(());
     }
-    let targets = score(teacher, shard, config);
+    let targets = score(teacher, shard, &keys, config);
     let records: Vec<TargetRecord> = shard
         .iter()
         .zip(keys)
@@ -196,13 +199,19 @@ fn write_shard(
 /// The targets of every segment, in the order of the shard.
 ///
 /// Batches are made of segments of similar length, to waste little on padding.
-fn score(teacher: &dyn Teacher, shard: &[Segment], config: &CaptureConfig) -> Vec<TopKTargets> {
+fn score(
+    teacher: &dyn Teacher,
+    shard: &[Segment],
+    keys: &[SegmentKey],
+    config: &CaptureConfig,
+) -> Vec<Targets> {
     let mut by_length: Vec<usize> = (0..shard.len()).collect();
     by_length.sort_by_key(|&index| shard[index].teacher().token_ids().len());
-    let mut targets: Vec<Option<TopKTargets>> = vec![None; shard.len()];
+    let mut targets: Vec<Option<Targets>> = vec![None; shard.len()];
     for batch in by_length.chunks(config.batch_segments) {
         let segments: Vec<&Segment> = batch.iter().map(|&index| &shard[index]).collect();
-        let scored = score_batch(teacher, &segments, config.top_k);
+        let keys: Vec<&SegmentKey> = batch.iter().map(|&index| &keys[index]).collect();
+        let scored = score_batch(teacher, &segments, &keys, config);
         for (&index, scored) in batch.iter().zip(scored) {
             targets[index] = Some(scored);
         }
@@ -213,7 +222,12 @@ fn score(teacher: &dyn Teacher, shard: &[Segment], config: &CaptureConfig) -> Ve
         .collect()
 }
 
-fn score_batch(teacher: &dyn Teacher, segments: &[&Segment], k: usize) -> Vec<TopKTargets> {
+fn score_batch(
+    teacher: &dyn Teacher,
+    segments: &[&Segment],
+    keys: &[&SegmentKey],
+    config: &CaptureConfig,
+) -> Vec<Targets> {
     let ids: Vec<&[u32]> = segments
         .iter()
         .map(|segment| segment.teacher().token_ids())
@@ -238,40 +252,61 @@ fn score_batch(teacher: &dyn Teacher, segments: &[&Segment], k: usize) -> Vec<To
         .iter()
         .map(|segment| segment.teacher().num_labels())
         .collect();
-    select_in_parallel(values, vocab, &counts, k)
+    let mut rest = values;
+    let portions: Vec<Portion<'_>> = counts
+        .iter()
+        .zip(keys)
+        .map(|(&count, &key)| {
+            let (rows, after) = rest.split_at(count * vocab);
+            rest = after;
+            Portion { key, rows }
+        })
+        .collect();
+    select_in_parallel(&portions, vocab, config)
 }
 
-/// Selects each segment's rows, segments spread over the machine's threads.
+/// The distributions at the labels of one segment.
+struct Portion<'a> {
+    key: &'a SegmentKey,
+    /// `[labels, vocab]`
+    rows: &'a [f32],
+}
+
+/// Selects from each segment's rows, segments spread over the machine's threads.
 fn select_in_parallel(
-    values: &[f32],
+    portions: &[Portion<'_>],
     vocab: usize,
-    counts: &[usize],
-    k: usize,
-) -> Vec<TopKTargets> {
-    let mut portions = Vec::with_capacity(counts.len());
-    let mut rest = values;
-    for &count in counts {
-        let (portion, after) = rest.split_at(count * vocab);
-        portions.push(portion);
-        rest = after;
-    }
+    config: &CaptureConfig,
+) -> Vec<Targets> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let per_thread = portions.len().div_ceil(threads).max(1);
-    let select = |portion: &&[f32]| {
-        let mut selector = TopKSelector::new(k);
-        portion
-            .chunks_exact(vocab)
-            .for_each(|row| selector.push(row));
-        selector.finish()
-    };
+    let select = |portion: &Portion<'_>| select(portion, vocab, config);
     thread::scope(|scope| {
         let workers: Vec<_> = portions
             .chunks(per_thread)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(select).collect::<Vec<_>>()))
+            .map(|chunk| scope.spawn(|| chunk.iter().map(&select).collect::<Vec<_>>()))
             .collect();
         workers
             .into_iter()
             .flat_map(|worker| worker.join().expect("selection does not panic"))
             .collect()
     })
+}
+
+/// What is kept of one segment's rows.
+fn select(portion: &Portion<'_>, vocab: usize, config: &CaptureConfig) -> Targets {
+    let rows = portion.rows.chunks_exact(vocab);
+    match config.targets {
+        TargetKind::TopK { k, .. } => {
+            let mut selector = TopKSelector::new(k);
+            rows.for_each(|row| selector.push(row));
+            selector.finish().into()
+        }
+        TargetKind::Sampled { draws, seed } => {
+            let mut sampler = TokenSampler::new(draws, config.temperature, seed, portion.key);
+            rows.for_each(|row| sampler.push(row));
+            sampler.finish().into()
+        }
+        other => unreachable!("refused when the capture began: {other:?}"),
+    }
 }

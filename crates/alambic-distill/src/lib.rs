@@ -21,17 +21,20 @@ mod evaluate;
 pub mod loss;
 mod run_lock;
 mod seeding;
+mod sequence_targets;
 mod source;
 mod stop;
 pub mod teacher;
 #[cfg(test)]
 mod test_device;
 mod token_batch;
+mod token_sampler;
 mod top_k;
 pub mod trainer;
 mod windows;
 
-pub use batch::{DistillationBatch, SequenceTargets, TargetSequence};
+pub use batch::{DistillationBatch, TargetSequence};
+pub use sequence_targets::SequenceTargets;
 pub use capture::{CaptureConfig, CaptureOutcome, CaptureProgress, capture};
 pub use error::DistillError;
 pub use evaluate::{CALIBRATION_BINS, CalibrationBin, Evaluation, evaluate};

@@ -2,18 +2,21 @@
 
 use std::time::Instant;
 
+use alambic_cache::TargetKind;
 use alambic_distill::loss::LogProbs;
 use alambic_distill::teacher::Teacher;
 use alambic_transformer::{AttentionContext, DecoderConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::pipeline::LanguageModel;
-use crate::pipeline::recipe::{CacheValues, Recipe};
+use crate::pipeline::recipe::Recipe;
 
 /// Bytes of a checkpoint per parameter: the weight and AdamW's two moments in `f32`.
 const CHECKPOINT_BYTES_PER_PARAMETER: usize = 12;
 /// Bytes that a segment needs per token beside its targets: the id, and its flag in the mask.
 const BYTES_PER_TOKEN: usize = 5;
+/// Bytes of one entry that is stored as a level, at most about.
+const BYTES_PER_COMPACT_ENTRY: usize = 2;
 /// Bytes beside the entries of one target: tail mass and entropy.
 const BYTES_PER_TARGET: usize = 8;
 
@@ -56,11 +59,14 @@ pub(super) fn memory_bytes(
 
 /// Bytes of the cache of the training split.
 pub(super) fn cache_bytes(recipe: &Recipe, train: &TextAmount) -> usize {
-    let value = match recipe.cache.values {
-        CacheValues::F16 => 2,
-        CacheValues::F32 => 4,
+    let target = match recipe.cache.targets() {
+        TargetKind::TopK { k, values } => match values.plain_bytes() {
+            Some(bytes) => k * (4 + bytes) + BYTES_PER_TARGET,
+            None => k * BYTES_PER_COMPACT_ENTRY,
+        },
+        TargetKind::Sampled { draws, .. } => BYTES_PER_TARGET + usize::from(draws) / 2,
+        _ => 0,
     };
-    let target = recipe.cache.top_k * (4 + value) + BYTES_PER_TARGET;
     train.labels * target + train.tokens * BYTES_PER_TOKEN
 }
 

@@ -2,41 +2,108 @@
 
 use std::path::PathBuf;
 
+use alambic_cache::{MAX_DRAWS, TargetKind, ValueType};
+use alambic_distill::loss::ObjectiveTerm;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
+use super::problem::Problem;
 
-/// The `[cache]` section.
+/// The `[cache]` section: `top_k` with `values`, or `draws` with `draw_seed`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheSection {
     /// Most likely tokens kept per label; the mass of all others is kept as one number.
-    pub top_k: usize,
-    /// Number type of the stored log-probabilities.
-    pub values: CacheValues,
+    pub top_k: Option<usize>,
+    /// How the log-probabilities of the most likely tokens are stored.
+    pub values: Option<ValueType>,
+    /// Tokens drawn per label from the teacher's distribution.
+    pub draws: Option<u16>,
+    /// Where the random numbers of the draws start.
+    pub draw_seed: Option<u64>,
     /// Segments per shard file: the unit of resuming and of shuffling.
     pub segments_per_shard: usize,
     /// Shares one cache between runs; inside the run directory when absent.
     pub path: Option<PathBuf>,
 }
 
-/// Number type of stored log-probabilities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CacheValues {
-    /// Two bytes per value.
-    F16,
-    /// Four bytes per value.
-    F32,
-}
-
 impl CacheSection {
+    /// What is kept of the teacher's distributions.
+    ///
+    /// # Panics
+    /// If the section is not valid.
+    pub fn targets(&self) -> TargetKind {
+        match (self.top_k, self.values, self.draws, self.draw_seed) {
+            (Some(k), Some(values), None, None) => TargetKind::TopK { k, values },
+            (None, None, Some(draws), Some(seed)) => TargetKind::Sampled { draws, seed },
+            other => panic!("a recipe is checked before it is used, found {other:?}"),
+        }
+    }
+
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, checker: &mut Checker) {
-        checker.at_least(1, "cache.top_k", self.top_k);
+        if let Some(top_k) = self.top_k {
+            checker.at_least(1, "cache.top_k", top_k);
+        }
+        if let Some(draws) = self.draws {
+            checker.require(
+                (1..=MAX_DRAWS).contains(&draws),
+                Problem::new("cache.draws", format!("1 to {MAX_DRAWS}"), draws),
+            );
+        }
+        self.check_kind(checker);
         checker.at_least(1, "cache.segments_per_shard", self.segments_per_shard);
         if let Some(path) = &self.path {
             checker.path("cache.path", path);
+        }
+    }
+
+    /// Either the most likely tokens or drawn ones, with all that belongs to them.
+    fn check_kind(&self, checker: &mut Checker) {
+        let keys = ["cache.top_k", "cache.values", "cache.draws", "cache.draw_seed"];
+        let given = [
+            self.top_k.is_some(),
+            self.values.is_some(),
+            self.draws.is_some(),
+            self.draw_seed.is_some(),
+        ];
+        if given == [true, true, false, false] || given == [false, false, true, true] {
+            return;
+        }
+        let found: Vec<&str> = keys
+            .into_iter()
+            .zip(given)
+            .filter_map(|(key, given)| given.then_some(key))
+            .collect();
+        let problem = Problem::new(
+            "cache",
+            "top_k and values, or draws and draw_seed",
+            match found.is_empty() {
+                true => "none of them".into(),
+                false => found.join(", "),
+            },
+        )
+        .advise("keep the most likely tokens (top_k), or draw tokens at random (draws)");
+        checker.require_all(&keys, false, problem);
+    }
+
+    /// Reports losses that drawn tokens cannot estimate.
+    pub(super) fn check_against(&self, terms: &[ObjectiveTerm], checker: &mut Checker) {
+        if self.draws.is_none() {
+            return;
+        }
+        for (index, term) in terms.iter().enumerate() {
+            let Err(error) = term.kind.check_linear() else {
+                continue;
+            };
+            let key = format!("objective.terms.{index}.kind");
+            let problem = Problem::new(
+                &key,
+                "forward_kl or cross_entropy, because cache.draws is given",
+                format!("{:?}", term.kind.name()),
+            )
+            .advise(error.to_string());
+            checker.require_all(&["cache.draws"], false, problem);
         }
     }
 }

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use self::check::Checker;
 
-pub use self::cache::{CacheSection, CacheValues};
+pub use self::cache::CacheSection;
 pub use self::data::{
     ChatTemplateSource, DataFormat, DataSection, EndOfText, OverLength, PromptErasure,
     TEACHER_CHAT_TEMPLATE,
@@ -109,6 +109,8 @@ impl Recipe {
         self.cache.check(&mut checker);
         self.student.check(&mut checker);
         self.objective.check(&mut checker);
+        self.cache
+            .check_against(&self.objective.terms, &mut checker);
         self.optimizer.check(&mut checker);
         self.schedule.check(self.training.total_steps, &mut checker);
         self.training.check(&mut checker);

@@ -32,9 +32,9 @@ numbers_of!(StudentMetrics { nll, perplexity, bits_per_byte, kl_to_teacher, top1
     optional { expected_calibration_error, nll_unseen_templates, answer_accuracy } others { parameters });
 numbers_of!(FamilyAccuracy { chance, teacher, student } optional { baseline } others { family, problems });
 numbers_of!(TrainingCost { seconds, tokens_per_second } optional {} others { tokens, steps, peak_rss_bytes });
-numbers_of!(CacheSummary { bytes_per_token, capture_seconds, mean_tail_mass } optional {} others { tokens, bytes, top_k });
+numbers_of!(CacheSummary { bytes_per_token, capture_seconds } optional { mean_tail_mass } others { tokens, bytes, kept });
 numbers_of!(EvaluationSummary { seconds } optional {} others { tokens, segments });
-numbers_of!(ValidationPoint { nll, kl_to_teacher, top1_agreement } optional {} others { step, tokens });
+numbers_of!(ValidationPoint { nll, kl_to_teacher } optional { top1_agreement } others { step, tokens });
 numbers_of!(CalibrationBin { confidence, accuracy } optional {} others { count });
 numbers_of!(Stage { seconds } optional {} others { name, detail });
 

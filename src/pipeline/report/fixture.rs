@@ -70,8 +70,8 @@ pub(crate) fn realistic_report(seed: u64) -> Report {
             bytes: 1_140_326_400,
             bytes_per_token: 232.0,
             capture_seconds: 418.0,
-            top_k: 64,
-            mean_tail_mass: 0.0041,
+            kept: "top 64".into(),
+            mean_tail_mass: Some(0.0041),
         },
         evaluation: EvaluationSummary {
             tokens: 262_144,
@@ -179,7 +179,7 @@ fn curve(arm: Arm, final_nll: f64, noise: &mut Noise) -> Curve {
             tokens: step * TOKENS_PER_STEP,
             nll,
             kl_to_teacher: rounded(gap * if is_distilled { 1.38 } else { 1.47 }),
-            top1_agreement: rounded(0.93 * (-gap * if is_distilled { 0.55 } else { 0.6 }).exp()),
+            top1_agreement: Some(rounded(0.93 * (-gap * if is_distilled { 0.55 } else { 0.6 }).exp())),
         }
     });
     Curve {

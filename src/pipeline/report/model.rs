@@ -143,10 +143,10 @@ pub struct CacheSummary {
     pub bytes_per_token: f64,
     /// Wall-clock time of the capture in seconds.
     pub capture_seconds: f64,
-    /// Entries stored per token.
-    pub top_k: u64,
-    /// Mean probability that the stored entries leave out; a fraction.
-    pub mean_tail_mass: f64,
+    /// What is stored per label, such as `top 32`.
+    pub kept: String,
+    /// Mean probability that the stored entries leave out, a fraction; none for drawn tokens.
+    pub mean_tail_mass: Option<f64>,
 }
 
 /// What the evaluation covered and cost.
@@ -226,7 +226,7 @@ pub struct ValidationPoint {
     /// KL(teacher ‖ student), nats per counted token.
     pub kl_to_teacher: f64,
     /// Fraction of counted tokens where teacher and student agree on the most probable token.
-    pub top1_agreement: f64,
+    pub top1_agreement: Option<f64>,
 }
 
 /// Reliability of one model's most probable token.

@@ -66,12 +66,14 @@ impl Report {
         }
         let cache = &self.cache;
         notes.push_str(&format!(
-            "cache: {} tokens, {}, {:.1} bytes/token, top {}, mean tail mass {}\n",
+            "cache: {} tokens, {}, {:.1} bytes/token, {}{}\n",
             quantity::count(cache.tokens as f64),
             quantity::bytes(cache.bytes as f64),
             cache.bytes_per_token,
-            cache.top_k,
-            quantity::percent(cache.mean_tail_mass),
+            cache.kept,
+            cache.mean_tail_mass.map_or_else(String::new, |mass| {
+                format!(", mean tail mass {}", quantity::percent(mass))
+            }),
         ));
         notes.push_str(&format!(
             "teacher {} on {}, seed {}\n",

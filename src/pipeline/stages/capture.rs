@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use alambic_cache::ValueType;
+use alambic_cache::TargetKind;
 use alambic_distill::{CaptureConfig, CaptureOutcome};
 use alambic_text::Split;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::pipeline::found_cache::check_found_cache;
-use crate::pipeline::recipe::{CacheValues, Recipe};
+use crate::pipeline::recipe::Recipe;
 use crate::pipeline::{LanguageModel, PipelineError, Progress};
 
 /// What capture leaves for the report; `capture.json`.
@@ -38,14 +38,20 @@ pub(crate) fn capture(plan: &Plan) -> Result<f64, PipelineError> {
     Ok(seconds)
 }
 
+/// What a cache keeps per label, in words.
+pub(crate) fn kept_targets(targets: TargetKind) -> String {
+    match targets {
+        TargetKind::TopK { k, .. } => format!("top {k}"),
+        TargetKind::Sampled { draws, .. } => format!("{draws} draws"),
+        other => format!("{other:?}"),
+    }
+}
+
 /// What a recipe keeps of its teacher.
 pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> CaptureConfig {
     CaptureConfig {
-        top_k: recipe.cache.top_k,
-        values: match recipe.cache.values {
-            CacheValues::F16 => ValueType::F16,
-            CacheValues::F32 => ValueType::F32,
-        },
+        targets: recipe.cache.targets(),
+        temperature: 1.0,
         segments_per_shard: recipe.cache.segments_per_shard,
         batch_segments: recipe.teacher.batch_segments,
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),

@@ -1,6 +1,6 @@
 //! Stage four: everything measured, in one report.
 
-use alambic_cache::{CacheReader, Truncation};
+use alambic_cache::CacheReader;
 use alambic_distill::trainer::{Metrics, read_metrics};
 use alambic_transformer::describe;
 
@@ -57,7 +57,7 @@ fn assemble(plan: &Plan, all: &Measurements) -> Result<Report, PipelineError> {
         baseline: baseline.map(|baseline| student_metrics(all, baseline)),
         chance_accuracy: teacher.answers.as_ref().map(|answers| answers.chance()),
         accuracy_by_family: accuracy_by_family(all),
-        stages: stages(plan, all, &cache, &distilled, hard_labels.as_ref()),
+        stages: stages(all, &cache, &distilled, hard_labels.as_ref()),
         train: cost(&distilled),
         baseline_train: hard_labels.as_ref().map(cost),
         cache,
@@ -115,7 +115,7 @@ fn curve(plan: &Plan, arm: Arm) -> Result<Curve, PipelineError> {
                 tokens: validation.tokens,
                 nll: validation.nll,
                 kl_to_teacher: validation.kl_to_teacher.unwrap_or_default(),
-                top1_agreement: validation.top1_agreement.unwrap_or_default(),
+                top1_agreement: validation.top1_agreement,
             }),
         }
     }
@@ -128,13 +128,12 @@ fn cache_summary(plan: &Plan) -> Result<CacheSummary, PipelineError> {
     let (mut tail, mut rows) = (0.0, 0u64);
     for shard in 0..manifest.shards.len() {
         for record in reader.read_shard(shard)? {
-            tail += record
-                .targets
-                .tail_mass
-                .iter()
-                .map(|&mass| f64::from(mass))
-                .sum::<f64>();
-            rows += record.targets.tail_mass.len() as u64;
+            let Some(targets) = record.targets.top_k() else {
+                continue;
+            };
+            let masses = targets.tail_mass.iter();
+            tail += masses.map(|&mass| f64::from(mass)).sum::<f64>();
+            rows += targets.num_rows() as u64;
         }
     }
     let bytes: u64 = manifest.shards.iter().map(|shard| shard.bytes).sum();
@@ -144,11 +143,8 @@ fn cache_summary(plan: &Plan) -> Result<CacheSummary, PipelineError> {
         bytes,
         bytes_per_token: bytes as f64 / manifest.num_tokens.max(1) as f64,
         capture_seconds: capture.map_or(0.0, |facts| facts.seconds),
-        top_k: match manifest.spec.truncation {
-            Truncation::TopK { k } => k as u64,
-            _ => plan.recipe.cache.top_k as u64, // refused when the cache was found
-        },
-        mean_tail_mass: tail / rows.max(1) as f64,
+        kept: super::capture::kept_targets(manifest.spec.targets),
+        mean_tail_mass: (rows > 0).then_some(tail / rows.max(1) as f64),
     })
 }
 
@@ -178,7 +174,6 @@ fn accuracy_by_family(all: &Measurements) -> Vec<FamilyAccuracy> {
 }
 
 fn stages(
-    plan: &Plan,
     all: &Measurements,
     cache: &CacheSummary,
     distilled: &TrainedArm,
@@ -196,8 +191,8 @@ fn stages(
             name: "capture".into(),
             seconds: cache.capture_seconds,
             detail: format!(
-                "{} tokens, top {} of the teacher",
-                cache.tokens, plan.recipe.cache.top_k
+                "{} tokens, {} of the teacher",
+                cache.tokens, cache.kept
             ),
         },
         Stage {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use alambic::cache::{CacheInfo, CacheReader, Truncation, ValueType, verify};
+use alambic::cache::{CacheInfo, CacheReader, TargetKind, verify};
 use alambic::pipeline::PipelineError;
 use clap::{Args, Subcommand};
 
@@ -62,17 +62,19 @@ pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
 
 fn describe(info: &CacheInfo) -> String {
     let spec = &info.spec;
-    let truncation = match &spec.truncation {
-        Truncation::TopK { k } => format!("the {k} most likely of {} tokens", spec.vocab_size),
+    let targets = match &spec.targets {
+        TargetKind::TopK { k, values } => {
+            let values = format!("{values:?}").to_lowercase();
+            format!("the {k} most likely of {} tokens, {values}", spec.vocab_size)
+        }
+        TargetKind::Sampled { draws, .. } => {
+            format!("{draws} draws from {} tokens", spec.vocab_size)
+        }
         other => format!("{other:?} of {} tokens", spec.vocab_size),
-    };
-    let values = match spec.values {
-        ValueType::F16 => "f16",
-        ValueType::F32 => "f32",
     };
     format!(
         "format      version {}\n\
-         targets     {truncation}, {values}\n\
+         targets     {targets}\n\
          holds       {} segments, {} tokens, {} targets\n\
          size        {} bytes in {} shards, {:.1} bytes per token\n\
          teacher     {}\n\

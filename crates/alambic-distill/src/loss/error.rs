@@ -44,6 +44,14 @@ pub enum LossError {
         /// The treatment of the entries that are not stored.
         treatment: &'static str,
     },
+    /// The loss has no unbiased estimate from drawn tokens.
+    #[error(
+        "`{term}` is not linear in the teacher's probabilities, so that drawn tokens give a biased estimate of it; use forward_kl, or a cache of the most likely tokens"
+    )]
+    NotLinear {
+        /// The term.
+        term: &'static str,
+    },
     /// A loss was named without the setting that it reads.
     #[error("the term `{term}` needs {setting}")]
     SettingMissing {

@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CrossEntropy, LabelMask, LogProbs, LossError, LossKind, ObjectiveTerm, TailTreatment,
-    TargetBatch, TokenLoss,
+    CrossEntropy, LabelMask, LogProbs, LossError, LossKind, ObjectiveTerm, SampledForwardKl,
+    TailTreatment, TargetBatch, TokenLoss,
 };
 
 /// A weighted list of losses; every term is normalised by its own count of labels.
@@ -105,16 +105,22 @@ impl Objective {
         let pair = targets
             .filter(|_| self.needs_targets())
             .map(|targets| targets.pair(student, self.tail))
-            .transpose()?;
+            .transpose()?
+            .flatten();
         self.terms
             .iter()
             .map(|term| match term.divergence()? {
                 None => CrossEntropy.per_token(student, labels),
                 Some(divergence) => {
-                    let pair = pair.as_ref().ok_or(LossError::MissingTargets {
-                        term: term.kind.name(),
-                    })?;
-                    Ok(divergence.per_token(pair))
+                    let name = term.kind.name();
+                    match (&pair, targets) {
+                        (Some(pair), _) => Ok(divergence.per_token(pair)),
+                        (None, Some(TargetBatch::Sampled(targets))) => {
+                            term.kind.check_linear()?;
+                            SampledForwardKl.per_token(targets, student)
+                        }
+                        (None, _) => Err(LossError::MissingTargets { term: name }),
+                    }
                 }
             })
             .collect()

@@ -65,6 +65,20 @@ impl LossKind {
         self != Self::CrossEntropy
     }
 
+    /// Refuses a loss that drawn tokens cannot estimate without bias.
+    ///
+    /// The expectation over draws of a function of the shares is that of the probabilities only if
+    /// the function is linear: the forward KL divergence is, but for the entropy, which is stored.
+    ///
+    /// # Errors
+    /// [`LossError::NotLinear`]
+    pub fn check_linear(self) -> Result<(), LossError> {
+        match self {
+            Self::ForwardKl | Self::CrossEntropy => Ok(()),
+            other => Err(LossError::NotLinear { term: other.name() }),
+        }
+    }
+
     /// The setting that the loss reads besides its weight.
     pub fn setting(self) -> Option<LossSetting> {
         match self {

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::{DistributionPair, Head, LogProbs, LossError, TailTreatment, TopKTargetBatch};
+use super::{
+    DistributionPair, Head, LogProbs, LossError, SampledTargetBatch, TailTreatment, TopKTargetBatch,
+};
 
 /// Teacher targets for `[batch, seq]` positions.
 #[derive(Clone, Debug)]
@@ -17,10 +19,14 @@ pub enum TargetBatch {
     Dense(LogProbs),
     /// The most likely tokens and the mass of the rest.
     TopK(TopKTargetBatch),
+    /// Drawn tokens: for losses that are linear in the teacher's probabilities.
+    Sampled(SampledTargetBatch),
 }
 
 impl TargetBatch {
     /// Teacher and student over the same outcomes; a dense teacher has no tail to treat.
+    ///
+    /// `None` for drawn tokens, of which the teacher's distribution cannot be told.
     ///
     /// # Errors
     /// Those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
@@ -28,10 +34,11 @@ impl TargetBatch {
         &self,
         student: &LogProbs,
         tail: TailTreatment,
-    ) -> Result<DistributionPair, LossError> {
+    ) -> Result<Option<DistributionPair>, LossError> {
         match self {
-            Self::Dense(teacher) => DistributionPair::dense(teacher, student),
-            Self::TopK(targets) => DistributionPair::top_k(targets, student, tail),
+            Self::Dense(teacher) => DistributionPair::dense(teacher, student).map(Some),
+            Self::TopK(targets) => DistributionPair::top_k(targets, student, tail).map(Some),
+            Self::Sampled(_) => Ok(None),
         }
     }
 }
@@ -39,7 +46,7 @@ impl TargetBatch {
 /// Teacher targets for a list of labels, from which a range can be taken.
 ///
 /// # Shapes
-/// The first dimension of a hidden state, and `seq` of a `[1, seq, k]` truncation, are the labels.
+/// The first dimension of a hidden state, and `seq` of `[1, seq, k]` entries, are the labels.
 #[derive(Clone, Debug)]
 #[allow(
     clippy::large_enum_variant,
@@ -48,6 +55,8 @@ impl TargetBatch {
 pub enum LabelTargets {
     /// The most likely tokens and the mass of the rest.
     TopK(TopKTargetBatch),
+    /// Drawn tokens.
+    Sampled(SampledTargetBatch),
     /// The teacher's last hidden states `[labels, hidden]` and its head: its whole distributions,
     /// made where and when they are compared.
     Hidden {
@@ -63,6 +72,7 @@ impl LabelTargets {
     pub fn num_labels(&self) -> usize {
         match self {
             Self::TopK(targets) => targets.dims()[1],
+            Self::Sampled(targets) => targets.dims()[1],
             Self::Hidden { states, .. } => states.dims()[0],
         }
     }
@@ -71,6 +81,7 @@ impl LabelTargets {
     pub(super) fn range(&self, range: Range<usize>) -> TargetBatch {
         match self {
             Self::TopK(targets) => TargetBatch::TopK(targets.positions(range)),
+            Self::Sampled(targets) => TargetBatch::Sampled(targets.positions(range)),
             Self::Hidden { states, head } => {
                 let states = states.clone().narrow(0, range.start, range.len());
                 let logits = head.shape(states.matmul(head.weight().clone()).unsqueeze::<3>());

@@ -7,7 +7,7 @@ use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use crate::DistillationBatch;
-use crate::loss::{LogProbs, Objective, TargetBatch};
+use crate::loss::{LogProbs, Objective};
 
 /// One forward and backward pass: a batch and the number its sums are divided by.
 #[derive(Clone, Debug)]
@@ -71,10 +71,9 @@ impl Student {
             .decoder
             .forward(batch.token_ids.clone(), &batch.context);
         let log_probs = LogProbs::from_logits(logits);
-        let targets = batch.targets.clone().map(TargetBatch::TopK);
         let losses = self
             .objective
-            .losses(&log_probs, &batch.labels, targets.as_ref(), &batch.mask)
+            .losses(&log_probs, &batch.labels, batch.targets.as_ref(), &batch.mask)
             .expect("the cache was checked against the objective before the first step");
         let weights = self.objective.terms().iter().map(|term| term.weight);
         let total = losses

@@ -5,7 +5,10 @@ use alambic_text::Packer;
 use alambic_transformer::Decoder;
 use burn::tensor::Tensor;
 
-use crate::loss::{CrossEntropy, DistributionPair, Divergence, ForwardKl, LogProbs, TailTreatment};
+use crate::loss::{
+    CrossEntropy, DistributionPair, Divergence, ForwardKl, LogProbs, SampledForwardKl,
+    TailTreatment, TargetBatch,
+};
 use crate::{DistillError, DistillationBatch, TargetSequence, TrainingSource, WindowConfig};
 
 /// Means over the validation data.
@@ -21,7 +24,8 @@ struct Sums {
     labels: u64,
     nll: f64,
     kl: f64,
-    agreements: f64,
+    /// Counted where the teacher's first choice is known.
+    agreements: Option<f64>,
 }
 
 /// Scores `decoder` on every segment, one shard in memory at a time.
@@ -55,7 +59,7 @@ pub(crate) fn validate(
     Ok(ValidationScore {
         nll: sums.nll / labels,
         kl_to_teacher: source.has_targets().then_some(sums.kl / labels),
-        top1_agreement: source.has_targets().then_some(sums.agreements / labels),
+        top1_agreement: sums.agreements.map(|agreements| agreements / labels),
     })
 }
 
@@ -84,8 +88,15 @@ fn score_batch(
             .sum,
     );
     sums.labels += batch.mask.num_tokens();
-    let Some(targets) = batch.targets.as_ref() else {
-        return Ok(());
+    let targets = match &batch.targets {
+        None => return Ok(()),
+        Some(TargetBatch::TopK(targets)) => targets,
+        Some(TargetBatch::Sampled(targets)) => {
+            let kl = SampledForwardKl.forward(targets, &log_probs, &batch.mask)?;
+            sums.kl += read(kl.sum);
+            return Ok(());
+        }
+        Some(TargetBatch::Dense(_)) => unreachable!("caches hold no whole distributions"),
     };
     let pair = DistributionPair::top_k(targets, &log_probs, TailTreatment::TailBucket)?;
     sums.kl += read(ForwardKl.forward(&pair, &batch.mask)?.sum);
@@ -97,6 +108,7 @@ fn score_batch(
         .equal(first_choice)
         .float()
         .squeeze_dim::<2>(2);
-    sums.agreements += read((same * batch.mask.tensor().clone()).sum());
+    let agreements = read((same * batch.mask.tensor().clone()).sum());
+    *sums.agreements.get_or_insert(0.0) += agreements;
     Ok(())
 }

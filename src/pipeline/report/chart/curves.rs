@@ -87,7 +87,7 @@ pub(crate) fn validation_nll(report: &Report) -> Result<Option<Figure>, ReportEr
         "Validation NLL",
         "nats per token, lower is better",
         scale,
-        |p| p.nll,
+        |p| Some(p.nll),
     )
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn validation_kl(report: &Report) -> Result<Option<Figure>, ReportErr
     let scale = |values: &[f64]| Axis::positive(values);
     let axes = "nats per token, lower is better";
     validation(report, "KL to the teacher", axes, scale, |p| {
-        p.kl_to_teacher
+        Some(p.kl_to_teacher)
     })
 }
 
@@ -118,13 +118,13 @@ fn validation(
     title: &'static str,
     meaning: &str,
     scale: fn(&[f64]) -> Axis,
-    figure: fn(&ValidationPoint) -> f64,
+    figure: fn(&ValidationPoint) -> Option<f64>,
 ) -> Result<Option<Figure>, ReportError> {
     let values: Vec<f64> = report
         .curves
         .iter()
         .flat_map(|c| &c.validation)
-        .map(figure)
+        .filter_map(figure)
         .collect();
     if values.is_empty() {
         return Ok(None);
@@ -148,11 +148,11 @@ fn validation(
 }
 
 /// A line with a dot for each validation.
-fn validation_marks(report: &Report, figure: fn(&ValidationPoint) -> f64) -> Vec<Mark> {
+fn validation_marks(report: &Report, figure: fn(&ValidationPoint) -> Option<f64>) -> Vec<Mark> {
     let mut marks = Vec::new();
     for curve in &report.curves {
-        let at = |p: &ValidationPoint| (p.step as f64, figure(p));
-        let points: Points = curve.validation.iter().map(at).collect();
+        let at = |p: &ValidationPoint| Some((p.step as f64, figure(p)?));
+        let points: Points = curve.validation.iter().filter_map(at).collect();
         let (ink, radius) = (Ink::from(curve.arm), DOT_RADIUS);
         marks.extend(points.iter().map(|&at| Mark::Dot { at, ink, radius }));
         marks.push(Mark::Line {

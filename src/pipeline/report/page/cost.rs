@@ -70,11 +70,11 @@ fn facts(report: &Report) -> String {
         ),
         (
             "targets",
-            format!("top {}", quantity::whole(cache.top_k)),
-            format!(
-                "leave out {:.2}% of the mass on average",
-                100.0 * cache.mean_tail_mass
-            ),
+            cache.kept.clone(),
+            match cache.mean_tail_mass {
+                Some(mass) => format!("leave out {:.2}% of the mass on average", 100.0 * mass),
+                None => "drawn from the teacher's probabilities".into(),
+            },
         ),
         (
             "evaluation",

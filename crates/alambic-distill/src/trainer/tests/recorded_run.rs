@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use crate::batch::SequenceTargets;
+use crate::SequenceTargets;
 use crate::loss::{LogProbs, LossKind, Objective, ObjectiveTerm, TailTreatment};
 use crate::teacher::{DecoderTeacher, Teacher};
 use crate::test_device::test_device;

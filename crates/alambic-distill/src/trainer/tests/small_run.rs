@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, Truncation,
+    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind,
     ValueType,
 };
 use alambic_transformer::{Decoder, DecoderConfig};
@@ -69,7 +69,7 @@ fn record(index: u64) -> TargetRecord {
         key: SegmentKey::of("teacher", &token_ids, &loss_mask),
         token_ids,
         loss_mask,
-        targets,
+        targets: targets.into(),
     }
 }
 
@@ -78,9 +78,8 @@ fn cache(directory: &Path) -> Arc<CacheReader> {
         teacher_fingerprint: "ab".repeat(32),
         tokenizer_fingerprint: "cd".repeat(32),
         vocab_size: VOCAB,
-        truncation: Truncation::TopK { k: K },
+        targets: TargetKind::TopK { k: K, values: ValueType::F32 },
         temperatures: vec![1.0],
-        values: ValueType::F32,
         segments_per_shard: 16,
     };
     let mut writer = CacheWriter::open(directory, spec).unwrap();

@@ -1,0 +1,148 @@
+//! Whole shards of bits: what comes back, and what damaged ones give.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::Quantiser;
+use crate::shard_file::ShardFile;
+use crate::{CacheError, CacheSpec, TargetKind, TargetRecord, Targets, ValueType, encode, sample};
+
+const PATH: &str = "shard";
+/// The entropy is stored in 64ths of a nat.
+const ENTROPY_ERROR: f32 = 1.0 / 128.0;
+
+fn sampled(draws: u16) -> CacheSpec {
+    let targets = TargetKind::Sampled { draws, seed: 1 };
+    CacheSpec {
+        targets,
+        ..sample::spec(ValueType::F16, 1)
+    }
+}
+
+fn encoded(spec: &CacheSpec, records: &[TargetRecord]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode::encode_shard(&mut bytes, spec, 0, records, Path::new(PATH)).unwrap();
+    bytes
+}
+
+fn decode(bytes: Vec<u8>, spec: &CacheSpec) -> Result<Vec<TargetRecord>, CacheError> {
+    ShardFile::open(Bytes::from(bytes), spec, 0, Path::new(PATH))?.records()
+}
+
+/// Ids, log-probabilities and tail of a row, in ascending order of ids.
+fn row(targets: &crate::TopKTargets, row: usize) -> (Vec<(u32, f32)>, f32) {
+    let range = row * targets.k..(row + 1) * targets.k;
+    let ids = targets.token_ids[range.clone()].iter().copied();
+    let values = targets.log_probs[range].iter().copied();
+    let mut entries: Vec<(u32, f32)> = ids.zip(values).collect();
+    entries.sort_unstable_by_key(|&(id, _)| id);
+    (entries, targets.tail_mass[row])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn levels_come_back_within_their_error_and_add_up_to_one(
+        seed in 0u64..1_000_000,
+        k in 1usize..=50,
+        values in prop::sample::select(vec![ValueType::Fine, ValueType::Coarse]),
+    ) {
+        let spec = sample::spec(values, k);
+        let records = sample::records(&spec, seed, 4);
+        let read = decode(encoded(&spec, &records), &spec).unwrap();
+        let (finest, largest) = values.level_steps().unwrap();
+        let step = |log_prob: f64| (finest * (-log_prob / 2.0).exp()).min(largest);
+        for (written, read) in records.iter().zip(&read) {
+            prop_assert_eq!((written.key, &written.token_ids, &written.loss_mask), (read.key, &read.token_ids, &read.loss_mask));
+            let (before, after) = (written.targets.top_k().unwrap(), read.targets.top_k().unwrap());
+            for j in 0..before.num_rows() {
+                let ((before, tail), (after, read_tail)) = (row(before, j), row(after, j));
+                // One shift for all, of which the levels know nothing.
+                let errors: Vec<(f64, f64)> = before.iter().zip(&after).map(|(x, y)| {
+                    assert_eq!(x.0, y.0);
+                    (f64::from(y.1 - x.1), 0.63 * step(f64::from(x.1)))
+                }).collect();
+                let lowest = errors.iter().map(|(error, bound)| error - bound).fold(f64::MIN, f64::max);
+                let highest = errors.iter().map(|(error, bound)| error + bound).fold(f64::MAX, f64::min);
+                prop_assert!(lowest <= highest + 1e-5, "{errors:?}");
+                let head: f64 = after.iter().map(|&(_, log_prob)| f64::from(log_prob).exp()).sum();
+                prop_assert!((head + f64::from(read_tail) - 1.0).abs() < 1e-6);
+                prop_assert_eq!(tail == 0.0, read_tail == 0.0);
+            }
+            for (x, y) in before.entropy.iter().zip(&after.entropy) {
+                prop_assert!((x - y).abs() <= ENTROPY_ERROR);
+            }
+        }
+    }
+
+    #[test]
+    fn drawn_tokens_come_back_exactly(seed in 0u64..1_000_000, draws in 1u16..200) {
+        let spec = sampled(draws);
+        let written = sample::records(&spec, seed, 4);
+        let mut read = decode(encoded(&spec, &written), &spec).unwrap();
+        for (written, read) in written.iter().zip(&mut read) {
+            let (Targets::Sampled(written), Targets::Sampled(read)) = (&written.targets, &mut read.targets) else {
+                panic!("drawn tokens");
+            };
+            for (x, y) in written.entropy.iter().zip(&read.entropy) {
+                prop_assert!((x - y).abs() <= ENTROPY_ERROR);
+            }
+            read.entropy.clone_from(&written.entropy);
+        }
+        prop_assert_eq!(read, written);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_damaged_shard_gives_an_error_or_valid_records(
+        flips in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..8),
+        is_sampled: bool,
+    ) {
+        let spec = if is_sampled { sampled(20) } else { sample::spec(ValueType::Coarse, 8) };
+        let mut bytes = encoded(&spec, &sample::records(&spec, 0, 4));
+        for (position, value) in flips {
+            let position = position.index(bytes.len());
+            bytes[position] = value;
+        }
+        if let Ok(records) = decode(bytes, &spec) {
+            prop_assert_eq!(records.len(), 4);
+        }
+    }
+}
+
+#[test]
+fn codes_that_are_none_are_named() {
+    let spec = sample::spec(ValueType::Coarse, 8);
+    let mut bytes = encoded(&spec, &sample::records(&spec, 0, 4));
+    let key = b"alambic.codes";
+    let at = bytes.windows(key.len()).position(|window| window == key);
+    // Behind the key: the type of the value, its length of two bytes, and its first characters.
+    let first = at.unwrap() + key.len() + 4;
+    bytes[first..first + 4].copy_from_slice(b"////");
+    let message = decode(bytes, &spec).unwrap_err().to_string();
+    assert!(message.contains("alambic.codes should be the codes"), "{message}");
+}
+
+#[test]
+fn a_log_probability_below_all_levels_is_refused_and_fits_f32() {
+    let lowest = Quantiser::new(1.0 / 32.0, 0.25).lowest_log_prob() as f32;
+    let spec = sample::spec(ValueType::Fine, 2);
+    let mut records = (0..).map(|seed| sample::record(&spec, seed));
+    let mut record = records.find(|record| record.num_targets() > 1).unwrap();
+    let check = |record: &TargetRecord, spec: &CacheSpec| {
+        encode::check_storable(record, spec, 5, Path::new(PATH))
+    };
+    sample::top_k(&mut record).log_probs[3] = lowest + 1.0;
+    check(&record, &spec).unwrap();
+    sample::top_k(&mut record).log_probs[3] = lowest - 1.0;
+    let message = check(&record, &spec).unwrap_err().to_string();
+    assert!(message.contains("row 5: targets.log_probs[1][1] should be at least"), "{message}");
+    check(&record, &sample::spec(ValueType::F32, 2)).unwrap();
+}

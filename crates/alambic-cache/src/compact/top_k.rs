@@ -1,0 +1,120 @@
+//! The most probable tokens as rows.
+
+use super::quantiser::Quantiser;
+use super::row_code::{Row, RowDecoder, entropy_of_number, entropy_to_number};
+use crate::TopKTargets;
+
+/// Entropy, mass of the rest, lowest level.
+pub(super) const NUM_HEADER_NUMBERS: usize = 3;
+
+/// The header number of a tail without any mass; 1 more than the level stands for all others.
+const NO_TAIL: u16 = 0;
+
+/// # Panics
+/// If a log-probability has no level; that was checked.
+pub(super) fn to_rows(targets: &TopKTargets, quantiser: &Quantiser) -> Vec<Row> {
+    let level = |log_prob: f64| quantiser.level(log_prob).expect("checked before writing");
+    (0..targets.num_rows())
+        .map(|row| {
+            let range = row * targets.k..(row + 1) * targets.k;
+            let levels = targets.log_probs[range.clone()].iter();
+            let levels: Vec<u16> = levels.map(|&value| level(f64::from(value))).collect();
+            let lowest = levels.iter().copied().max().unwrap_or(0);
+            let ids = targets.token_ids[range].iter();
+            let mut entries: Vec<(u32, u16)> = ids
+                .zip(&levels)
+                .map(|(&id, &level)| (id, lowest - level))
+                .collect();
+            entries.sort_unstable();
+            let tail = match targets.tail_mass[row] {
+                0.0 => NO_TAIL,
+                mass => 1 + level(f64::from(mass).ln()),
+            };
+            Row {
+                header: vec![entropy_to_number(targets.entropy[row]), tail, lowest],
+                entries,
+            }
+        })
+        .collect()
+}
+
+pub(super) fn from_rows(
+    rows: &RowDecoder,
+    bytes: &[u8],
+    num_rows: usize,
+    k: usize,
+    quantiser: &Quantiser,
+) -> Option<TopKTargets> {
+    let mut targets = TopKTargets {
+        k,
+        token_ids: Vec::with_capacity(num_rows.saturating_mul(k).min(8 * bytes.len())),
+        log_probs: Vec::with_capacity(num_rows.saturating_mul(k).min(8 * bytes.len())),
+        tail_mass: Vec::with_capacity(num_rows.min(8 * bytes.len())),
+        entropy: Vec::with_capacity(num_rows.min(8 * bytes.len())),
+    };
+    let mut ordered = LevelOrder::default();
+    rows.decode(
+        bytes,
+        num_rows,
+        |_| k,
+        |&[entropy, tail, lowest]: &[u16; NUM_HEADER_NUMBERS], entries| {
+            let tail = match tail {
+                NO_TAIL => 0.0,
+                level => *quantiser.masses().get(usize::from(level - 1))?,
+            };
+            ordered.sort(entries, lowest)?;
+            let head: f64 = entries
+                .iter()
+                .map(|&(_, above)| quantiser.mass(lowest - above))
+                .sum();
+            let log_total = (head + tail).ln();
+            targets.token_ids.extend(&ordered.ids);
+            let log_probs = ordered.levels.iter();
+            let log_probs = log_probs.map(|&level| (-quantiser.nats(level) - log_total) as f32);
+            targets.log_probs.extend(log_probs);
+            targets.tail_mass.push((tail / (head + tail)) as f32);
+            targets.entropy.push(entropy_of_number(entropy));
+            Some(())
+        },
+    )?;
+    Some(targets)
+}
+
+/// Entries by level, those of equal level by id.
+#[derive(Debug, Default)]
+struct LevelOrder {
+    ids: Vec<u32>,
+    levels: Vec<u16>,
+    /// Where the next entry of each level above the lowest goes.
+    next: Vec<usize>,
+}
+
+impl LevelOrder {
+    /// A counting sort; `None` if a level is out of range.
+    fn sort(&mut self, entries: &[(u32, u16)], lowest: u16) -> Option<()> {
+        if lowest > super::quantiser::MAX_LEVEL {
+            return None;
+        }
+        self.next.clear();
+        self.next.resize(usize::from(lowest) + 2, 0);
+        for &(_, above) in entries {
+            let level = lowest.checked_sub(above)?;
+            self.next[usize::from(level) + 1] += 1;
+        }
+        let mut before = 0;
+        for count in &mut self.next {
+            before += *count;
+            *count = before;
+        }
+        self.ids.resize(entries.len(), 0);
+        self.levels.resize(entries.len(), 0);
+        for &(id, above) in entries {
+            let level = lowest - above;
+            let place = &mut self.next[usize::from(level)];
+            self.ids[*place] = id;
+            self.levels[*place] = level;
+            *place += 1;
+        }
+        Some(())
+    }
+}

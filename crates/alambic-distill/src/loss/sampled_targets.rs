@@ -1,0 +1,57 @@
+//! Tokens drawn from the teacher, on the device.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Tokens drawn from the teacher's distribution at every position, with their shares.
+///
+/// The share of a token among the draws is an unbiased estimate of its probability at the
+/// temperature of the draws. Rows have different numbers of distinct tokens: what is left of a row
+/// has the id 0 and the share 0.
+#[derive(Clone, Debug)]
+pub struct SampledTargetBatch {
+    /// Token ids, `[batch, seq, most]`.
+    pub token_ids: Tensor<3, Int>,
+    /// Shares of the draws, `[batch, seq, most]`; they add up to 1 in a counted row.
+    pub shares: Tensor<3>,
+    /// Entropy of the distribution that was drawn from, in nats, `[batch, seq]`.
+    pub entropy: Tensor<2>,
+}
+
+impl SampledTargetBatch {
+    /// Builds the batch from row-major host values.
+    ///
+    /// # Panics
+    /// If a vector's length does not match `[batch, seq, most]` or `[batch, seq]`.
+    pub fn from_host(
+        token_ids: Vec<i32>,
+        shares: Vec<f32>,
+        entropy: Vec<f32>,
+        [batch, seq, most]: [usize; 3],
+        device: &Device,
+    ) -> Self {
+        let entries = [batch, seq, most];
+        Self {
+            token_ids: Tensor::from_data(TensorData::new(token_ids, entries), device),
+            shares: Tensor::from_data(TensorData::new(shares, entries), device),
+            entropy: Tensor::from_data(TensorData::new(entropy, [batch, seq]), device),
+        }
+    }
+
+    /// Some of the positions of every row.
+    pub fn positions(&self, range: Range<usize>) -> Self {
+        let [batch, _, most] = self.dims();
+        let entries = [0..batch, range.clone(), 0..most];
+        Self {
+            token_ids: self.token_ids.clone().slice(entries.clone()),
+            shares: self.shares.clone().slice(entries),
+            entropy: self.entropy.clone().slice([0..batch, range]),
+        }
+    }
+
+    /// `[batch, seq, most]`
+    pub fn dims(&self) -> [usize; 3] {
+        self.shares.dims()
+    }
+}

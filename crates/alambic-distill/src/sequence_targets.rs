@@ -1,0 +1,210 @@
+//! Teacher targets laid out along one packed sequence, on the host.
+
+use alambic_cache::{SampledTargets, TargetRecord, Targets, TopKTargets};
+use burn::tensor::Device;
+
+use crate::loss::{SampledTargetBatch, TargetBatch, TopKTargetBatch};
+
+/// The targets of every position of one packed sequence; zeros where no label is counted.
+#[derive(Clone, Debug)]
+pub struct SequenceTargets(Layout);
+
+#[derive(Clone, Debug)]
+enum Layout {
+    TopK(TopKLayout),
+    Sampled(SampledLayout),
+}
+
+/// `[seq, k]` entries, `[seq]` tails and entropies.
+#[derive(Clone, Debug)]
+struct TopKLayout {
+    k: usize,
+    token_ids: Vec<i32>,
+    log_probs: Vec<f32>,
+    tail_mass: Vec<f32>,
+    entropy: Vec<f32>,
+}
+
+/// The drawn ids and their shares at every position.
+#[derive(Clone, Debug)]
+struct SampledLayout {
+    rows: Vec<Vec<(i32, f32)>>,
+    entropy: Vec<f32>,
+}
+
+impl SequenceTargets {
+    /// Lays out whole records that begin at the given positions of a sequence.
+    ///
+    /// The target of a label stands where the label is predicted: one position before it.
+    ///
+    /// # Panics
+    /// If the records are of different kinds; a cache has one.
+    pub(crate) fn lay_out<'a>(
+        placed: impl Iterator<Item = (usize, &'a TargetRecord)> + Clone,
+        seq: usize,
+    ) -> Self {
+        let first = placed.clone().next().map(|(_, record)| &record.targets);
+        let mut layout = match first {
+            Some(Targets::Sampled(_)) => Layout::Sampled(SampledLayout {
+                rows: vec![Vec::new(); seq],
+                entropy: vec![0.0; seq],
+            }),
+            first => Layout::TopK(TopKLayout::zeros(
+                seq,
+                first.and_then(Targets::top_k).map_or(0, |targets| targets.k),
+            )),
+        };
+        for (start, record) in placed {
+            let labels = (0..record.loss_mask.len()).filter(|&token| record.loss_mask[token]);
+            let places = labels.map(|token| start + token - 1);
+            match (&mut layout, &record.targets) {
+                (Layout::TopK(layout), Targets::TopK(targets)) => layout.copy(targets, places),
+                (Layout::Sampled(layout), Targets::Sampled(targets)) => {
+                    layout.copy(targets, places);
+                }
+                (_, targets) => panic!("one kind of targets per cache, found {targets:?}"),
+            }
+        }
+        Self(layout)
+    }
+
+    /// The targets of several sequences of equal length as one batch.
+    ///
+    /// # Panics
+    /// If they are of different kinds.
+    pub(crate) fn to_device(sequences: &[&Self], seq: usize, device: &Device) -> TargetBatch {
+        let batch = sequences.len();
+        if let Layout::TopK(first) = &sequences[0].0 {
+            let k = first.k;
+            let layouts = sequences.iter().map(|sequence| match &sequence.0 {
+                Layout::TopK(layout) => layout,
+                Layout::Sampled(_) => panic!("one kind of targets per batch"),
+            });
+            let floats = |pick: fn(&TopKLayout) -> &[f32]| -> Vec<f32> {
+                layouts.clone().flat_map(pick).copied().collect()
+            };
+            return TargetBatch::TopK(TopKTargetBatch::from_host(
+                layouts
+                    .clone()
+                    .flat_map(|layout| &layout.token_ids)
+                    .copied()
+                    .collect(),
+                floats(|layout| &layout.log_probs),
+                floats(|layout| &layout.tail_mass),
+                floats(|layout| &layout.entropy),
+                [batch, seq, k],
+                device,
+            ));
+        }
+        let layouts = sequences.iter().map(|sequence| match &sequence.0 {
+            Layout::Sampled(layout) => layout,
+            Layout::TopK(_) => panic!("one kind of targets per batch"),
+        });
+        let rows = layouts.clone().flat_map(|layout| &layout.rows);
+        // One entry at least: backends know no empty tensors.
+        let most = rows.clone().map(Vec::len).max().unwrap_or(0).max(1);
+        let filled = rows.flat_map(|row| {
+            let nothing = std::iter::repeat_n((0, 0.0), most - row.len());
+            row.iter().copied().chain(nothing)
+        });
+        let (token_ids, shares) = filled.unzip();
+        let entropy = layouts.flat_map(|layout| &layout.entropy).copied();
+        TargetBatch::Sampled(SampledTargetBatch::from_host(
+            token_ids,
+            shares,
+            entropy.collect(),
+            [batch, seq, most],
+            device,
+        ))
+    }
+
+    /// One target row per position.
+    #[cfg(test)]
+    pub(crate) fn from_rows(targets: &TopKTargets, seq: usize) -> Self {
+        let mut layout = TopKLayout::zeros(seq, targets.k);
+        layout.copy(targets, 0..seq);
+        Self(Layout::TopK(layout))
+    }
+}
+
+impl TopKLayout {
+    fn zeros(seq: usize, k: usize) -> Self {
+        Self {
+            k,
+            token_ids: vec![0; seq * k],
+            log_probs: vec![0.0; seq * k],
+            tail_mass: vec![0.0; seq],
+            entropy: vec![0.0; seq],
+        }
+    }
+
+    /// Copies the rows of `targets` to these positions.
+    fn copy(&mut self, targets: &TopKTargets, places: impl Iterator<Item = usize>) {
+        let k = self.k;
+        for (row, at) in places.enumerate() {
+            let (from, to) = (row * k, at * k);
+            for offset in 0..k {
+                self.token_ids[to + offset] = targets.token_ids[from + offset] as i32;
+            }
+            self.log_probs[to..to + k].copy_from_slice(&targets.log_probs[from..from + k]);
+            self.tail_mass[at] = targets.tail_mass[row];
+            self.entropy[at] = targets.entropy[row];
+        }
+    }
+}
+
+impl SampledLayout {
+    fn copy(&mut self, targets: &SampledTargets, places: impl Iterator<Item = usize>) {
+        let draws = f32::from(targets.draws);
+        for (row, at) in targets.rows().zip(places) {
+            let entries = row.token_ids.iter().zip(row.counts);
+            self.rows[at] = entries
+                .map(|(&id, &count)| (id as i32, f32::from(count) / draws))
+                .collect();
+            self.entropy[at] = row.entropy;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use alambic_cache::SegmentKey;
+
+    use super::*;
+
+    #[test]
+    fn drawn_tokens_stand_one_position_before_their_labels() {
+        let record = |first_id: u32| TargetRecord {
+            key: SegmentKey::of("t", &[first_id, 2, 3], &[false, true, true]),
+            token_ids: vec![first_id, 2, 3],
+            loss_mask: vec![false, true, true],
+            targets: SampledTargets {
+                draws: 4,
+                num_distinct: vec![1, 2],
+                token_ids: vec![first_id, 8, 9],
+                counts: vec![4, 3, 1],
+                entropy: vec![0.5, 0.7],
+            }
+            .into(),
+        };
+        let (first, second) = (record(5), record(6));
+        let placed = [(0, &first), (3, &second)];
+        let targets = SequenceTargets::lay_out(placed.into_iter(), 7);
+        let TargetBatch::Sampled(batch) =
+            SequenceTargets::to_device(&[&targets], 7, &Device::flex())
+        else {
+            panic!("drawn tokens");
+        };
+        assert_eq!(batch.dims(), [1, 7, 2]);
+        let ids = batch.token_ids.into_data().convert::<i32>();
+        let expected = [5, 0, 8, 9, 0, 0, 6, 0, 8, 9, 0, 0, 0, 0];
+        assert_eq!(ids.as_slice::<i32>().unwrap(), expected);
+        let shares = batch.shares.into_data();
+        let expected = [1.0, 0.0, 0.75, 0.25, 0.0, 0.0, 1.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(shares.as_slice::<f32>().unwrap(), expected);
+        let entropy = batch.entropy.into_data();
+        let expected = [0.5, 0.7, 0.0, 0.5, 0.7, 0.0, 0.0];
+        assert_eq!(entropy.as_slice::<f32>().unwrap(), expected);
+    }
+}

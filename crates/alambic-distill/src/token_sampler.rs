@@ -1,0 +1,139 @@
+//! Drawing tokens from a teacher's distributions on the host.
+
+use alambic_cache::{SampledTargets, SegmentKey};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Draws tokens row by row, with replacement.
+///
+/// Drawing in proportion to the teacher's own probabilities makes the share of every token an
+/// unbiased estimate of its probability (Anshumann et al. 2025, arXiv:2503.16870, section 3).
+#[derive(Debug)]
+pub(crate) struct TokenSampler {
+    random: ChaCha8Rng,
+    temperature: f64,
+    /// The row's probabilities, added up.
+    up_to: Vec<f64>,
+    /// The row's random numbers, ascending.
+    draws: Vec<f64>,
+    targets: SampledTargets,
+}
+
+impl TokenSampler {
+    /// A sampler whose draws depend on `seed` and the segment alone.
+    pub(crate) fn new(draws: u16, temperature: f32, seed: u64, segment: &SegmentKey) -> Self {
+        let mut bytes = *segment.as_bytes();
+        for (byte, of_seed) in bytes.iter_mut().zip(seed.to_le_bytes()) {
+            *byte ^= of_seed;
+        }
+        Self {
+            random: ChaCha8Rng::from_seed(bytes),
+            temperature: f64::from(temperature),
+            up_to: Vec::new(),
+            draws: vec![0.0; usize::from(draws)],
+            targets: SampledTargets::empty(draws),
+        }
+    }
+
+    /// Adds one row of log-probabilities over the whole vocabulary, at temperature 1.
+    pub(crate) fn push(&mut self, log_probs: &[f32]) {
+        // ln Σ p^(1/T) and Σ p^(1/T) ln p ÷ T; the largest power is 1 at least once p is.
+        let softened = |log_prob: f32| f64::from(log_prob) / self.temperature;
+        let (mut total, mut weighted) = (0.0, 0.0);
+        self.up_to.clear();
+        for &log_prob in log_probs {
+            let exponent = softened(log_prob);
+            let weight = exponent.exp();
+            total += weight;
+            if weight > 0.0 {
+                weighted += weight * exponent;
+            }
+            self.up_to.push(total);
+        }
+        let entropy = (total.ln() - weighted / total).max(0.0);
+        for draw in &mut self.draws {
+            *draw = self.random.random::<f64>() * total;
+        }
+        self.draws.sort_unstable_by(f64::total_cmp);
+        let before = self.targets.token_ids.len();
+        let mut id = 0;
+        for &draw in &self.draws {
+            // The last token with any probability takes what rounding leaves over.
+            id += self.up_to[id..].partition_point(|&sum| sum <= draw);
+            let token = id.min(log_probs.len() - 1) as u32;
+            if self.targets.token_ids[before..].last() == Some(&token) {
+                *self.targets.counts.last_mut().expect("one count per id") += 1;
+            } else {
+                self.targets.token_ids.push(token);
+                self.targets.counts.push(1);
+            }
+        }
+        let distinct = self.targets.token_ids.len() - before;
+        self.targets.num_distinct.push(distinct as u16);
+        self.targets.entropy.push(entropy as f32);
+    }
+
+    /// Everything drawn.
+    pub(crate) fn finish(self) -> SampledTargets {
+        self.targets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBS: [f32; 5] = [0.05, 0.0, 0.3, 0.6, 0.05];
+
+    fn drawn(rows: usize, draws: u16, temperature: f32, seed: u64) -> SampledTargets {
+        let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
+        let mut sampler = TokenSampler::new(draws, temperature, seed, &segment);
+        (0..rows).for_each(|_| sampler.push(&PROBS.map(f32::ln)));
+        sampler.finish()
+    }
+
+    #[test]
+    fn shares_agree_with_the_softened_probabilities_on_average() {
+        const ROWS: usize = 2000;
+        const DRAWS: u16 = 50;
+        for temperature in [1.0, 2.0] {
+            let targets = drawn(ROWS, DRAWS, temperature, 7);
+            let softened = PROBS.map(|p| f64::from(p).powf(1.0 / f64::from(temperature)));
+            let total: f64 = softened.iter().sum();
+            let mut counts = [0u64; 5];
+            for (&id, &count) in targets.token_ids.iter().zip(&targets.counts) {
+                counts[id as usize] += u64::from(count);
+            }
+            let all = ROWS as f64 * f64::from(DRAWS);
+            for (count, softened) in counts.into_iter().zip(softened) {
+                let expected = softened / total;
+                let standard_error = (expected * (1.0 - expected) / all).sqrt();
+                let error = (count as f64 / all - expected).abs();
+                assert!(error <= 4.0 * standard_error, "{error}: {standard_error}");
+            }
+            let entropy: f64 = softened
+                .iter()
+                .map(|p| p / total)
+                .filter(|&p| p > 0.0)
+                .map(|p| -p * p.ln())
+                .sum();
+            assert!((f64::from(targets.entropy[0]) - entropy).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn every_row_has_all_draws_and_ids_ascend() {
+        let targets = drawn(50, 12, 1.0, 3);
+        assert_eq!(targets.num_rows(), 50);
+        for row in targets.rows() {
+            assert_eq!(row.counts.iter().sum::<u16>(), 12);
+            assert!(row.token_ids.is_sorted_by(|a, b| a < b));
+        }
+    }
+
+    #[test]
+    fn draws_depend_on_the_seed_and_the_segment_alone() {
+        assert_eq!(drawn(20, 9, 1.0, 3), drawn(20, 9, 1.0, 3));
+        assert_ne!(drawn(20, 9, 1.0, 3), drawn(20, 9, 1.0, 4));
+    }
+}
