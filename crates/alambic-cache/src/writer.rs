@@ -409,7 +409,6 @@ mod tests {
                 let values = ValueType::F32;
                 spec.targets = crate::TargetKind::TopK { k: 8, values };
             }),
-
             ("segments_per_shard", |spec| spec.segments_per_shard = 5),
         ];
         for (changed, change) in changes {

@@ -127,7 +127,10 @@ fn codes_that_are_none_are_named() {
     let first = at.unwrap() + key.len() + 4;
     bytes[first..first + 4].copy_from_slice(b"////");
     let message = decode(bytes, &spec).unwrap_err().to_string();
-    assert!(message.contains("alambic.codes should be the codes"), "{message}");
+    assert!(
+        message.contains("alambic.codes should be the codes"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -143,6 +146,9 @@ fn a_log_probability_below_all_levels_is_refused_and_fits_f32() {
     check(&record, &spec).unwrap();
     sample::top_k(&mut record).log_probs[3] = lowest - 1.0;
     let message = check(&record, &spec).unwrap_err().to_string();
-    assert!(message.contains("row 5: targets.log_probs[1][1] should be at least"), "{message}");
+    assert!(
+        message.contains("row 5: targets.log_probs[1][1] should be at least"),
+        "{message}"
+    );
     check(&record, &sample::spec(ValueType::F32, 2)).unwrap();
 }
