@@ -10,6 +10,7 @@ mod limits;
 mod objective;
 mod padded_vocabulary;
 mod recorded;
+mod recorded_divergences;
 mod reference;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
