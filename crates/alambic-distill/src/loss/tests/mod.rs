@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod chunked;
+mod extreme_logits;
 mod gradients;
 mod identities;
 mod kd_vectors;
