@@ -33,7 +33,8 @@ use super::{DistributionPair, Divergence, ForwardKl, LossError, ReverseKl};
 /// ```
 ///
 /// # References
-/// Wu et al. 2024, arXiv:2404.02657, eq. 9 to 11; μ = 0.5 there.
+/// Wu et al. 2024, arXiv:2404.02657, eq. 9 to 11; μ = 0.5 there. The program published with the
+/// paper counts the outcome that crosses μ to the tail, unless it is the first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptiveKl {
     head_mass: f64,

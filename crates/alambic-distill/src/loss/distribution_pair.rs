@@ -63,7 +63,7 @@ impl DistributionPair {
     ///
     /// # Errors
     /// [`LossError::Shape`] when batch or sequence lengths differ, [`LossError::TooManyEntries`]
-    /// when `k > vocab`.
+    /// when `k > vocab`, [`LossError::TokenOutOfVocabulary`] when a stored id is not below `vocab`.
     pub fn top_k(
         targets: &TopKTargetBatch,
         student: &LogProbs,
@@ -74,6 +74,10 @@ impl DistributionPair {
         LossError::check_shape(TARGETS, [target_batch, target_seq], [batch, seq])?;
         if k > vocab {
             return Err(LossError::TooManyEntries { k, vocab });
+        }
+        let token_id = targets.largest_token_id;
+        if token_id as usize >= vocab {
+            return Err(LossError::TokenOutOfVocabulary { token_id, vocab });
         }
         let teacher = finite(targets.log_probs.clone());
         let all = student.tensor().clone();

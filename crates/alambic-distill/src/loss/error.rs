@@ -24,9 +24,29 @@ pub enum LossError {
         /// The student's vocabulary size.
         vocab: usize,
     },
+    /// A stored entry names a token that the student does not have.
+    #[error(
+        "the teacher's targets name the token {token_id} but the student's vocabulary has {vocab}; were they captured for another tokenizer, or with the teacher's padding?"
+    )]
+    TokenOutOfVocabulary {
+        /// The largest id of the targets.
+        token_id: u32,
+        /// The student's vocabulary size.
+        vocab: usize,
+    },
+    /// Logits cannot be cut to as many tokens.
+    #[error(
+        "a tokenizer of {tokenizer_size} tokens does not fit {columns} columns of logits; expected 1 to {columns}"
+    )]
+    TokenizerSize {
+        /// The size to cut to.
+        tokenizer_size: usize,
+        /// The columns that there are.
+        columns: usize,
+    },
     /// Teacher and student speak of different tokens.
     #[error(
-        "the teacher's distributions have {teacher} entries, the student's {student}; cut both to the tokenizer's size first"
+        "the teacher's distributions have {teacher} entries, the student's {student}; cut both to the tokenizer's size first (`LogProbs::from_padded_logits`, `Head::within_vocabulary`)"
     )]
     Vocabulary {
         /// The teacher's vocabulary size.
@@ -118,6 +138,17 @@ impl LossError {
             what,
             expected,
             found,
+        })
+    }
+
+    /// That logits can be cut to the tokens of a tokenizer.
+    pub(super) fn check_tokenizer_size(tokenizer_size: usize, columns: usize) -> Result<(), Self> {
+        if (1..=columns).contains(&tokenizer_size) {
+            return Ok(());
+        }
+        Err(Self::TokenizerSize {
+            tokenizer_size,
+            columns,
         })
     }
 

@@ -26,6 +26,30 @@ impl Head {
         }
     }
 
+    /// Leaves out the columns after the first `tokenizer_size`, to which no token belongs.
+    ///
+    /// The logits of the padding are not made at all: [`LogProbs::from_padded_logits`] of the whole
+    /// head's logits gives the same losses. The padding's gradient is exactly 0, whatever stands
+    /// there.
+    ///
+    /// # Memory
+    /// Where there is padding, a copy of the weight that is kept, and of its gradient in the
+    /// backward pass.
+    ///
+    /// # Errors
+    /// [`LossError::TokenizerSize`] unless `tokenizer_size` is between 1 and the weight's number of
+    /// columns.
+    ///
+    /// [`LogProbs::from_padded_logits`]: super::LogProbs::from_padded_logits
+    pub fn within_vocabulary(mut self, tokenizer_size: usize) -> Result<Self, LossError> {
+        let [_, columns] = self.weight.dims();
+        LossError::check_tokenizer_size(tokenizer_size, columns)?;
+        if tokenizer_size < columns {
+            self.weight = self.weight.narrow(1, 0, tokenizer_size);
+        }
+        Ok(self)
+    }
+
     /// Multiplies the logits (Cohere's models).
     ///
     /// # Errors
@@ -46,7 +70,7 @@ impl Head {
         Ok(self)
     }
 
-    /// `[hidden, vocab]`
+    /// `[hidden, vocab]`, without the padding that was left out.
     pub fn weight(&self) -> &Tensor<2> {
         &self.weight
     }

@@ -28,6 +28,46 @@ impl LogProbs {
         Self(log_softmax(widened, Computation::Fastest))
     }
 
+    /// Normalises the first `tokenizer_size` of the logits `[batch, seq, columns]`.
+    ///
+    /// `ln pᵢ = zᵢ − ln Σⱼ exp zⱼ`, for `i` and `j` below `tokenizer_size`
+    ///
+    /// Checkpoints often have more columns than the tokenizer has tokens, rounded up to a size that
+    /// suits the hardware, and two models of one tokenizer can be padded by different amounts. Only
+    /// over the tokens that exist are they comparable: both are cut, and normalised there. What
+    /// stands in the padding counts for nothing, be it infinite or not a number, and its gradient
+    /// is exactly 0.
+    ///
+    /// Some libraries pad the narrower model with logits of 0 instead, which gives tokens that do
+    /// not exist a probability.
+    ///
+    /// # Memory
+    /// One copy of the logits that are kept, unless there is no padding.
+    ///
+    /// # Errors
+    /// [`LossError::TokenizerSize`] unless `tokenizer_size` is between 1 and the number of columns.
+    ///
+    /// # Example
+    /// ```
+    /// use alambic_distill::loss::LogProbs;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// // Two tokens, and a column that no token has.
+    /// let logits = Tensor::<3>::from_floats([[[0.0, 0.0, 50.0]]], &Device::flex());
+    /// let log_probs = LogProbs::from_padded_logits(logits, 2).unwrap();
+    /// assert_eq!(log_probs.dims(), [1, 1, 2]);
+    /// // Both tokens are equally likely.
+    /// assert!((log_probs.entropy().into_scalar::<f32>() - 2f32.ln()).abs() < 1e-6);
+    /// ```
+    pub fn from_padded_logits(logits: Tensor<3>, tokenizer_size: usize) -> Result<Self, LossError> {
+        let [_, _, columns] = logits.dims();
+        LossError::check_tokenizer_size(tokenizer_size, columns)?;
+        if tokenizer_size == columns {
+            return Ok(Self::from_logits(logits));
+        }
+        Ok(Self::from_logits(logits.narrow(2, 0, tokenizer_size)))
+    }
+
     /// The same distributions softened by a temperature: `softmax(z ÷ T)` for logits `z`.
     ///
     /// Logits differ from log-probabilities by one number per position, which a softmax forgets,

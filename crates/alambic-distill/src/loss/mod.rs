@@ -4,6 +4,10 @@
 //! choices that do not know each other: a [`DistributionPair`] says over which outcomes teacher
 //! and student are compared, and a [`Divergence`] says how.
 //!
+//! A model can have more columns of logits than its tokenizer has tokens. Only tokens are compared:
+//! [`LogProbs::from_padded_logits`] and [`Head::within_vocabulary`] cut the others off, on both
+//! sides, before anything is normalised.
+//!
 //! Which identity holds where; every line is a test over random logits. "Coarse" stands for
 //! [`TailTreatment::TailBucket`], "both" for [`TailTreatment::RenormaliseBoth`], "filled" for the
 //! two others.

@@ -6,13 +6,17 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The teacher's `k` most likely tokens at every position, with the mass of the rest.
 ///
-/// The stored probabilities are those of the full softmax at temperature 1: they are not
-/// renormalised, and `Σ exp(log_probs) + tail_mass = 1` up to the rounding of the stored values.
+/// The stored probabilities are those of the full softmax at temperature 1, over the tokenizer's
+/// tokens where the teacher has more columns: they are not renormalised, and
+/// `Σ exp(log_probs) + tail_mass = 1` up to the rounding of the stored values.
 /// Rows of positions that are not labels hold zeros and must be masked.
 #[derive(Clone, Debug)]
 pub struct TopKTargetBatch {
     /// Token ids, `[batch, seq, k]`, distinct within a counted row.
     pub token_ids: Tensor<3, Int>,
+    /// The largest of the token ids, known to the host: a vocabulary is checked against it without
+    /// reading the ids back from the device.
+    pub largest_token_id: u32,
     /// Log-probabilities in nats, `[batch, seq, k]`.
     pub log_probs: Tensor<3>,
     /// Probability outside of the stored entries, `[batch, seq]`.
@@ -36,7 +40,10 @@ impl TopKTargetBatch {
     ) -> Self {
         let rows =
             |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [batch, seq]), device);
+        // A negative id becomes one that is beyond every vocabulary.
+        let unsigned = token_ids.iter().map(|id| id.cast_unsigned());
         Self {
+            largest_token_id: unsigned.max().unwrap_or(0),
             token_ids: Tensor::from_data(TensorData::new(token_ids, [batch, seq, k]), device),
             log_probs: Tensor::from_data(TensorData::new(log_probs, [batch, seq, k]), device),
             tail_mass: rows(tail_mass),
@@ -50,6 +57,7 @@ impl TopKTargetBatch {
         let entries = [0..batch, range.clone(), 0..k];
         let rows = [0..batch, range];
         Self {
+            largest_token_id: self.largest_token_id,
             token_ids: self.token_ids.clone().slice(entries.clone()),
             log_probs: self.log_probs.clone().slice(entries),
             tail_mass: self.tail_mass.clone().slice(rows.clone()),

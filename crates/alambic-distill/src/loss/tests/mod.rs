@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod chunked;
+mod extreme_logits;
 mod gradients;
 mod identities;
 mod kd_vectors;
 mod limits;
 mod objective;
+mod padded_vocabulary;
 mod recorded;
+mod recorded_divergences;
 mod reference;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -120,6 +123,7 @@ fn top_k_targets(teacher: &[Vec<f64>], k: usize, dtype: DType, device: &Device) 
     let floats = |values: Vec<f64>| TensorData::new(values, [1, teacher.len()]);
     let on_device = (device, dtype);
     TopKTargetBatch {
+        largest_token_id: ids.iter().max().unwrap().cast_unsigned(),
         token_ids: Tensor::from_data(TensorData::new(ids, [1, teacher.len(), k]), device),
         log_probs: Tensor::from_data(
             TensorData::new(values, [1, teacher.len(), k]).convert_dtype(dtype),
