@@ -3,6 +3,7 @@
 usage: python tools/read_cache.py DIRECTORY        (needs pyarrow and numpy)
 """
 
+import base64
 import hashlib
 import json
 import math
@@ -12,46 +13,183 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 
+LEVEL_STEPS = {"fine": (1 / 32, 0.25), "coarse": (1 / 16, 1.25)}
+
+
+class Bits:
+    """A stream of bits, the most significant one of each byte first."""
+
+    def __init__(self, data):
+        self.bits = np.unpackbits(np.frombuffer(data, np.uint8))
+        self.at = 0
+
+    def read(self, width):
+        """The next bits as a number."""
+        taken = self.bits[self.at : self.at + width]
+        assert len(taken) == width, "too few bits"
+        self.at += width
+        return int(taken.dot(1 << np.arange(width)[::-1])) if width else 0
+
+    def symbol(self, words):
+        """The next symbol of a prefix code."""
+        if len(words) == 1:
+            return next(iter(words.values()))
+        length, word = 0, 0
+        while (length, word) not in words:
+            length, word = length + 1, word << 1 | self.read(1)
+        return words[length, word]
+
+    def end(self):
+        assert len(self.bits) - self.at < 8 and not self.bits[self.at :].any()
+
+
+class Codes:
+    """The codes of the column `targets`, from the footer."""
+
+    def __init__(self, data, num_header_numbers):
+        self.data, self.at = data, 0
+        self.header = [self.code() for _ in range(num_header_numbers)]
+        self.offset_bits = np.frombuffer(self.take(self.number()), np.uint8).astype(int)
+        self.starts = np.concatenate([[0], np.cumsum(1 << self.offset_bits)])[:-1]
+        self.steps = [self.code() for _ in range(16)]
+        self.numbers = self.code()
+        assert self.at == len(data)
+
+    def take(self, length):
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def number(self):
+        return int.from_bytes(self.take(2), "little")
+
+    def code(self):
+        """Symbols by the length and the bits of their words: canonical, by length, then symbol."""
+        count = self.number()
+        halves = [half for byte in self.take((count + 1) // 2) for half in (byte >> 4, byte & 15)]
+        words, word, length = {}, 0, 0
+        for bits, symbol in sorted((bits, s) for s, bits in enumerate(halves[:count]) if bits):
+            word, length = word << (bits - length), bits
+            words[length, word] = symbol
+            word += 1
+        return words
+
+    def entries(self, bits, size):
+        """The ids of a row in ascending order, and a number for each."""
+        bucket, ids, numbers = 0, [], []
+        for _ in range(size):
+            bucket += bits.symbol(self.steps[bucket * 16 // len(self.starts)])
+            ids.append(int(self.starts[bucket]) + bits.read(self.offset_bits[bucket]))
+            numbers.append(bits.symbol(self.numbers))
+        return ids, numbers
+
+
+def nats_of_level(level, finest, largest):
+    """-ln p of a level: even in the square root of p, then in nats."""
+    bend_nats = 2 * math.log(largest / finest)
+    bend_level = 2 / finest * (1 - finest / largest)
+    if level <= bend_level:
+        return -2 * math.log(1 - level * finest / 2)
+    return bend_nats + (level - bend_level) * largest
+
+
+def read_levels(bits, codes, num_rows, k, steps):
+    """The most probable tokens, stored as levels."""
+    rows = {"target_ids": [], "log_probs": [], "tail_mass": [], "entropy": []}
+    for _ in range(num_rows):
+        entropy, tail, lowest = (bits.symbol(code) for code in codes.header)
+        ids, above = codes.entries(bits, k)
+        levels = [lowest - number for number in above]
+        order = sorted(range(k), key=lambda i: (levels[i], ids[i]))
+        log_probs = np.array([-nats_of_level(levels[i], *steps) for i in order])
+        tail = math.exp(-nats_of_level(tail - 1, *steps)) if tail else 0.0
+        total = np.exp(log_probs).sum() + tail
+        rows["target_ids"].append([ids[i] for i in order])
+        rows["log_probs"].append(log_probs - math.log(total))
+        rows["tail_mass"].append(tail / total)
+        rows["entropy"].append(entropy / 64)
+    return rows
+
+
+def read_draws(bits, codes, num_rows):
+    """Drawn tokens and how often each was drawn."""
+    rows = {"target_ids": [], "counts": [], "entropy": []}
+    for _ in range(num_rows):
+        entropy, distinct = (bits.symbol(code) for code in codes.header)
+        ids, counts = codes.entries(bits, distinct)
+        rows["target_ids"].append(ids)
+        rows["counts"].append(counts)
+        rows["entropy"].append(entropy / 64)
+    return rows
+
+
+def plain_targets(row, k, values):
+    """The most probable tokens, stored as numbers."""
+    value_type = {"f16": "<f2", "f32": "<f4"}[values]
+    return {
+        "target_ids": np.frombuffer(row["target_ids"].as_buffer(), "<u4").reshape(-1, k),
+        "log_probs": np.frombuffer(row["target_log_probs"].as_buffer(), value_type).reshape(-1, k),
+        "tail_mass": np.frombuffer(row["tail_mass"].as_buffer(), "<f4"),
+        "entropy": np.frombuffer(row["entropy"].as_buffer(), "<f4"),
+    }
+
+
+def targets(row, spec, codes):
+    """The targets of one segment."""
+    kind, num_rows = spec["targets"], row["num_targets"].as_py()
+    if codes is None:
+        return plain_targets(row, kind["k"], kind["values"])
+    bits = Bits(row["targets"].as_py())
+    if kind["kind"] == "sampled":
+        rows = read_draws(bits, codes, num_rows)
+    else:
+        rows = read_levels(bits, codes, num_rows, kind["k"], LEVEL_STEPS[kind["values"]])
+    bits.end()
+    return rows
+
 
 def read_shard(path, spec):
-    """Yield the segments of one shard as dictionaries of numpy arrays."""
-    k = spec["truncation"]["k"]
-    value_type = {"f16": "<f2", "f32": "<f4"}[spec["values"]]
-    for row in zip(*pq.read_table(path).columns):
-        key, _, _, token_ids, loss_mask, target_ids, log_probs, tail_mass, entropy = row
-        yield {
-            "key": key.as_py().hex(),
-            "token_ids": token_ids.values.to_numpy(),
-            "loss_mask": loss_mask.values.to_numpy(zero_copy_only=False),
-            "target_ids": np.frombuffer(target_ids.as_buffer(), "<u4").reshape(-1, k),
-            "log_probs": np.frombuffer(log_probs.as_buffer(), value_type).reshape(-1, k),
-            "tail_mass": np.frombuffer(tail_mass.as_buffer(), "<f4"),
-            "entropy": np.frombuffer(entropy.as_buffer(), "<f4"),
+    """Yield the segments of one shard as dictionaries."""
+    table = pq.read_table(path)
+    footer = pq.read_metadata(path).metadata
+    codes = None
+    if "targets" in table.column_names:
+        num_header_numbers = {"top_k": 3, "sampled": 2}[spec["targets"]["kind"]]
+        codes = Codes(base64.b64decode(footer[b"alambic.codes"]), num_header_numbers)
+    for index in range(table.num_rows):
+        row = {name: table[name][index] for name in table.column_names}
+        segment = {
+            "key": row["key"].as_py().hex(),
+            "token_ids": row["token_ids"].values.to_numpy(),
+            "loss_mask": row["loss_mask"].values.to_numpy(zero_copy_only=False),
         }
+        yield segment | targets(row, spec, codes)
 
 
 def check_segment(segment, spec):
     """Assert the promises of a record."""
-    vocab_size = spec["vocab_size"]
+    vocab_size, kind = spec["vocab_size"], spec["targets"]
     mask, ids = segment["loss_mask"], segment["target_ids"]
     assert len(mask) == len(segment["token_ids"]) > 0 and not mask[0]
-    assert mask.sum() == len(ids) == len(segment["tail_mass"]) == len(segment["entropy"])
-    assert (segment["token_ids"] < vocab_size).all() and (ids < vocab_size).all()
-    assert all(len(set(row)) == len(row) for row in ids.tolist())
-    log_probs = segment["log_probs"].astype(np.float64)
-    assert np.isfinite(log_probs).all() and (log_probs <= 1e-4).all()
-    assert (np.diff(log_probs, axis=1) <= 0).all()
-    tail = segment["tail_mass"].astype(np.float64)
-    assert ((tail >= 0) & (tail <= (spec["truncation"]["k"] < vocab_size))).all()
-    assert (np.abs(np.exp(log_probs).sum(axis=1) + tail - 1) <= 1e-2).all()
-    entropy = segment["entropy"]
-    assert ((entropy >= -1e-3) & (entropy <= math.log(vocab_size) + 1e-3)).all()
+    assert mask.sum() == len(ids) == len(segment["entropy"])
+    assert (segment["token_ids"] < vocab_size).all()
+    assert all(len(set(row)) == len(row) and max(row) < vocab_size for row in map(list, ids))
+    for entropy in segment["entropy"]:
+        assert -1e-3 <= entropy <= math.log(vocab_size) + 1e-2
+    if kind["kind"] == "sampled":
+        assert all(min(row) > 0 and sum(row) == kind["draws"] for row in segment["counts"])
+        return
+    for log_probs, tail in zip(segment["log_probs"], segment["tail_mass"]):
+        log_probs = np.asarray(log_probs, np.float64)
+        assert np.isfinite(log_probs).all() and (log_probs <= 1e-4).all()
+        assert (np.diff(log_probs) <= 0).all()
+        assert 0 <= tail <= (kind["k"] < vocab_size)
+        assert abs(np.exp(log_probs).sum() + tail - 1) <= 1e-2
 
 
 def main(directory):
     directory = pathlib.Path(directory)
     manifest = json.loads((directory / "manifest.json").read_text())
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     spec = manifest["spec"]
     totals = {"segments": 0, "tokens": 0, "targets": 0}
     for index, shard in enumerate(manifest["shards"]):
@@ -76,7 +214,7 @@ def main(directory):
     for what, count in totals.items():
         assert count == manifest["num_" + what], what
     first = next(read_shard(directory / manifest["shards"][0]["file"], spec))
-    print("first segment:", {name: getattr(value, "shape", value) for name, value in first.items()})
+    print("first segment:", first)
     print("ok:", totals)
 
 

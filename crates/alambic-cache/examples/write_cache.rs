@@ -1,16 +1,16 @@
 //! Writes a small cache, so that other tools can be tried on it.
 //!
 //! ```text
-//! cargo run -p alambic-cache --example write_cache -- target/cache-f16
-//! python tools/read_cache.py target/cache-f16
+//! cargo run -p alambic-cache --example write_cache -- target/cache-coarse coarse
+//! python tools/read_cache.py target/cache-coarse
 //! ```
 
 use std::error::Error;
 use std::path::PathBuf;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetKind, TargetRecord, TopKTargets,
-    ValueType,
+    CacheReader, CacheSpec, CacheWriter, SampledTargets, SegmentKey, TargetKind, TargetRecord,
+    TopKTargets, ValueType,
 };
 
 const VOCAB_SIZE: u32 = 100;
@@ -62,13 +62,55 @@ fn record(teacher: &str, start: u32, num_tokens: u32) -> TargetRecord {
     }
 }
 
+/// The same segment with tokens drawn in the proportion of their probabilities.
+fn as_drawn(record: TargetRecord, draws: u16) -> TargetRecord {
+    let Some(likely) = record.targets.top_k() else {
+        return record;
+    };
+    let mut targets = SampledTargets::empty(draws);
+    let rows = likely.token_ids.chunks(K).zip(likely.log_probs.chunks(K));
+    for ((ids, log_probs), &entropy) in rows.zip(&likely.entropy) {
+        let mut counts: Vec<(u32, u16)> = ids
+            .iter()
+            .zip(log_probs)
+            .map(|(&id, log_prob)| (id, (f32::from(draws) * log_prob.exp()) as u16))
+            .collect();
+        // The favourite takes what the others leave.
+        counts[0].1 = draws - counts[1..].iter().map(|&(_, count)| count).sum::<u16>();
+        counts.retain(|&(_, count)| count > 0);
+        counts.sort_unstable();
+        targets.num_distinct.push(counts.len() as u16);
+        targets.entropy.push(entropy);
+        for (id, count) in counts {
+            targets.token_ids.push(id);
+            targets.counts.push(count);
+        }
+    }
+    TargetRecord {
+        targets: targets.into(),
+        ..record
+    }
+}
+
+const DRAWS: u16 = 50;
+
+fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
+    if name == "draws" {
+        return Ok(TargetKind::Sampled {
+            draws: DRAWS,
+            seed: 0,
+        });
+    }
+    let values: ValueType = serde_json::from_value(name.into())?;
+    Ok(TargetKind::TopK { k: K, values })
+}
+
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
-    let dir = PathBuf::from(
-        std::env::args()
-            .nth(1)
-            .ok_or("usage: write_cache DIRECTORY")?,
-    );
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws";
+    let dir = PathBuf::from(arguments.next().ok_or(usage)?);
+    let targets = kind(&arguments.next().ok_or(usage)?)?;
     let teacher_fingerprint = "a1".repeat(32);
     let mut writer = CacheWriter::open(
         &dir,
@@ -76,24 +118,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             teacher_fingerprint: teacher_fingerprint.clone(),
             tokenizer_fingerprint: "b2".repeat(32),
             vocab_size: VOCAB_SIZE as usize,
-            targets: TargetKind::TopK {
-                k: K,
-                values: ValueType::F16,
-            },
+            targets,
             temperatures: vec![1.0],
             segments_per_shard: 3,
         },
     )?;
     let records: Vec<_> = (0..5)
         .map(|i| record(&teacher_fingerprint, 20 * i, 4 + i))
+        .map(|record| match targets {
+            TargetKind::Sampled { draws, .. } => as_drawn(record, draws),
+            _ => record,
+        })
         .collect();
     for (index, shard) in records.chunks(3).enumerate() {
         writer.write_shard(index, shard)?;
     }
     writer.finish(2)?;
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&CacheReader::open(&dir)?.info())?
-    );
+    let reader = CacheReader::open(&dir)?;
+    println!("{}", serde_json::to_string_pretty(&reader.info())?);
+    println!("first segment: {:?}", reader.read_shard(0)?[0].targets);
     Ok(())
 }
