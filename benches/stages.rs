@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetRecord, TargetKind, ValueType};
+use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetKind, TargetRecord, ValueType};
 use alambic::distill::loss::Objective;
 use alambic::distill::teacher::Teacher;
 use alambic::distill::trainer::{AdamWSettings, RunSettings, Schedule, Trainer, TrainerConfig};
@@ -106,7 +106,10 @@ fn bench_cache(criterion: &mut Criterion) {
         teacher_fingerprint: model.teacher.fingerprint().to_owned(),
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
         vocab_size: model.teacher.vocab_size(),
-        targets: TargetKind::TopK { k: TOP_K, values: ValueType::F16 },
+        targets: TargetKind::TopK {
+            k: TOP_K,
+            values: ValueType::F16,
+        },
         temperatures: vec![1.0],
         segments_per_shard: 64,
     };

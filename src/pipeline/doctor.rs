@@ -148,9 +148,8 @@ fn examine_models(
         teacher.teacher.vocab_size(),
     );
     if top_k > most {
-        let message = format!(
-            "cache.top_k is {top_k}, expected at most {most}, the teacher's vocabulary"
-        );
+        let message =
+            format!("cache.top_k is {top_k}, expected at most {most}, the teacher's vocabulary");
         diagnosis.add(Severity::Error, "cache", message);
     }
     let (wanted, limit) = (

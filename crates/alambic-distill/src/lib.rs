@@ -34,12 +34,12 @@ pub mod trainer;
 mod windows;
 
 pub use batch::{DistillationBatch, TargetSequence};
-pub use sequence_targets::SequenceTargets;
 pub use capture::{CaptureConfig, CaptureOutcome, CaptureProgress, capture};
 pub use error::DistillError;
 pub use evaluate::{CALIBRATION_BINS, CalibrationBin, Evaluation, evaluate};
 pub use run_lock::RunLock;
 pub use seeding::derive_seed;
+pub use sequence_targets::SequenceTargets;
 pub use source::{PlainText, TrainingSource};
 pub use stop::StopHandle;
 pub use windows::{DataPosition, Window, WindowConfig, Windows};

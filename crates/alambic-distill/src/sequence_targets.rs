@@ -51,7 +51,9 @@ impl SequenceTargets {
             }),
             first => Layout::TopK(TopKLayout::zeros(
                 seq,
-                first.and_then(Targets::top_k).map_or(0, |targets| targets.k),
+                first
+                    .and_then(Targets::top_k)
+                    .map_or(0, |targets| targets.k),
             )),
         };
         for (start, record) in placed {
@@ -201,7 +203,9 @@ mod tests {
         let expected = [5, 0, 8, 9, 0, 0, 6, 0, 8, 9, 0, 0, 0, 0];
         assert_eq!(ids.as_slice::<i32>().unwrap(), expected);
         let shares = batch.shares.into_data();
-        let expected = [1.0, 0.0, 0.75, 0.25, 0.0, 0.0, 1.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0, 0.0];
+        let expected = [
+            1.0, 0.0, 0.75, 0.25, 0.0, 0.0, 1.0, 0.0, 0.75, 0.25, 0.0, 0.0, 0.0, 0.0,
+        ];
         assert_eq!(shares.as_slice::<f32>().unwrap(), expected);
         let entropy = batch.entropy.into_data();
         let expected = [0.5, 0.7, 0.0, 0.5, 0.7, 0.0, 0.0];

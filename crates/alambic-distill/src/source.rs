@@ -125,6 +125,7 @@ fn without_targets(segment: &Segment) -> TargetRecord {
             log_probs: Vec::new(),
             tail_mass: Vec::new(),
             entropy: Vec::new(),
-        }.into(),
+        }
+        .into(),
     }
 }

@@ -60,7 +60,12 @@ impl CacheSection {
 
     /// Either the most likely tokens or drawn ones, with all that belongs to them.
     fn check_kind(&self, checker: &mut Checker) {
-        let keys = ["cache.top_k", "cache.values", "cache.draws", "cache.draw_seed"];
+        let keys = [
+            "cache.top_k",
+            "cache.values",
+            "cache.draws",
+            "cache.draw_seed",
+        ];
         let given = [
             self.top_k.is_some(),
             self.values.is_some(),

@@ -179,7 +179,9 @@ fn curve(arm: Arm, final_nll: f64, noise: &mut Noise) -> Curve {
             tokens: step * TOKENS_PER_STEP,
             nll,
             kl_to_teacher: rounded(gap * if is_distilled { 1.38 } else { 1.47 }),
-            top1_agreement: Some(rounded(0.93 * (-gap * if is_distilled { 0.55 } else { 0.6 }).exp())),
+            top1_agreement: Some(rounded(
+                0.93 * (-gap * if is_distilled { 0.55 } else { 0.6 }).exp(),
+            )),
         }
     });
     Curve {

@@ -190,10 +190,7 @@ fn stages(
         Stage {
             name: "capture".into(),
             seconds: cache.capture_seconds,
-            detail: format!(
-                "{} tokens, {} of the teacher",
-                cache.tokens, cache.kept
-            ),
+            detail: format!("{} tokens, {} of the teacher", cache.tokens, cache.kept),
         },
         Stage {
             name: "train student".into(),

@@ -65,7 +65,10 @@ fn describe(info: &CacheInfo) -> String {
     let targets = match &spec.targets {
         TargetKind::TopK { k, values } => {
             let values = format!("{values:?}").to_lowercase();
-            format!("the {k} most likely of {} tokens, {values}", spec.vocab_size)
+            format!(
+                "the {k} most likely of {} tokens, {values}",
+                spec.vocab_size
+            )
         }
         TargetKind::Sampled { draws, .. } => {
             format!("{draws} draws from {} tokens", spec.vocab_size)

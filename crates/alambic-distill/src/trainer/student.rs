@@ -73,7 +73,12 @@ impl Student {
         let log_probs = LogProbs::from_logits(logits);
         let losses = self
             .objective
-            .losses(&log_probs, &batch.labels, batch.targets.as_ref(), &batch.mask)
+            .losses(
+                &log_probs,
+                &batch.labels,
+                batch.targets.as_ref(),
+                &batch.mask,
+            )
             .expect("the cache was checked against the objective before the first step");
         let weights = self.objective.terms().iter().map(|term| term.weight);
         let total = losses

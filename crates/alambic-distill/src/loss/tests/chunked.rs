@@ -163,6 +163,29 @@ fn chunks_of_a_teacher_given_by_its_hidden_states_equal_the_dense_plain_path() {
 }
 
 #[test]
+fn chunks_of_drawn_tokens_equal_the_plain_path() {
+    let terms = [LossKind::ForwardKl, LossKind::CrossEntropy];
+    let terms = terms.map(|kind| ObjectiveTerm::new(kind, 1.0)).to_vec();
+    let objective = Objective::try_new(terms, TailTreatment::TailBucket).unwrap();
+    let ids: Vec<i32> = (0..2 * LABELS)
+        .map(|entry| (entry * 7 % VOCAB) as i32)
+        .collect();
+    let drawn = SampledTargetBatch::from_host(
+        ids,
+        [0.75, 0.25].repeat(LABELS),
+        vec![0.5; LABELS],
+        [1, LABELS, 2],
+        &test_device(),
+    );
+    let expected = plain(&objective, capped, &TargetBatch::Sampled(drawn.clone()));
+    for labels_per_chunk in [1, 4, LABELS] {
+        let targets = LabelTargets::Sampled(drawn.clone());
+        let found = chunked(&objective, capped, &targets, labels_per_chunk);
+        assert_equal(&format!("{labels_per_chunk}"), &found, &expected);
+    }
+}
+
+#[test]
 fn a_frozen_head_gets_no_gradient_and_leaves_the_others_as_they_are() {
     let objective = objective(TailTreatment::TailBucket);
     let targets = LabelTargets::TopK(top_k());

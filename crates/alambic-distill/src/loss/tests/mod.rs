@@ -13,6 +13,7 @@ mod padded_vocabulary;
 mod recorded;
 mod recorded_divergences;
 mod reference;
+mod sampled;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 

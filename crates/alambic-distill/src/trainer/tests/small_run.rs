@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind,
+    CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetKind, TargetRecord, TopKTargets,
     ValueType,
 };
 use alambic_transformer::{Decoder, DecoderConfig};
@@ -78,7 +78,10 @@ fn cache(directory: &Path) -> Arc<CacheReader> {
         teacher_fingerprint: "ab".repeat(32),
         tokenizer_fingerprint: "cd".repeat(32),
         vocab_size: VOCAB,
-        targets: TargetKind::TopK { k: K, values: ValueType::F32 },
+        targets: TargetKind::TopK {
+            k: K,
+            values: ValueType::F32,
+        },
         temperatures: vec![1.0],
         segments_per_shard: 16,
     };
