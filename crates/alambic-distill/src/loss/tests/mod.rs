@@ -2,14 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod aligned_groups;
+mod byte_alignment;
 mod chunked;
+mod differences;
 mod gradients;
+mod hidden_states;
+mod hybrid_logit;
 mod identities;
 mod kd_vectors;
 mod limits;
 mod objective;
 mod recorded;
 mod reference;
+mod relations;
+mod universal_logit;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
