@@ -19,7 +19,7 @@ pub const FORBIDDEN_SCORE: f32 = -1.0e30;
 pub struct VisibleKeys {
     /// The first key that each query sees, `[batch or 1, seq]`.
     first: Tensor<2, Int>,
-    /// For the portable form, made when it is first asked for: `[batch or 1, 1, seq, seq]`.
+    /// Made when it is first asked for: `[batch or 1, 1, seq, seq]`.
     bias: Arc<OnceLock<Tensor<4>>>,
 }
 
@@ -49,7 +49,9 @@ impl VisibleKeys {
     }
 
     /// 0 where a query sees a key, [`FORBIDDEN_SCORE`] elsewhere, `[batch or 1, 1, seq, seq]`.
-    fn bias(&self) -> Tensor<4> {
+    ///
+    /// Made once and kept.
+    pub fn bias(&self) -> Tensor<4> {
         let make = || {
             let [rows, seq] = self.first.dims();
             let index = Tensor::<1, Int>::arange(0..seq as i64, &self.first.device());

@@ -48,11 +48,19 @@ impl DistributionPair {
                 student: vocab,
             });
         }
-        Ok(Self {
-            teacher: finite(teacher.tensor().clone()),
-            student: finite(student.tensor().clone()),
+        Ok(Self::over_outcomes(
+            teacher.tensor().clone(),
+            student.tensor().clone(),
+        ))
+    }
+
+    /// Log-probabilities of the same outcomes, which need not sum to 1.
+    pub(super) fn over_outcomes(teacher: Tensor<3>, student: Tensor<3>) -> Self {
+        Self {
+            teacher: finite(teacher),
+            student: finite(student),
             tail_treatment: None,
-        })
+        }
     }
 
     /// A truncated teacher; `treatment` says what the entries mean that are not stored.

@@ -54,6 +54,106 @@ pub enum LossError {
         /// The student's.
         student: usize,
     },
+    /// Hidden states are not as wide as what they are compared or multiplied with.
+    #[error(
+        "{what} should be {expected} wide, found {found}; models of different widths need a projection"
+    )]
+    StateWidth {
+        /// The states that do not fit.
+        what: &'static str,
+        /// The width that fits.
+        expected: usize,
+        /// The states'.
+        found: usize,
+    },
+    /// No layer is compared.
+    #[error("there is no layer to compare; name at least one pair of student and teacher layer")]
+    NoLayerPairs,
+    /// A pair names a layer that the model does not have.
+    #[error(
+        "layer pair {index} names the hidden state {layer} of the {side}, which has the states 0 (embedding) to {last}"
+    )]
+    LayerOutOfRange {
+        /// Index of the pair.
+        index: usize,
+        /// Whose layer.
+        side: &'static str,
+        /// The layer that does not exist.
+        layer: usize,
+        /// The last that does.
+        last: usize,
+    },
+    /// A list names something twice, which would count it twice.
+    #[error("the {what} {name} is named twice; remove one")]
+    NamedTwice {
+        /// What the list is of.
+        what: &'static str,
+        /// Which one.
+        name: String,
+    },
+    /// The states of a compared layer were not given.
+    #[error(
+        "the {side}'s hidden state {layer} is compared, but only the states {found:?} were given; a capture has to declare it"
+    )]
+    MissingLayer {
+        /// Whose layer.
+        side: &'static str,
+        /// The layer that is compared.
+        layer: usize,
+        /// The layers that were given.
+        found: Vec<usize>,
+    },
+    /// No relation is compared.
+    #[error("there is no relation to compare; name at least one, such as value_value")]
+    NoRelations,
+    /// Queries, keys or values that a relation reads were not given.
+    #[error(
+        "a relation reads the {side}'s {part}, which were not given; a capture has to declare them"
+    )]
+    MissingAttentionStates {
+        /// Whose states.
+        side: &'static str,
+        /// Queries, keys or values.
+        part: &'static str,
+    },
+    /// Attention states cannot be cut into relation heads of one width.
+    #[error(
+        "the {side}'s {relation} states are {width} wide, which {relation_heads} relation heads do not divide; choose a divisor of both models' widths"
+    )]
+    RelationHeads {
+        /// Whose states.
+        side: &'static str,
+        /// The relation.
+        relation: &'static str,
+        /// Heads times their width.
+        width: usize,
+        /// The relation heads asked for.
+        relation_heads: usize,
+    },
+    /// Queries and keys are not of one attention layer.
+    #[error(
+        "the {side}'s queries have [heads, head_dim] {queries:?} and its keys [groups, head_dim] {keys:?}; the groups should divide the heads, of one width"
+    )]
+    QueryKeyHeads {
+        /// Whose states.
+        side: &'static str,
+        /// `[heads, head_dim]`
+        queries: [usize; 2],
+        /// `[groups, head_dim]`
+        keys: [usize; 2],
+    },
+    /// Distributions are over another vocabulary than the one that was aligned or matched.
+    #[error(
+        "the {side}'s distributions have {found} entries, the vocabulary that they were to be compared over {expected}; cut them to the tokenizer's size first"
+    )]
+    VocabularySize {
+        /// Whose distributions.
+        side: &'static str,
+        /// The vocabulary's size.
+        expected: usize,
+        /// The distributions'.
+        found: usize,
+    },
     /// The divergence is infinite for nearly every student.
     #[error(
         "{divergence} is infinite where the student has mass and the teacher none, as outside of the stored entries under `{treatment}`; use `tail_bucket`, or a divergence that is bounded there such as skew_reverse_kl"
@@ -150,6 +250,44 @@ impl LossError {
             tokenizer_size,
             columns,
         })
+    }
+
+    /// That states are as wide as what they meet.
+    pub(super) fn check_width(
+        what: &'static str,
+        found: usize,
+        expected: usize,
+    ) -> Result<(), Self> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Self::StateWidth {
+            what,
+            expected,
+            found,
+        })
+    }
+
+    /// That distributions are over the vocabulary that they meet.
+    pub(super) fn check_vocabulary(
+        side: &'static str,
+        found: usize,
+        expected: usize,
+    ) -> Result<(), Self> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Self::VocabularySize {
+            side,
+            expected,
+            found,
+        })
+    }
+
+    /// That a setting lies between 0 and 1, both excluded.
+    pub(super) fn check_inner_fraction(setting: &'static str, found: f64) -> Result<(), Self> {
+        let holds = found > 0.0 && found < 1.0;
+        Self::check_setting(setting, found, holds, "more than 0 and less than 1")
     }
 
     /// That a setting lies between 0 and 1, both included.

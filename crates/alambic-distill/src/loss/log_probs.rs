@@ -1,9 +1,10 @@
 //! Log-probabilities of a language model, the input of every loss.
 
 use alambic_kernels::{Computation, log_softmax};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use super::LossError;
+use super::widened::widened;
 
 /// Normalised log-probabilities over the vocabulary, in nats.
 ///
@@ -21,11 +22,7 @@ impl LogProbs {
     /// Half-precision logits are widened first: loss arithmetic is `f32` whatever the weights are.
     /// Double precision stays.
     pub fn from_logits(logits: Tensor<3>) -> Self {
-        let widened = match logits.dtype() {
-            DType::F64 => logits,
-            _ => logits.cast(DType::F32),
-        };
-        Self(log_softmax(widened, Computation::Fastest))
+        Self(log_softmax(widened(logits), Computation::Fastest))
     }
 
     /// Normalises the first `tokenizer_size` of the logits `[batch, seq, columns]`.

@@ -21,8 +21,29 @@
 //! | finite whatever the student | skew with `α > 0`, Jensen–Shannon with `0 < β < 1`, total variation | the same | the same | the same; those that are not are refused |
 //! | the same with teacher and student exchanged | symmetric KL, Jensen–Shannon at `β = ½`, total variation | the same | the same | |
 //! | at most `ln 2`, `−ln α`, 1 | Jensen–Shannon at `β = ½`, skew KL and skew reverse KL, total variation | the same | the same | |
+//!
+//! Losses that compare something else than distributions over one vocabulary:
+//!
+//! | what is compared | chosen by | loss | value |
+//! |---|---|---|---|
+//! | hidden states of chosen layers | [`LayerPairs`], [`LayerStates`] | [`HiddenStateLoss`] of a [`HiddenDistance`] | no unit; the cosine 0 to 2 |
+//! | relations between tokens in an attention layer | [`AttentionRelation`], [`AttentionStates`] | [`RelationDistillation`] | nats |
+//! | distributions over two vocabularies | [`AlignedPair`], [`AlignedGroups`], [`ByteAlignment`] | [`UniversalLogit`] | no unit, 0 to 2 |
+//! | the same, with tokens in common | [`SharedVocabulary`] | [`HybridLogit`] | nats, and a part without a unit |
+//!
+//! Each is 0 between equals and never negative, and each is symmetric but for the relations (and
+//! the hybrid, whose weights are the teacher's). Relations do not change when heads are rotated,
+//! ULD not when a vocabulary is permuted; the hybrid is Jensen–Shannon between equal vocabularies
+//! and ULD between strange ones.
 
 mod adaptive_kl;
+mod aligned_document;
+mod aligned_groups;
+mod aligned_pair;
+mod alignment_error;
+mod attention_relation;
+mod attention_states;
+mod byte_alignment;
 mod chunked;
 mod cross_entropy;
 mod distribution_pair;
@@ -30,23 +51,42 @@ mod divergence;
 mod error;
 mod forward_kl;
 mod head;
+mod hidden_distance;
+mod hidden_state_loss;
+mod hybrid_logit;
 mod jensen_shannon;
+mod layer_pairs;
+mod layer_projection;
+mod layer_states;
 mod log_probs;
+mod merged_rows;
 mod objective;
 mod objective_term;
+mod relation_distillation;
 mod reverse_kl;
 mod sampled_kl;
 mod sampled_targets;
+mod shared_vocabulary;
 mod skew_kl;
 mod skew_reverse_kl;
 mod symmetric_kl;
 mod tail_treatment;
 mod target_batch;
+mod token_cuts;
 mod token_loss;
 mod top_k_targets;
 mod total_variation;
+mod universal_logit;
+mod widened;
 
 pub use adaptive_kl::AdaptiveKl;
+pub use aligned_document::{AlignedDocument, PlacedTokens};
+pub use aligned_groups::AlignedGroups;
+pub use aligned_pair::AlignedPair;
+pub use alignment_error::AlignmentError;
+pub use attention_relation::AttentionRelation;
+pub use attention_states::AttentionStates;
+pub use byte_alignment::{ByteAlignment, ByteGroup};
 pub use chunked::{Chunked, ChunkedLosses, DEFAULT_CHUNK_BYTES};
 pub use cross_entropy::CrossEntropy;
 pub use distribution_pair::DistributionPair;
@@ -54,13 +94,21 @@ pub use divergence::Divergence;
 pub use error::LossError;
 pub use forward_kl::ForwardKl;
 pub use head::Head;
+pub use hidden_distance::HiddenDistance;
+pub use hidden_state_loss::HiddenStateLoss;
+pub use hybrid_logit::HybridLogit;
 pub use jensen_shannon::JensenShannon;
+pub use layer_pairs::{LayerCounts, LayerPair, LayerPairs};
+pub use layer_projection::LayerProjection;
+pub use layer_states::LayerStates;
 pub use log_probs::LogProbs;
 pub use objective::Objective;
 pub use objective_term::{LossKind, LossSetting, ObjectiveTerm};
+pub use relation_distillation::RelationDistillation;
 pub use reverse_kl::ReverseKl;
 pub use sampled_kl::SampledForwardKl;
 pub use sampled_targets::SampledTargetBatch;
+pub use shared_vocabulary::SharedVocabulary;
 pub use skew_kl::SkewKl;
 pub use skew_reverse_kl::SkewReverseKl;
 pub use symmetric_kl::SymmetricKl;
@@ -69,6 +117,7 @@ pub use target_batch::{LabelTargets, TargetBatch};
 pub use token_loss::{LabelMask, TokenLoss};
 pub use top_k_targets::TopKTargetBatch;
 pub use total_variation::TotalVariation;
+pub use universal_logit::UniversalLogit;
 
 #[cfg(test)]
 mod tests;

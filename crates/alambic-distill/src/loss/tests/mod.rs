@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod aligned_groups;
+mod byte_alignment;
 mod chunked;
+mod differences;
 mod extreme_logits;
 mod gradients;
+mod hidden_states;
+mod hybrid_logit;
 mod identities;
 mod kd_vectors;
 mod limits;
@@ -13,7 +18,9 @@ mod padded_vocabulary;
 mod recorded;
 mod recorded_divergences;
 mod reference;
+mod relations;
 mod sampled;
+mod universal_logit;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
