@@ -1,9 +1,9 @@
 //! Log-probabilities of a language model, the input of every loss.
 
 use alambic_kernels::{Computation, log_softmax};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
-use super::LossError;
+use super::{Logits, LossError};
 
 /// Normalised log-probabilities over the vocabulary, in nats.
 ///
@@ -21,11 +21,12 @@ impl LogProbs {
     /// Half-precision logits are widened first: loss arithmetic is `f32` whatever the weights are.
     /// Double precision stays.
     pub fn from_logits(logits: Tensor<3>) -> Self {
-        let widened = match logits.dtype() {
-            DType::F64 => logits,
-            _ => logits.cast(DType::F32),
-        };
-        Self(log_softmax(widened, Computation::Fastest))
+        Logits::new(logits).into_log_probs()
+    }
+
+    /// Takes a table whose rows are normalised.
+    pub(super) fn normalised(log_probs: Tensor<3>) -> Self {
+        Self(log_probs)
     }
 
     /// The same distributions softened by a temperature: `softmax(z ÷ T)` for logits `z`.

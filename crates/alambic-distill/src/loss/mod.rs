@@ -2,7 +2,8 @@
 //!
 //! This module knows tensors only: not the trainer, the cache or the model. A loss is made of two
 //! choices that do not know each other: a [`DistributionPair`] says over which outcomes teacher
-//! and student are compared, and a [`Divergence`] says how.
+//! and student are compared, and a [`Divergence`] says how. Two losses are none: [`CrossEntropy`] on
+//! labels, and [`LogitMse`] on raw logits.
 //!
 //! Which identity holds where; every line is a test over random logits. "Coarse" stands for
 //! [`TailTreatment::TailBucket`], "both" for [`TailTreatment::RenormaliseBoth`], "filled" for the
@@ -26,8 +27,11 @@ mod divergence;
 mod error;
 mod forward_kl;
 mod head;
+mod head_pass;
 mod jensen_shannon;
 mod log_probs;
+mod logit_mse;
+mod logits;
 mod objective;
 mod objective_term;
 mod reverse_kl;
@@ -36,20 +40,25 @@ mod skew_reverse_kl;
 mod symmetric_kl;
 mod tail_treatment;
 mod target_batch;
+mod temperature;
 mod token_loss;
 mod top_k_targets;
 mod total_variation;
+mod weight_ramp;
 
 pub use adaptive_kl::AdaptiveKl;
-pub use chunked::{Chunked, ChunkedLosses, DEFAULT_CHUNK_BYTES};
+pub use chunked::{Chunked, DEFAULT_CHUNK_BYTES};
 pub use cross_entropy::CrossEntropy;
 pub use distribution_pair::DistributionPair;
 pub use divergence::Divergence;
 pub use error::LossError;
 pub use forward_kl::ForwardKl;
 pub use head::Head;
+pub use head_pass::{HeadPass, LabelLosses};
 pub use jensen_shannon::JensenShannon;
 pub use log_probs::LogProbs;
+pub use logit_mse::LogitMse;
+pub use logits::Logits;
 pub use objective::Objective;
 pub use objective_term::{LossKind, LossSetting, ObjectiveTerm};
 pub use reverse_kl::ReverseKl;
@@ -58,9 +67,11 @@ pub use skew_reverse_kl::SkewReverseKl;
 pub use symmetric_kl::SymmetricKl;
 pub use tail_treatment::TailTreatment;
 pub use target_batch::{LabelTargets, TargetBatch};
+pub use temperature::{Temperature, TemperatureFactor};
 pub use token_loss::{LabelMask, TokenLoss};
 pub use top_k_targets::TopKTargetBatch;
 pub use total_variation::TotalVariation;
+pub use weight_ramp::{RampKind, WeightRamp};
 
 #[cfg(test)]
 mod tests;

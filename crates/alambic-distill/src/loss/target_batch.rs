@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
-use super::{DistributionPair, Head, LogProbs, LossError, TailTreatment, TopKTargetBatch};
+use super::{DistributionPair, Head, LogProbs, Logits, LossError, TailTreatment, TopKTargetBatch};
 
 /// Teacher targets for `[batch, seq]` positions.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ use super::{DistributionPair, Head, LogProbs, LossError, TailTreatment, TopKTarg
 pub enum TargetBatch {
     /// Whole distributions.
     Dense(LogProbs),
+    /// Whole distributions by the logits that they were made of.
+    Logits(Logits),
     /// The most likely tokens and the mass of the rest.
     TopK(TopKTargetBatch),
 }
@@ -31,8 +33,51 @@ impl TargetBatch {
     ) -> Result<DistributionPair, LossError> {
         match self {
             Self::Dense(teacher) => DistributionPair::dense(teacher, student),
+            Self::Logits(teacher) => {
+                DistributionPair::dense(&teacher.clone().into_log_probs(), student)
+            }
             Self::TopK(targets) => DistributionPair::top_k(targets, student, tail),
         }
+    }
+
+    /// The same targets softened by a temperature.
+    ///
+    /// # Errors
+    /// [`LossError::TemperatureNotKept`] for truncated ones unless it is 1, and
+    /// [`LossError::OutOfRange`] unless it is finite and above 0.
+    pub fn at_temperature(&self, temperature: f64) -> Result<Self, LossError> {
+        match self {
+            _ if temperature == 1.0 => Ok(self.clone()),
+            Self::Dense(teacher) => teacher.at_temperature(temperature).map(Self::Dense),
+            Self::Logits(teacher) => {
+                let teacher = teacher.clone().into_log_probs();
+                teacher.at_temperature(temperature).map(Self::Dense)
+            }
+            Self::TopK(_) => Err(LossError::TemperatureNotKept { temperature }),
+        }
+    }
+
+    /// The teacher's most likely token at every position, `[batch, seq]`.
+    pub fn most_likely(&self) -> Tensor<2, Int> {
+        let tokens = match self {
+            Self::Dense(teacher) => teacher.tensor().clone().argmax(2),
+            Self::Logits(teacher) => teacher.tensor().clone().argmax(2),
+            Self::TopK(targets) => targets.token_ids.clone().narrow(2, 0, 1),
+        };
+        tokens.squeeze_dim::<2>(2)
+    }
+
+    /// The teacher's raw logits, which `term` reads.
+    ///
+    /// # Errors
+    /// [`LossError::LogitsNotKept`] for targets that are probabilities.
+    pub fn logits(&self, term: &'static str) -> Result<&Logits, LossError> {
+        let targets = match self {
+            Self::Logits(logits) => return Ok(logits),
+            Self::Dense(_) => "log-probabilities",
+            Self::TopK(_) => "top-k targets",
+        };
+        Err(LossError::LogitsNotKept { term, targets })
     }
 }
 
@@ -68,13 +113,12 @@ impl LabelTargets {
     }
 
     /// The targets of some of the labels.
-    pub(super) fn range(&self, range: Range<usize>) -> TargetBatch {
+    pub fn range(&self, range: Range<usize>) -> TargetBatch {
         match self {
             Self::TopK(targets) => TargetBatch::TopK(targets.positions(range)),
             Self::Hidden { states, head } => {
                 let states = states.clone().narrow(0, range.start, range.len());
-                let logits = head.shape(states.matmul(head.weight().clone()).unsqueeze::<3>());
-                TargetBatch::Dense(LogProbs::from_logits(logits))
+                TargetBatch::Logits(head.logits(states))
             }
         }
     }

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 /// Rows of positions that are not labels hold zeros and must be masked.
 #[derive(Clone, Debug)]
 pub struct TopKTargetBatch {
-    /// Token ids, `[batch, seq, k]`, distinct within a counted row.
+    /// Token ids, `[batch, seq, k]`, most likely first; distinct within a counted row.
     pub token_ids: Tensor<3, Int>,
     /// Log-probabilities in nats, `[batch, seq, k]`.
     pub log_probs: Tensor<3>,
@@ -54,6 +54,26 @@ impl TopKTargetBatch {
             log_probs: self.log_probs.clone().slice(entries),
             tail_mass: self.tail_mass.clone().slice(rows.clone()),
             entropy: self.entropy.clone().slice(rows),
+        }
+    }
+
+    /// The targets at some positions, as a list: `[1, rows, k]`.
+    ///
+    /// # Shapes
+    /// `rows`: `[rows]`, positions in the flattened `[batch * seq]`.
+    pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
+        let [_, _, k] = self.dims();
+        let of_rows = |values: &Tensor<2>| {
+            let list = values.clone().reshape([-1]).select(0, rows.clone());
+            list.unsqueeze::<2>()
+        };
+        let ids = self.token_ids.clone().reshape([-1, k as i32]);
+        let log_probs = self.log_probs.clone().reshape([-1, k as i32]);
+        Self {
+            token_ids: ids.select(0, rows.clone()).unsqueeze::<3>(),
+            log_probs: log_probs.select(0, rows.clone()).unsqueeze::<3>(),
+            tail_mass: of_rows(&self.tail_mass),
+            entropy: of_rows(&self.entropy),
         }
     }
 

@@ -7,9 +7,12 @@ mod gradients;
 mod identities;
 mod kd_vectors;
 mod limits;
+mod logit_mse;
 mod objective;
 mod recorded;
 mod reference;
+mod temperature;
+mod weight_ramp;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
