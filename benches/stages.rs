@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetKind, TargetRecord, ValueType};
-use alambic::distill::loss::Objective;
+use alambic::distill::loss::{HeadPass, Objective};
 use alambic::distill::teacher::Teacher;
 use alambic::distill::trainer::{AdamWSettings, RunSettings, Schedule, Trainer, TrainerConfig};
 use alambic::distill::{CaptureConfig, DistillError, StopHandle, WindowConfig, capture};
@@ -193,8 +193,9 @@ fn bench_training(criterion: &mut Criterion) {
         total_steps: STEPS,
         early_stopping_patience: None,
     };
-    let settings = RunSettings {
+    let settings = |head_pass| RunSettings {
         micro_batch_sequences: SEQUENCES_PER_STEP,
+        head_pass,
         checkpoint_every_steps: 1000,
         keep_checkpoints: 1,
         evaluate_every_steps: 1000,
@@ -204,18 +205,27 @@ fn bench_training(criterion: &mut Criterion) {
     group.sample_size(10).throughput(Throughput::Elements(
         STEPS * (SEQUENCES_PER_STEP * SEQUENCE_TOKENS) as u64,
     ));
-    group.bench_function("four steps of the quickstart's student", |bencher| {
-        bencher.iter_batched(
-            || (tempfile::tempdir().unwrap(), student.init(&device)),
-            |(run, student)| {
-                let trainer = Trainer::try_new(config.clone(), settings.clone()).unwrap();
-                trainer
-                    .train(student, cache.clone(), None, run.path())
-                    .unwrap()
+    for (name, head_pass) in [
+        ("whole logits", HeadPass::Whole),
+        ("chunked", HeadPass::default()),
+    ] {
+        group.bench_function(
+            format!("four steps of the quickstart's student, {name}"),
+            |bencher| {
+                bencher.iter_batched(
+                    || (tempfile::tempdir().unwrap(), student.init(&device)),
+                    |(run, student)| {
+                        let settings = settings(head_pass);
+                        let trainer = Trainer::try_new(config.clone(), settings).unwrap();
+                        trainer
+                            .train(student, cache.clone(), None, run.path())
+                            .unwrap()
+                    },
+                    BatchSize::PerIteration,
+                );
             },
-            BatchSize::PerIteration,
         );
-    });
+    }
     group.finish();
 }
 

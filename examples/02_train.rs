@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use alambic::cache::CacheReader;
 use alambic::distill::WindowConfig;
-use alambic::distill::loss::Objective;
+use alambic::distill::loss::{HeadPass, Objective};
 use alambic::distill::trainer::{
     AdamWSettings, Metrics, RunSettings, Schedule, Trainer, TrainerConfig,
 };
@@ -64,6 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What costs or saves memory, time or disk.
     let settings = RunSettings {
         micro_batch_sequences: 8,
+        head_pass: HeadPass::default(),
         checkpoint_every_steps: 10,
         keep_checkpoints: 1,
         evaluate_every_steps: 10,

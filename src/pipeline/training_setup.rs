@@ -1,7 +1,7 @@
 //! From a recipe's sections to the settings of the crates below.
 
 use alambic_distill::WindowConfig;
-use alambic_distill::loss::Objective;
+use alambic_distill::loss::{LossError, Objective, Temperature};
 use alambic_distill::trainer::{AdamWSettings, RunSettings, Schedule, TrainerConfig};
 use alambic_transformer::DecoderConfig;
 
@@ -34,8 +34,13 @@ impl StudentSection {
 impl ObjectiveSection {
     /// The weighted losses.
     pub(crate) fn objective(&self) -> Result<Objective, PipelineError> {
-        let objective = Objective::try_new(self.terms.clone(), self.tail_treatment());
-        Ok(objective.map_err(alambic_distill::DistillError::from)?)
+        let factor = self.temperature_factor.unwrap_or_default();
+        let objective = || -> Result<_, LossError> {
+            let temperature = Temperature::try_new(self.temperature, factor)?;
+            let objective = Objective::try_new(self.terms.clone(), self.tail_treatment())?;
+            Ok(objective.with_temperature(temperature))
+        };
+        Ok(objective().map_err(alambic_distill::DistillError::from)?)
     }
 }
 
@@ -80,6 +85,7 @@ impl TrainingSections<'_> {
         let training = self.training;
         RunSettings {
             micro_batch_sequences: training.micro_batch_sequences,
+            head_pass: training.head_pass(),
             checkpoint_every_steps: training.checkpoint_every_steps as u64,
             keep_checkpoints: training.keep_checkpoints,
             evaluate_every_steps: training.evaluate_every_steps as u64,

@@ -149,7 +149,7 @@ fn top_k(given: &Distributions, k: usize, rows: &[usize]) -> TopKTargets {
 }
 
 fn sampled(given: &Distributions, rows: &[usize]) -> SampledTargets {
-    let mut targets = SampledTargets::empty(given.draws as u16);
+    let mut targets = SampledTargets::empty(given.draws as u16, 1.0);
     for &row in rows {
         let mut ids = given.sampled_ids[row * given.draws..(row + 1) * given.draws].to_vec();
         ids.sort_unstable();

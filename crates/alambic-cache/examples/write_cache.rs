@@ -67,7 +67,7 @@ fn as_drawn(record: TargetRecord, draws: u16) -> TargetRecord {
     let Some(likely) = record.targets.top_k() else {
         return record;
     };
-    let mut targets = SampledTargets::empty(draws);
+    let mut targets = SampledTargets::empty(draws, 1.0);
     let rows = likely.token_ids.chunks(K).zip(likely.log_probs.chunks(K));
     for ((ids, log_probs), &entropy) in rows.zip(&likely.entropy) {
         let mut counts: Vec<(u32, u16)> = ids

@@ -45,6 +45,7 @@ pub const F16_RELATIVE_ERROR: f32 = 1.0 / 2048.0;
 pub(crate) struct RecordRules {
     vocab_size: usize,
     kind: TargetKind,
+    temperature: f32,
     max_entropy: f32,
     seen: Vec<u64>,
 }
@@ -57,6 +58,7 @@ impl RecordRules {
         Self {
             vocab_size: spec.vocab_size,
             kind: spec.targets,
+            temperature: spec.temperatures.first().copied().unwrap_or(1.0),
             max_entropy: (spec.vocab_size as f32).ln() + ENTROPY_TOLERANCE_NATS,
             seen: Vec::new(),
         }
@@ -78,7 +80,7 @@ impl RecordRules {
                         self.check_top_k(targets, k)
                     }
                     (TargetKind::Sampled { draws, .. }, Targets::Sampled(targets)) => {
-                        check_sampled_lengths(targets, draws, rows)?;
+                        check_sampled_lengths(targets, draws, self.temperature, rows)?;
                         self.check_sampled(targets)
                     }
                     (kind, _) => Err((
@@ -246,7 +248,22 @@ fn check_top_k_lengths(targets: &TopKTargets, k: usize, rows: usize) -> Result<(
     )
 }
 
-fn check_sampled_lengths(targets: &SampledTargets, draws: u16, rows: usize) -> Result<(), Broken> {
+fn check_sampled_lengths(
+    targets: &SampledTargets,
+    draws: u16,
+    temperature: f32,
+    rows: usize,
+) -> Result<(), Broken> {
+    require(
+        targets.temperature == temperature,
+        "targets.temperature",
+        || {
+            (
+                format!("{temperature}, the same for every row of the cache"),
+                targets.temperature.to_string(),
+            )
+        },
+    )?;
     require(targets.draws == draws, "targets.draws", || {
         (
             format!("{draws}, the same for every row of the cache"),

@@ -17,7 +17,7 @@ impl Targets {
     ///
     /// ```
     /// use alambic_cache::{SampledTargets, Targets};
-    /// assert_eq!(Targets::Sampled(SampledTargets::empty(50)).num_rows(), 0);
+    /// assert_eq!(Targets::Sampled(SampledTargets::empty(50, 1.0)).num_rows(), 0);
     /// ```
     pub fn num_rows(&self) -> usize {
         match self {
@@ -30,7 +30,7 @@ impl Targets {
     ///
     /// ```
     /// use alambic_cache::{SampledTargets, Targets};
-    /// assert!(Targets::Sampled(SampledTargets::empty(50)).top_k().is_none());
+    /// assert!(Targets::Sampled(SampledTargets::empty(50, 1.0)).top_k().is_none());
     /// ```
     pub fn top_k(&self) -> Option<&TopKTargets> {
         match self {

@@ -101,7 +101,7 @@ fn top_k_targets(k: usize, rows: usize, vocab_size: usize, numbers: &mut Numbers
 }
 
 fn sampled_targets(draws: u16, rows: usize, vocab_size: usize, numbers: &mut Numbers) -> Targets {
-    let mut targets = SampledTargets::empty(draws);
+    let mut targets = SampledTargets::empty(draws, 1.0);
     for _ in 0..rows {
         let entries = log_probs(vocab_size, numbers);
         let mut counts = vec![0; vocab_size];

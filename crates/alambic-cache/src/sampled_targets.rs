@@ -14,6 +14,7 @@
 /// // One target: of 4 draws, three were token 7 and one was token 9.
 /// let targets = SampledTargets {
 ///     draws: 4,
+///     temperature: 1.0,
 ///     num_distinct: vec![2],
 ///     token_ids: vec![7, 9],
 ///     counts: vec![3, 1],
@@ -26,6 +27,8 @@
 pub struct SampledTargets {
     /// Draws per row.
     pub draws: u16,
+    /// Temperature of the distribution that was drawn from.
+    pub temperature: f32,
     /// `[rows]`, how many different ids were drawn.
     pub num_distinct: Vec<u16>,
     /// The ids of all rows, ascending within a row.
@@ -51,11 +54,12 @@ impl SampledTargets {
     /// No rows yet.
     ///
     /// ```
-    /// assert_eq!(alambic_cache::SampledTargets::empty(50).num_rows(), 0);
+    /// assert_eq!(alambic_cache::SampledTargets::empty(50, 1.0).num_rows(), 0);
     /// ```
-    pub fn empty(draws: u16) -> Self {
+    pub fn empty(draws: u16, temperature: f32) -> Self {
         Self {
             draws,
+            temperature,
             num_distinct: Vec::new(),
             token_ids: Vec::new(),
             counts: Vec::new(),
@@ -67,7 +71,7 @@ impl SampledTargets {
     ///
     /// ```
     /// # use alambic_cache::SampledTargets;
-    /// # let targets = SampledTargets { draws: 1, num_distinct: vec![1], token_ids: vec![7], counts: vec![1], entropy: vec![0.0] };
+    /// # let targets = SampledTargets { draws: 1, temperature: 1.0, num_distinct: vec![1], token_ids: vec![7], counts: vec![1], entropy: vec![0.0] };
     /// assert_eq!(targets.num_rows(), 1);
     /// ```
     pub fn num_rows(&self) -> usize {
@@ -78,7 +82,7 @@ impl SampledTargets {
     ///
     /// ```
     /// # use alambic_cache::SampledTargets;
-    /// # let targets = SampledTargets { draws: 1, num_distinct: vec![1], token_ids: vec![7], counts: vec![1], entropy: vec![0.0] };
+    /// # let targets = SampledTargets { draws: 1, temperature: 1.0, num_distinct: vec![1], token_ids: vec![7], counts: vec![1], entropy: vec![0.0] };
     /// assert_eq!(targets.rows().next().unwrap().token_ids, [7]);
     /// ```
     pub fn rows(&self) -> impl Iterator<Item = SampledRow<'_>> {

@@ -28,6 +28,7 @@ struct TopKLayout {
 /// The drawn ids and their shares at every position.
 #[derive(Clone, Debug)]
 struct SampledLayout {
+    temperature: f32,
     rows: Vec<Vec<(i32, f32)>>,
     entropy: Vec<f32>,
 }
@@ -45,7 +46,8 @@ impl SequenceTargets {
     ) -> Self {
         let first = placed.clone().next().map(|(_, record)| &record.targets);
         let mut layout = match first {
-            Some(Targets::Sampled(_)) => Layout::Sampled(SampledLayout {
+            Some(Targets::Sampled(targets)) => Layout::Sampled(SampledLayout {
+                temperature: targets.temperature,
                 rows: vec![Vec::new(); seq],
                 entropy: vec![0.0; seq],
             }),
@@ -110,14 +112,15 @@ impl SequenceTargets {
             row.iter().copied().chain(nothing)
         });
         let (token_ids, shares) = filled.unzip();
+        let temperature = layouts
+            .clone()
+            .next()
+            .map_or(1.0, |first| first.temperature);
         let entropy = layouts.flat_map(|layout| &layout.entropy).copied();
-        TargetBatch::Sampled(SampledTargetBatch::from_host(
-            token_ids,
-            shares,
-            entropy.collect(),
-            [batch, seq, most],
-            device,
-        ))
+        let dims = [batch, seq, most];
+        let drawn =
+            SampledTargetBatch::from_host(token_ids, shares, entropy.collect(), dims, device);
+        TargetBatch::Sampled(drawn.drawn_at(f64::from(temperature)))
     }
 
     /// One target row per position.
@@ -183,6 +186,7 @@ mod tests {
             loss_mask: vec![false, true, true],
             targets: SampledTargets {
                 draws: 4,
+                temperature: 1.0,
                 num_distinct: vec![1, 2],
                 token_ids: vec![first_id, 8, 9],
                 counts: vec![4, 3, 1],

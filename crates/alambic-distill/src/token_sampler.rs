@@ -31,7 +31,7 @@ impl TokenSampler {
             temperature: f64::from(temperature),
             up_to: Vec::new(),
             draws: vec![0.0; usize::from(draws)],
-            targets: SampledTargets::empty(draws),
+            targets: SampledTargets::empty(draws, temperature),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use alambic_cache::TargetKind;
-use alambic_distill::loss::LogProbs;
+use alambic_distill::loss::{HeadPass, LogProbs};
 use alambic_distill::teacher::Teacher;
 use alambic_transformer::{AttentionContext, DecoderConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -22,8 +22,12 @@ const BYTES_PER_TARGET: usize = 8;
 
 /// Bytes of an AdamW run per parameter in `f32`: weight, gradient and two moments.
 const TRAINING_BYTES_PER_PARAMETER: usize = 16;
-/// Copies of the logits that a pass of training holds: log-probabilities and gradients.
+/// Copies of the logits that a pass with whole logits holds: log-probabilities and gradients.
 const LOGIT_COPIES: usize = 4;
+/// Tables of the size of one chunk's logits that a chunked pass holds.
+const CHUNK_COPIES: usize = 8;
+/// Tables of the size of the head's weight that a chunked pass holds beside it.
+const HEAD_GRADIENTS: usize = 2;
 
 /// How much text a split has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,8 +55,15 @@ pub(super) fn memory_bytes(
     let training = &recipe.training;
     let logits = |sequences: usize| LOGIT_COPIES * 4 * sequences * training.sequence_tokens * vocab;
     let capturing = logits(recipe.teacher.batch_segments);
-    let training = TRAINING_BYTES_PER_PARAMETER * student.num_parameters()
-        + logits(training.micro_batch_sequences);
+    let whole = logits(training.micro_batch_sequences);
+    let head = match training.head_pass() {
+        HeadPass::Whole => whole,
+        HeadPass::Chunked { chunk_bytes } => {
+            let chunks = CHUNK_COPIES * chunk_bytes.min(whole / LOGIT_COPIES);
+            chunks + HEAD_GRADIENTS * 4 * student.hidden_size * vocab
+        }
+    };
+    let training = TRAINING_BYTES_PER_PARAMETER * student.num_parameters() + head;
     // The teacher stays loaded in both.
     4 * teacher.teacher.num_parameters() + capturing.max(training)
 }

@@ -11,7 +11,7 @@ use super::{ChatTemplateSource, Recipe, RecipeError, shape};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LoadedRecipe {
-    /// The valid recipe: overrides applied, relative paths made absolute.
+    /// The valid recipe: overrides applied, relative paths made absolute, defaults written out.
     pub recipe: Recipe,
     /// The recipe's name in messages: its path, as it was given.
     pub name: String,
@@ -144,6 +144,7 @@ fn read_tree(
         .map(|problem| locate(problem, tree));
     problems.extend(found);
     if problems.is_empty() {
+        recipe.resolve_defaults();
         Ok(recipe)
     } else {
         Err(problems)

@@ -51,7 +51,7 @@ pub use self::schedule::{ScheduleKind, ScheduleSection};
 pub use self::student::{STUDENT_INITIALIZER_RANGE, StudentSection};
 pub use self::teacher::TeacherSection;
 pub use self::textbook::TextbookSection;
-pub use self::training::{BaselineSection, TrainingSection};
+pub use self::training::{BaselineSection, HeadPassKind, TrainingSection};
 
 /// A whole experiment: data, teacher, student and how the one learns from the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +100,12 @@ impl Recipe {
         }
     }
 
+    /// Writes out what the recipe leaves to its documented default.
+    fn resolve_defaults(&mut self) {
+        self.objective.resolve();
+        self.training.resolve();
+    }
+
     /// Everything that is wrong, except with the keys known to be broken.
     fn problems(&self, broken: &BTreeSet<String>) -> Vec<Problem> {
         let mut checker = Checker::new(broken);
@@ -108,7 +114,8 @@ impl Recipe {
         self.teacher.check(&mut checker);
         self.cache.check(&mut checker);
         self.student.check(&mut checker);
-        self.objective.check(&mut checker);
+        self.objective
+            .check(self.training.total_steps, &mut checker);
         self.cache
             .check_against(&self.objective.terms, &mut checker);
         self.optimizer.check(&mut checker);

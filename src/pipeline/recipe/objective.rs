@@ -1,6 +1,8 @@
 //! `[objective]`: what the student minimises.
 
-use alambic_distill::loss::{LossError, LossSetting, ObjectiveTerm, TailTreatment};
+use alambic_distill::loss::{
+    LossError, LossSetting, Objective, ObjectiveTerm, TailTreatment, TemperatureFactor,
+};
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -12,9 +14,13 @@ use super::problem::Problem;
 pub struct ObjectiveSection {
     /// Softens both distributions before they are compared; 1 compares them as they are.
     pub temperature: f64,
+    /// What terms that compare distributions are multiplied with: `squared`, the square of the
+    /// temperature, if not given.
+    pub temperature_factor: Option<TemperatureFactor>,
     /// What the entries mean that a truncated teacher does not store; `tail_bucket` if not given.
     pub tail: Option<TailTreatment>,
-    /// The terms; each kind at most once.
+    /// The terms; each kind at most once. A weight changes over the steps with
+    /// `ramp = { kind = "linear", to = 0.1, first_step = 1, last_step = 1000 }`.
     pub terms: Vec<ObjectiveTerm>,
 }
 
@@ -24,8 +30,14 @@ impl ObjectiveSection {
         self.tail.unwrap_or_default()
     }
 
+    /// Writes out what was not given, so that a resolved recipe shows it.
+    pub(super) fn resolve(&mut self) {
+        self.tail.get_or_insert_default();
+        self.temperature_factor.get_or_insert_default();
+    }
+
     /// Reports what is wrong inside this section.
-    pub(super) fn check(&self, checker: &mut Checker) {
+    pub(super) fn check(&self, total_steps: usize, checker: &mut Checker) {
         self.check_temperature(checker);
         checker.require(
             !self.terms.is_empty(),
@@ -34,7 +46,9 @@ impl ObjectiveSection {
         );
         for (index, term) in self.terms.iter().enumerate() {
             checker.not_negative(&format!("objective.terms.{index}.weight"), term.weight);
+            check_ramp(checker, index, term, total_steps);
             check_settings(checker, index, term);
+            check_logits(checker, index, term);
             self.check_tail(checker, index, term);
             if let Some(first) = self.terms[..index]
                 .iter()
@@ -54,15 +68,18 @@ impl ObjectiveSection {
                 );
             }
         }
-        checker.require(
-            self.terms.is_empty() || self.terms.iter().any(|term| term.weight != 0.0),
-            Problem::new(
-                "objective.terms",
-                "at least one weight above 0",
-                "only weights of 0",
-            )
-            .advise("the student would learn nothing"),
-        );
+        let objective = Objective::try_new(self.terms.clone(), self.tail_treatment());
+        if let (Err(LossError::EmptyObjective { step }), false) = (objective, self.terms.is_empty())
+        {
+            checker.report(
+                Problem::new(
+                    "objective.terms",
+                    "at least one weight above 0 at every step",
+                    format!("only weights of 0 at step {step}"),
+                )
+                .advise("the student would learn nothing"),
+            );
+        }
     }
 
     fn check_temperature(&self, checker: &mut Checker) {
@@ -71,7 +88,8 @@ impl ObjectiveSection {
             return;
         }
         let found = format!("{:?}", self.temperature);
-        let uses_cache = self.terms.iter().any(|term| term.kind.needs_targets());
+        let mut terms = self.terms.iter();
+        let uses_cache = terms.any(|term| term.kind.compares_distributions());
         let problem = if uses_cache {
             Problem::new("objective.temperature", "1.0 for a divergence on a top-k cache", found).advise(
                 "the cache keeps the k largest probabilities and one mass for all others, and what that mass \
@@ -110,6 +128,47 @@ impl ObjectiveSection {
             .advise(error.to_string()),
         );
     }
+}
+
+/// Reports a weight that does not go from one step of the run to a later one.
+fn check_ramp(checker: &mut Checker, index: usize, term: &ObjectiveTerm, total_steps: usize) {
+    let Some(ramp) = term.ramp else { return };
+    let key = |name: &str| format!("objective.terms.{index}.ramp.{name}");
+    checker.not_negative(&key("to"), ramp.to);
+    checker.require_all(
+        &[&key("first_step")],
+        ramp.first_step < ramp.last_step,
+        Problem::new(
+            key("last_step"),
+            format!("a step after {} ({})", key("first_step"), ramp.first_step),
+            ramp.last_step,
+        ),
+    );
+    checker.require_all(
+        &["training.total_steps"],
+        ramp.last_step <= total_steps as u64,
+        Problem::new(
+            key("last_step"),
+            format!("at most training.total_steps ({total_steps})"),
+            ramp.last_step,
+        ),
+    );
+}
+
+/// Reports a term that reads what a top-k cache has not kept.
+fn check_logits(checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
+    checker.require(
+        !term.kind.needs_logits(),
+        Problem::new(
+            format!("objective.terms.{index}.kind"),
+            "a kind that a top-k cache can serve",
+            format!("{:?}", term.kind.name()),
+        )
+        .advise(
+            "it compares raw logits, and the cache keeps log-probabilities of a few tokens: use a divergence \
+             such as \"forward_kl\"",
+        ),
+    );
 }
 
 /// Reports settings that the term's loss lacks, does not read or cannot take.

@@ -192,6 +192,40 @@ fn the_later_of_two_overrides_counts() {
 }
 
 #[test]
+fn a_loaded_recipe_shows_the_defaults_that_it_runs_with() {
+    let resolved = |changes: &[&str]| parse(STORIES, changes).unwrap().recipe;
+    let recipe = resolved(&[]);
+    assert_eq!(
+        recipe.training.head_pass(),
+        alambic_distill::loss::HeadPass::default()
+    );
+    let text = recipe.to_toml().unwrap();
+    for line in [
+        "tail = \"tail_bucket\"",
+        "temperature_factor = \"squared\"",
+        "head_pass = \"chunked\"",
+        "chunk_bytes = 33554432",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    let whole = resolved(&["training.head_pass=whole"]);
+    assert!(!whole.to_toml().unwrap().contains("chunk_bytes"));
+    let both = ["training.head_pass=whole", "training.chunk_bytes=9"];
+    assert_eq!(problem(STORIES, &both).key, "training.chunk_bytes");
+}
+
+#[test]
+fn a_term_has_a_ramp_and_reads_it_back() {
+    let ramp =
+        "objective.terms.1.ramp={ kind = 'cosine', to = 0.5, first_step = 1, last_step = 500 }";
+    let recipe = parse(STORIES, &[ramp]).unwrap().recipe;
+    assert_eq!(recipe.objective.terms[1].weight_at(500), 0.5);
+    assert_eq!(recipe.objective.terms[0].ramp, None);
+    let written = recipe.to_toml().unwrap();
+    assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
+}
+
+#[test]
 fn every_problem_is_reported_at_once_and_placeholders_cause_none() {
     let text = STORIES
         .replace("hidden_size = 48", "hiden_size = 48")
@@ -500,6 +534,46 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "\"tail_bucket\"",
     ),
     (
+        "objective.temperature_factor=cubed",
+        "objective.temperature_factor",
+        "\"squared\", \"one\"",
+    ),
+    (
+        "objective.terms=[{ kind = 'logit_mse', weight = 1 }]",
+        "objective.terms.0.kind",
+        "a top-k cache",
+    ),
+    (
+        "objective.terms.0.ramp={ kind = 'linear', to = -1, first_step = 1, last_step = 9 }",
+        "objective.terms.0.ramp.to",
+        "at least 0",
+    ),
+    (
+        "objective.terms.0.ramp={ kind = 'linear', to = 1, first_step = 9, last_step = 9 }",
+        "objective.terms.0.ramp.last_step",
+        "a step after objective.terms.0.ramp.first_step (9)",
+    ),
+    (
+        "objective.terms.0.ramp={ kind = 'cosine', to = 1, first_step = 9, last_step = 501 }",
+        "objective.terms.0.ramp.last_step",
+        "at most training.total_steps (500)",
+    ),
+    (
+        "objective.terms.0.ramp={ kind = 'cubic', to = 1, first_step = 1, last_step = 9 }",
+        "objective.terms.0.ramp.kind",
+        "\"linear\", \"cosine\"",
+    ),
+    (
+        "objective.terms.0.ramp={ kind = 'linear', to = 1, first_step = 1 }",
+        "objective.terms.0.ramp.last_step",
+        "a whole number",
+    ),
+    (
+        "objective.terms=[{ kind = 'forward_kl', weight = 1, ramp = { kind = 'linear', to = 0, first_step = 1, last_step = 9 } }]",
+        "objective.terms",
+        "at least one weight above 0 at every step",
+    ),
+    (
         "objective.terms=[{ kind = 'forward_kl', weight = 0 }]",
         "objective.terms",
         "above 0",
@@ -561,6 +635,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "training.micro_batch_sequences=3",
         "training.micro_batch_sequences",
         "training.sequences_per_step (8)",
+    ),
+    ("training.head_pass=half", "training.head_pass", "\"whole\""),
+    (
+        "training.chunk_bytes=0",
+        "training.chunk_bytes",
+        "at least 1",
     ),
     (
         "training.shuffle_shards=0",

@@ -1,5 +1,6 @@
 //! `[training]` and `[baseline]`: how much is trained, and against what.
 
+use alambic_distill::loss::{DEFAULT_CHUNK_BYTES, HeadPass};
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -21,6 +22,11 @@ pub struct TrainingSection {
     pub sequence_tokens: usize,
     /// Sequences per forward pass; divides `sequences_per_step`; memory only, same result.
     pub micro_batch_sequences: usize,
+    /// How many of a forward pass's logits exist at one time: `chunked` if not given; memory and
+    /// time only, same result.
+    pub head_pass: Option<HeadPassKind>,
+    /// Bytes of logits in a chunk, 32 MiB if not given; only for `chunked`.
+    pub chunk_bytes: Option<usize>,
     /// Cache shards that are mixed at a time.
     pub shuffle_shards: usize,
     /// Steps between two checkpoints.
@@ -33,6 +39,17 @@ pub struct TrainingSection {
     pub early_stopping_patience: Option<usize>,
 }
 
+/// The ways over the language-model head that a recipe can name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadPassKind {
+    /// The logits of all labels at once; see [`HeadPass::Whole`].
+    Whole,
+    /// A chunk of labels at a time; see [`HeadPass::Chunked`].
+    #[default]
+    Chunked,
+}
+
 /// The `[baseline]` section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +59,23 @@ pub struct BaselineSection {
 }
 
 impl TrainingSection {
+    /// How many of a forward pass's logits exist at one time.
+    pub fn head_pass(&self) -> HeadPass {
+        match self.head_pass.unwrap_or_default() {
+            HeadPassKind::Whole => HeadPass::Whole,
+            HeadPassKind::Chunked => HeadPass::Chunked {
+                chunk_bytes: self.chunk_bytes.unwrap_or(DEFAULT_CHUNK_BYTES),
+            },
+        }
+    }
+
+    /// Writes out what was not given, so that a resolved recipe shows it.
+    pub(super) fn resolve(&mut self) {
+        if *self.head_pass.get_or_insert_default() == HeadPassKind::Chunked {
+            self.chunk_bytes.get_or_insert(DEFAULT_CHUNK_BYTES);
+        }
+    }
+
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, checker: &mut Checker) {
         for (key, count) in [
@@ -70,6 +104,19 @@ impl TrainingSection {
         );
         if let Some(patience) = self.early_stopping_patience {
             checker.at_least(1, "training.early_stopping_patience", patience);
+        }
+        if let Some(bytes) = self.chunk_bytes {
+            checker.at_least(1, "training.chunk_bytes", bytes);
+            checker.require_all(
+                &["training.head_pass"],
+                self.head_pass != Some(HeadPassKind::Whole),
+                Problem::new(
+                    "training.chunk_bytes",
+                    "nothing, because training.head_pass is \"whole\"",
+                    bytes,
+                )
+                .advise("remove one of the two keys"),
+            );
         }
     }
 

@@ -79,6 +79,8 @@ pub(crate) struct CompactDecoder {
     rows: RowDecoder,
     kind: TargetKind,
     quantiser: Option<Quantiser>,
+    /// The first of the specification.
+    temperature: f32,
 }
 
 impl CompactDecoder {
@@ -89,6 +91,7 @@ impl CompactDecoder {
             rows: RowDecoder::new(code),
             kind: spec.targets,
             quantiser: spec.targets.quantiser(),
+            temperature: *spec.temperatures.first()?,
         })
     }
 
@@ -99,7 +102,8 @@ impl CompactDecoder {
                 top_k::from_rows(&self.rows, bytes, num_rows, k, quantiser).map(Targets::TopK)
             }
             (TargetKind::Sampled { draws, .. }, _) => {
-                sampled::from_rows(&self.rows, bytes, num_rows, draws).map(Targets::Sampled)
+                sampled::from_rows(&self.rows, bytes, num_rows, draws, self.temperature)
+                    .map(Targets::Sampled)
             }
             (TargetKind::TopK { .. }, None) => None,
         }

@@ -26,8 +26,9 @@ pub(super) fn from_rows(
     bytes: &[u8],
     num_rows: usize,
     draws: u16,
+    temperature: f32,
 ) -> Option<SampledTargets> {
-    let mut targets = SampledTargets::empty(draws);
+    let mut targets = SampledTargets::empty(draws, temperature);
     rows.decode(
         bytes,
         num_rows,

@@ -3,7 +3,7 @@
 use alambic_kernels::attach_gradients;
 use burn::tensor::{Int, Tensor};
 
-use super::{Head, LabelTargets, LogProbs, LossError, Objective, TargetBatch};
+use super::{Head, HeadPass, LabelLosses, LabelTargets, Logits, LossError, Objective, TargetBatch};
 
 /// Size of the logits that exist at one time, unless another one is asked for.
 pub const DEFAULT_CHUNK_BYTES: usize = 32 << 20;
@@ -52,15 +52,6 @@ pub struct Chunked {
     chunk_bytes: usize,
 }
 
-/// What [`Chunked::losses`] gives.
-#[derive(Clone, Debug)]
-pub struct ChunkedLosses {
-    /// The weighted total, `[1]`; its gradients are already made.
-    pub total: Tensor<1>,
-    /// Every term's sum over the labels, before any weight, `[terms]`; not differentiable.
-    pub term_sums: Tensor<1>,
-}
-
 impl Chunked {
     /// Walks over the objective with logits of at most `chunk_bytes` at one time, or of one label
     /// if that is more.
@@ -71,18 +62,8 @@ impl Chunked {
         }
     }
 
-    /// The losses of a list of labels.
-    ///
-    /// # Shapes
-    /// - `hidden`: `[labels, hidden]`, the states that predict the labels
-    /// - `labels`: `[labels]`
-    /// - `targets`: for as many labels, on the same device
-    /// - `weights`: `[terms, labels]`, what each term's loss at each label is multiplied with, such
-    ///   as the term's weight divided by the labels of the whole window
-    ///
-    /// # Errors
-    /// [`LossError::Shape`] where the numbers of labels or terms differ, [`LossError::NoLabels`]
-    /// where there is none, and the errors of [`Objective::per_token`].
+    /// The losses of a list of labels, with their gradients; shapes and errors as of
+    /// [`HeadPass::losses`].
     pub fn losses(
         &self,
         hidden: &Tensor<2>,
@@ -90,22 +71,18 @@ impl Chunked {
         labels: &Tensor<1, Int>,
         targets: Option<&LabelTargets>,
         weights: &Tensor<2>,
-    ) -> Result<ChunkedLosses, LossError> {
-        let [count, _] = hidden.dims();
-        let num_terms = self.objective.terms().len();
-        LossError::check_shape("the weights", weights.dims(), [num_terms, count])?;
-        LossError::check_shape("the labels", [1, labels.dims()[0]], [1, count])?;
-        if let Some(targets) = targets {
-            LossError::check_shape("the targets", [1, targets.num_labels()], [1, count])?;
-        }
+    ) -> Result<LabelLosses, LossError> {
+        let count = check_labels(&self.objective, hidden, labels, targets, weights)?;
         let states = hidden.clone().without_autodiff();
         let projection = head.weight().clone().without_autodiff();
         let [_, vocab] = projection.dims();
-        let per_chunk = (self.chunk_bytes / (vocab * LOGIT_BYTES)).max(1);
+        let pass = HeadPass::Chunked {
+            chunk_bytes: self.chunk_bytes,
+        };
 
         let mut sums = Sums::default();
-        for from in (0..count).step_by(per_chunk) {
-            let range = from..(from + per_chunk).min(count);
+        for range in pass.ranges(count, vocab) {
+            let from = range.start;
             let chunk = states.clone().narrow(0, from, range.len());
             let gradient = self.differentiate(
                 head,
@@ -136,11 +113,11 @@ impl Chunked {
         sums: &mut Sums,
     ) -> Result<Tensor<2>, LossError> {
         let leaf = product.autodiff().require_grad();
-        let student = LogProbs::from_logits(head.shape(leaf.clone().unsqueeze::<3>()));
+        let student = Logits::new(head.shape(leaf.clone().unsqueeze::<3>()));
         let labels = labels.clone().without_autodiff().unsqueeze::<2>();
         let per_token = self
             .objective
-            .per_token(&student, &labels, targets.as_ref())?;
+            .per_token(student, &labels, targets.as_ref())?;
         let terms = Tensor::cat(per_token, 0);
         let weights = weights.without_autodiff().cast(terms.dtype());
         let total = (terms.clone() * weights.autodiff()).sum();
@@ -152,6 +129,32 @@ impl Chunked {
         accumulate(&mut sums.terms, of_terms);
         Ok(gradient.without_autodiff())
     }
+}
+
+/// How many labels have at most `chunk_bytes` of logits; at least one.
+pub(super) fn labels_per_chunk(chunk_bytes: usize, vocab: usize) -> usize {
+    (chunk_bytes / (vocab * LOGIT_BYTES)).max(1)
+}
+
+/// That a list of labels, its targets and its weights belong together; their number.
+pub(super) fn check_labels(
+    objective: &Objective,
+    hidden: &Tensor<2>,
+    labels: &Tensor<1, Int>,
+    targets: Option<&LabelTargets>,
+    weights: &Tensor<2>,
+) -> Result<usize, LossError> {
+    let [count, _] = hidden.dims();
+    let num_terms = objective.terms().len();
+    LossError::check_shape("the weights", weights.dims(), [num_terms, count])?;
+    LossError::check_shape("the labels", [1, labels.dims()[0]], [1, count])?;
+    if let Some(targets) = targets {
+        LossError::check_shape("the targets", [1, targets.num_labels()], [1, count])?;
+    }
+    if count == 0 {
+        return Err(LossError::NoLabels);
+    }
+    Ok(count)
 }
 
 /// What the chunks so far add up to.
@@ -168,14 +171,14 @@ struct Sums {
 }
 
 impl Sums {
-    fn into_losses(self, hidden: &Tensor<2>, head: &Head) -> Result<ChunkedLosses, LossError> {
+    fn into_losses(self, hidden: &Tensor<2>, head: &Head) -> Result<LabelLosses, LossError> {
         let (Some(total), Some(term_sums)) = (self.total, self.terms) else {
             return Err(LossError::NoLabels);
         };
         let of_weight = self.weight_gradient;
         let mut gradients = vec![(hidden.clone(), Tensor::cat(self.state_gradients, 0))];
         gradients.extend(of_weight.map(|gradient| (head.weight().clone(), gradient)));
-        Ok(ChunkedLosses {
+        Ok(LabelLosses {
             total: attach_gradients(total, gradients),
             term_sums,
         })

@@ -39,15 +39,7 @@ impl DistributionPair {
     /// # Errors
     /// [`LossError::Shape`] and [`LossError::Vocabulary`] if the shapes differ.
     pub fn dense(teacher: &LogProbs, student: &LogProbs) -> Result<Self, LossError> {
-        let [batch, seq, vocab] = student.dims();
-        let [teacher_batch, teacher_seq, teacher_vocab] = teacher.dims();
-        LossError::check_shape(TARGETS, [teacher_batch, teacher_seq], [batch, seq])?;
-        if teacher_vocab != vocab {
-            return Err(LossError::Vocabulary {
-                teacher: teacher_vocab,
-                student: vocab,
-            });
-        }
+        check_dense(teacher.dims(), student.dims())?;
         Ok(Self::over_outcomes(
             teacher.tensor().clone(),
             student.tensor().clone(),
@@ -146,6 +138,20 @@ impl DistributionPair {
     pub fn tail_treatment(&self) -> Option<TailTreatment> {
         self.tail_treatment
     }
+}
+
+/// That a whole teacher and a student are for the same positions and tokens.
+pub(super) fn check_dense(teacher: [usize; 3], student: [usize; 3]) -> Result<(), LossError> {
+    let [batch, seq, vocab] = student;
+    let [teacher_batch, teacher_seq, teacher_vocab] = teacher;
+    LossError::check_shape(TARGETS, [teacher_batch, teacher_seq], [batch, seq])?;
+    if teacher_vocab == vocab {
+        return Ok(());
+    }
+    Err(LossError::Vocabulary {
+        teacher: teacher_vocab,
+        student: vocab,
+    })
 }
 
 /// Log-probabilities whose negative infinities are finite; what is not a number stays so.

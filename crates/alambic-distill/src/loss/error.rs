@@ -164,6 +164,21 @@ pub enum LossError {
         /// The treatment of the entries that are not stored.
         treatment: &'static str,
     },
+    /// Drawn tokens do not tell the teacher's distribution.
+    #[error(
+        "drawn tokens do not tell the teacher's distribution, only what is linear in it; compare with SampledForwardKl"
+    )]
+    OnlyDraws,
+    /// Tokens were drawn at another temperature.
+    #[error(
+        "the tokens were drawn at temperature {drawn}, the objective asks for {temperature}; capture draws at that temperature, or train at {drawn}"
+    )]
+    DrawnAtTemperature {
+        /// Temperature of the draws.
+        drawn: f64,
+        /// The objective's.
+        temperature: f64,
+    },
     /// The loss has no unbiased estimate from drawn tokens.
     #[error(
         "`{term}` is not linear in the teacher's probabilities, so that drawn tokens give a biased estimate of it; use forward_kl, or a cache of the most likely tokens"
@@ -216,12 +231,43 @@ pub enum LossError {
         /// The offending weight.
         weight: f64,
     },
+    /// A ramp that does not take a step.
+    #[error(
+        "a weight's ramp goes from first_step {first_step} to last_step {last_step}; expected a last step after the first one"
+    )]
+    EmptyRamp {
+        /// The last step with the term's own weight.
+        first_step: u64,
+        /// The first step with the ramp's.
+        last_step: u64,
+    },
+    /// The truncation cannot answer for this temperature.
+    #[error(
+        "truncated targets cannot be softened to the temperature {temperature}: what the mass outside of the stored entries becomes depends on tokens that were not kept; use the temperature 1, or the teacher's whole distributions"
+    )]
+    TemperatureNotKept {
+        /// The temperature asked for.
+        temperature: f64,
+    },
+    /// The targets have forgotten the teacher's logits.
+    #[error(
+        "the term `{term}` needs the teacher's raw logits, and {targets} have not kept them; use a divergence such as forward_kl, or targets of the teacher's hidden states"
+    )]
+    LogitsNotKept {
+        /// The term's name.
+        term: &'static str,
+        /// What there is instead.
+        targets: &'static str,
+    },
     /// An empty list of labels has no total.
     #[error("there is no label to compute a loss of")]
     NoLabels,
     /// Nothing to minimise.
-    #[error("the objective has no term with a positive weight")]
-    EmptyObjective,
+    #[error("the objective has no term with a positive weight at step {step}")]
+    EmptyObjective {
+        /// The first such optimizer step, counted from 1.
+        step: u64,
+    },
 }
 
 impl LossError {

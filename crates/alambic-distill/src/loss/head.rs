@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::LossError;
+use super::{Logits, LossError};
 
 /// A language-model head: hidden states to logits.
 ///
@@ -73,6 +73,12 @@ impl Head {
     /// `[hidden, vocab]`, without the padding that was left out.
     pub fn weight(&self) -> &Tensor<2> {
         &self.weight
+    }
+
+    /// The logits of a list of states: `[labels, hidden]` → `[1, labels, vocab]`.
+    pub fn logits(&self, states: Tensor<2>) -> Logits {
+        let product = states.matmul(self.weight.clone());
+        Logits::new(self.shape(product.unsqueeze::<3>()))
     }
 
     /// Scale and soft-cap of the product of hidden states and weight.

@@ -3,8 +3,7 @@
 use alambic_kernels::{Computation, log_softmax};
 use burn::tensor::Tensor;
 
-use super::LossError;
-use super::widened::widened;
+use super::{Logits, LossError};
 
 /// Normalised log-probabilities over the vocabulary, in nats.
 ///
@@ -22,7 +21,7 @@ impl LogProbs {
     /// Half-precision logits are widened first: loss arithmetic is `f32` whatever the weights are.
     /// Double precision stays.
     pub fn from_logits(logits: Tensor<3>) -> Self {
-        Self(log_softmax(widened(logits), Computation::Fastest))
+        Logits::new(logits).into_log_probs()
     }
 
     /// Normalises the first `tokenizer_size` of the logits `[batch, seq, columns]`.
@@ -63,6 +62,11 @@ impl LogProbs {
             return Ok(Self::from_logits(logits));
         }
         Ok(Self::from_logits(logits.narrow(2, 0, tokenizer_size)))
+    }
+
+    /// Takes a table whose rows are normalised.
+    pub(super) fn normalised(log_probs: Tensor<3>) -> Self {
+        Self(log_probs)
     }
 
     /// The same distributions softened by a temperature: `softmax(z ÷ T)` for logits `z`.

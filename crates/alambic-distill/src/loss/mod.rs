@@ -2,7 +2,8 @@
 //!
 //! This module knows tensors only: not the trainer, the cache or the model. A loss is made of two
 //! choices that do not know each other: a [`DistributionPair`] says over which outcomes teacher
-//! and student are compared, and a [`Divergence`] says how.
+//! and student are compared, and a [`Divergence`] says how. Two losses are none: [`CrossEntropy`] on
+//! labels, and [`LogitMse`] on raw logits.
 //!
 //! A model can have more columns of logits than its tokenizer has tokens. Only tokens are compared:
 //! [`LogProbs::from_padded_logits`] and [`Head::within_vocabulary`] cut the others off, on both
@@ -51,6 +52,7 @@ mod divergence;
 mod error;
 mod forward_kl;
 mod head;
+mod head_pass;
 mod hidden_distance;
 mod hidden_state_loss;
 mod hybrid_logit;
@@ -59,6 +61,8 @@ mod layer_pairs;
 mod layer_projection;
 mod layer_states;
 mod log_probs;
+mod logit_mse;
+mod logits;
 mod merged_rows;
 mod objective;
 mod objective_term;
@@ -72,11 +76,13 @@ mod skew_reverse_kl;
 mod symmetric_kl;
 mod tail_treatment;
 mod target_batch;
+mod temperature;
 mod token_cuts;
 mod token_loss;
 mod top_k_targets;
 mod total_variation;
 mod universal_logit;
+mod weight_ramp;
 mod widened;
 
 pub use adaptive_kl::AdaptiveKl;
@@ -87,13 +93,14 @@ pub use alignment_error::AlignmentError;
 pub use attention_relation::AttentionRelation;
 pub use attention_states::AttentionStates;
 pub use byte_alignment::{ByteAlignment, ByteGroup};
-pub use chunked::{Chunked, ChunkedLosses, DEFAULT_CHUNK_BYTES};
+pub use chunked::{Chunked, DEFAULT_CHUNK_BYTES};
 pub use cross_entropy::CrossEntropy;
 pub use distribution_pair::DistributionPair;
 pub use divergence::Divergence;
 pub use error::LossError;
 pub use forward_kl::ForwardKl;
 pub use head::Head;
+pub use head_pass::{HeadPass, LabelLosses};
 pub use hidden_distance::HiddenDistance;
 pub use hidden_state_loss::HiddenStateLoss;
 pub use hybrid_logit::HybridLogit;
@@ -102,6 +109,8 @@ pub use layer_pairs::{LayerCounts, LayerPair, LayerPairs};
 pub use layer_projection::LayerProjection;
 pub use layer_states::LayerStates;
 pub use log_probs::LogProbs;
+pub use logit_mse::LogitMse;
+pub use logits::Logits;
 pub use objective::Objective;
 pub use objective_term::{LossKind, LossSetting, ObjectiveTerm};
 pub use relation_distillation::RelationDistillation;
@@ -114,10 +123,12 @@ pub use skew_reverse_kl::SkewReverseKl;
 pub use symmetric_kl::SymmetricKl;
 pub use tail_treatment::TailTreatment;
 pub use target_batch::{LabelTargets, TargetBatch};
+pub use temperature::{Temperature, TemperatureFactor};
 pub use token_loss::{LabelMask, TokenLoss};
 pub use top_k_targets::TopKTargetBatch;
 pub use total_variation::TotalVariation;
 pub use universal_logit::UniversalLogit;
+pub use weight_ramp::{RampKind, WeightRamp};
 
 #[cfg(test)]
 mod tests;

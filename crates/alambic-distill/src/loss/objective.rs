@@ -4,41 +4,57 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CrossEntropy, LabelMask, LogProbs, LossError, LossKind, ObjectiveTerm, SampledForwardKl,
-    TailTreatment, TargetBatch, TokenLoss,
+    CrossEntropy, DistributionPair, LabelMask, LogProbs, LogitMse, Logits, LossError, LossKind,
+    ObjectiveTerm, SampledForwardKl, SampledTargetBatch, TailTreatment, TargetBatch, Temperature,
+    TokenLoss,
 };
 
 /// A weighted list of losses; every term is normalised by its own count of labels.
+///
+/// Losses are given as they are, in nats where they are divergences; what a term's loss counts for in
+/// the total is [its factor](Self::factors).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
     terms: Vec<ObjectiveTerm>,
     tail: TailTreatment,
+    temperature: Temperature,
 }
 
 impl Objective {
-    /// An objective of at least one term with a positive weight; `tail` says what the entries mean
-    /// that a truncated teacher does not store.
+    /// An objective of at least one term with a positive weight at every step; `tail` says what the
+    /// entries mean that a truncated teacher does not store.
     ///
     /// # Errors
-    /// [`LossError::EmptyObjective`], [`LossError::BadWeight`], the errors of
-    /// [`ObjectiveTerm::divergence`], and [`LossError::NoTeacherMass`] for a divergence that is
+    /// [`LossError::EmptyObjective`], [`LossError::BadWeight`], [`LossError::EmptyRamp`], the errors
+    /// of [`ObjectiveTerm::divergence`], and [`LossError::NoTeacherMass`] for a divergence that is
     /// infinite under this treatment.
     pub fn try_new(terms: Vec<ObjectiveTerm>, tail: TailTreatment) -> Result<Self, LossError> {
         for (index, term) in terms.iter().enumerate() {
-            if !term.weight.is_finite() || term.weight < 0.0 {
-                return Err(LossError::BadWeight {
-                    index,
-                    weight: term.weight,
-                });
+            let weights = [Some(term.weight), term.ramp.map(|ramp| ramp.to)];
+            for weight in weights.into_iter().flatten() {
+                if !weight.is_finite() || weight < 0.0 {
+                    return Err(LossError::BadWeight { index, weight });
+                }
             }
+            term.ramp.map_or(Ok(()), |ramp| ramp.check())?;
             if let Some(divergence) = term.divergence()? {
                 tail.check(&*divergence)?;
             }
         }
-        if terms.iter().all(|term| term.weight == 0.0) {
-            return Err(LossError::EmptyObjective);
+        match step_without_weight(&terms) {
+            Some(step) => Err(LossError::EmptyObjective { step }),
+            None => Ok(Self {
+                terms,
+                tail,
+                temperature: Temperature::ONE,
+            }),
         }
-        Ok(Self { terms, tail })
+    }
+
+    /// The same objective with distributions compared at a temperature.
+    pub fn with_temperature(mut self, temperature: Temperature) -> Self {
+        self.temperature = temperature;
+        self
     }
 
     /// Cross-entropy alone: training without a teacher.
@@ -55,6 +71,7 @@ impl Objective {
         Self {
             terms: vec![ObjectiveTerm::new(kind, 1.0)],
             tail: TailTreatment::TailBucket,
+            temperature: Temperature::ONE,
         }
     }
 
@@ -68,9 +85,51 @@ impl Objective {
         self.tail
     }
 
+    /// The temperature of the terms that compare distributions.
+    pub fn temperature(&self) -> Temperature {
+        self.temperature
+    }
+
     /// Whether any term reads teacher targets.
     pub fn needs_targets(&self) -> bool {
         self.terms.iter().any(|term| term.kind.needs_targets())
+    }
+
+    /// Whether any term reads the teacher's raw logits.
+    pub fn needs_logits(&self) -> bool {
+        self.terms.iter().any(|term| term.kind.needs_logits())
+    }
+
+    /// Whether any term compares distributions.
+    pub fn compares_distributions(&self) -> bool {
+        let mut terms = self.terms.iter();
+        terms.any(|term| term.kind.compares_distributions())
+    }
+
+    /// What every term's loss is multiplied with at the 1-based optimizer step `step`: its weight,
+    /// and where it compares distributions the [temperature's factor](Temperature::factor).
+    ///
+    /// # Example
+    /// ```
+    /// use alambic_distill::loss::{
+    ///     LossKind, Objective, ObjectiveTerm, TailTreatment, Temperature, TemperatureFactor,
+    /// };
+    ///
+    /// let terms = [LossKind::ForwardKl, LossKind::CrossEntropy]
+    ///     .map(|kind| ObjectiveTerm::new(kind, 0.5));
+    /// let temperature = Temperature::try_new(2.0, TemperatureFactor::Squared).unwrap();
+    /// let objective = Objective::try_new(terms.to_vec(), TailTreatment::TailBucket)
+    ///     .unwrap()
+    ///     .with_temperature(temperature);
+    /// assert_eq!(objective.factors(1), [2.0, 0.5]);
+    /// ```
+    pub fn factors(&self, step: u64) -> Vec<f64> {
+        let softened = self.temperature.factor();
+        let factor = |term: &ObjectiveTerm| {
+            let compares = term.kind.compares_distributions();
+            term.weight_at(step) * if compares { softened } else { 1.0 }
+        };
+        self.terms.iter().map(factor).collect()
     }
 
     /// Every term's loss, in the order of [`Self::terms`].
@@ -79,7 +138,7 @@ impl Objective {
     /// [`LossError::Shape`] if the mask covers other positions, and those of [`Self::per_token`].
     pub fn losses(
         &self,
-        student: &LogProbs,
+        student: Logits,
         labels: &Tensor<2, Int>,
         targets: Option<&TargetBatch>,
         mask: &LabelMask,
@@ -94,35 +153,73 @@ impl Objective {
     /// Every term's value at every position, counted or not: `[batch, seq]` each.
     ///
     /// # Errors
-    /// [`LossError::MissingTargets`] when a term needs targets and the batch has none, and the
-    /// errors of the terms.
+    /// [`LossError::MissingTargets`] when a term needs targets and the batch has none,
+    /// [`LossError::TemperatureNotKept`] and [`LossError::LogitsNotKept`] when the targets cannot
+    /// answer, and the errors of the terms.
     pub fn per_token(
         &self,
-        student: &LogProbs,
+        student: Logits,
         labels: &Tensor<2, Int>,
         targets: Option<&TargetBatch>,
     ) -> Result<Vec<Tensor<2>>, LossError> {
+        let logits = self.needs_logits().then(|| student.clone());
+        let student = student.into_log_probs();
         let pair = targets
-            .filter(|_| self.needs_targets())
-            .map(|targets| targets.pair(student, self.tail))
-            .transpose()?
-            .flatten();
-        self.terms
-            .iter()
-            .map(|term| match term.divergence()? {
-                None => CrossEntropy.per_token(student, labels),
-                Some(divergence) => {
-                    let name = term.kind.name();
-                    match (&pair, targets) {
-                        (Some(pair), _) => Ok(divergence.per_token(pair)),
-                        (None, Some(TargetBatch::Sampled(targets))) => {
-                            term.kind.check_linear()?;
-                            SampledForwardKl.per_token(targets, student)
-                        }
-                        (None, _) => Err(LossError::MissingTargets { term: name }),
+            .filter(|_| self.compares_distributions())
+            .map(|targets| self.compared(&student, targets))
+            .transpose()?;
+        let value = |term: &ObjectiveTerm| {
+            let term_name = term.kind.name();
+            let missing = LossError::MissingTargets { term: term_name };
+            match (term.divergence()?, &logits) {
+                (Some(divergence), _) => match pair.as_ref().ok_or(missing)? {
+                    Compared::Pair(pair) => Ok(divergence.per_token(pair)),
+                    Compared::Drawn(targets, student) => {
+                        term.kind.check_linear()?;
+                        SampledForwardKl.per_token(targets, student)
                     }
+                },
+                (None, Some(logits)) if term.kind.needs_logits() => {
+                    let teacher = targets.ok_or(missing)?.logits(term_name)?;
+                    LogitMse.per_token(teacher, logits)
                 }
-            })
-            .collect()
+                (None, _) => CrossEntropy.per_token(&student, labels),
+            }
+        };
+        self.terms.iter().map(value).collect()
     }
+
+    /// Teacher and student, both at the temperature.
+    fn compared(&self, student: &LogProbs, targets: &TargetBatch) -> Result<Compared, LossError> {
+        let temperature = self.temperature.value();
+        let student = student.at_temperature(temperature)?;
+        match targets.at_temperature(temperature)? {
+            TargetBatch::Sampled(targets) => Ok(Compared::Drawn(targets, student)),
+            targets => targets.pair(&student, self.tail).map(Compared::Pair),
+        }
+    }
+}
+
+/// What a term that compares distributions reads.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, and what it holds are handles"
+)]
+enum Compared {
+    /// Teacher and student over the same outcomes.
+    Pair(DistributionPair),
+    /// Tokens that were drawn from the teacher, and the student.
+    Drawn(SampledTargetBatch, LogProbs),
+}
+
+/// The first step at which no term has a weight, if there is one.
+///
+/// A weight is zero at one step between two ends of ramps only if it is zero at both.
+fn step_without_weight(terms: &[ObjectiveTerm]) -> Option<u64> {
+    let ramps = terms.iter().filter_map(|term| term.ramp);
+    let ends = ramps.flat_map(|ramp| [ramp.first_step.max(1), ramp.last_step]);
+    let mut steps: Vec<u64> = std::iter::once(1).chain(ends).collect();
+    steps.sort_unstable();
+    let mut empty = steps.into_iter();
+    empty.find(|&step| terms.iter().all(|term| term.weight_at(step) == 0.0))
 }

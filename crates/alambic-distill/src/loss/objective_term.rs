@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdaptiveKl, Divergence, ForwardKl, JensenShannon, LossError, ReverseKl, SkewKl, SkewReverseKl,
-    SymmetricKl, TotalVariation,
+    SymmetricKl, TotalVariation, WeightRamp,
 };
 
 /// One loss by its name in the recipe.
@@ -27,13 +27,15 @@ pub enum LossKind {
     AdaptiveKl,
     /// [`TotalVariation`].
     TotalVariation,
+    /// [`LogitMse`](super::LogitMse).
+    LogitMse,
     /// [`CrossEntropy`](super::CrossEntropy) on the labels of the text.
     CrossEntropy,
 }
 
 impl LossKind {
     /// Every loss.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ForwardKl,
         Self::ReverseKl,
         Self::SymmetricKl,
@@ -42,6 +44,7 @@ impl LossKind {
         Self::SkewReverseKl,
         Self::AdaptiveKl,
         Self::TotalVariation,
+        Self::LogitMse,
         Self::CrossEntropy,
     ];
 
@@ -56,6 +59,7 @@ impl LossKind {
             Self::SkewReverseKl => "skew_reverse_kl",
             Self::AdaptiveKl => "adaptive_kl",
             Self::TotalVariation => "total_variation",
+            Self::LogitMse => "logit_mse",
             Self::CrossEntropy => "cross_entropy",
         }
     }
@@ -77,6 +81,17 @@ impl LossKind {
             Self::ForwardKl | Self::CrossEntropy => Ok(()),
             other => Err(LossError::NotLinear { term: other.name() }),
         }
+    }
+
+    /// Whether the loss reads the teacher's raw logits, which only targets of hidden states and
+    /// live teachers have.
+    pub fn needs_logits(self) -> bool {
+        self == Self::LogitMse
+    }
+
+    /// Whether the loss is a [`Divergence`] between two distributions, which a temperature softens.
+    pub fn compares_distributions(self) -> bool {
+        self.needs_targets() && !self.needs_logits()
     }
 
     /// The setting that the loss reads besides its weight.
@@ -131,6 +146,9 @@ pub struct ObjectiveTerm {
     pub kind: LossKind,
     /// Its factor in the total; finite and not negative.
     pub weight: f64,
+    /// How the weight goes to another one; it stays if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<WeightRamp>,
     /// The teacher's weight in a Jensen–Shannon divergence, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta: Option<f64>,
@@ -148,6 +166,7 @@ impl ObjectiveTerm {
         Self {
             kind,
             weight,
+            ramp: None,
             beta: None,
             alpha: None,
             head_mass: None,
@@ -173,6 +192,20 @@ impl ObjectiveTerm {
         self
     }
 
+    /// The same term with a weight that changes.
+    pub fn with_ramp(mut self, ramp: WeightRamp) -> Self {
+        self.ramp = Some(ramp);
+        self
+    }
+
+    /// The weight at the 1-based optimizer step `step`.
+    pub fn weight_at(&self, step: u64) -> f64 {
+        match self.ramp {
+            Some(ramp) => ramp.weight(self.weight, step),
+            None => self.weight,
+        }
+    }
+
     /// The value given for a setting.
     pub fn setting(&self, setting: LossSetting) -> Option<f64> {
         match setting {
@@ -182,7 +215,7 @@ impl ObjectiveTerm {
         }
     }
 
-    /// The divergence that the term names; `None` for the cross-entropy on labels.
+    /// The divergence that the term names; `None` for a loss that does not compare distributions.
     ///
     /// # Errors
     /// [`LossError::SettingMissing`], [`LossError::SettingUnread`] and [`LossError::OutOfRange`].
@@ -204,7 +237,7 @@ impl ObjectiveTerm {
         };
         let alpha = || value(LossSetting::Alpha);
         Ok(match self.kind {
-            LossKind::CrossEntropy => None,
+            LossKind::CrossEntropy | LossKind::LogitMse => None,
             LossKind::ForwardKl => Some(Box::new(ForwardKl)),
             LossKind::ReverseKl => Some(Box::new(ReverseKl)),
             LossKind::SymmetricKl => Some(Box::new(SymmetricKl)),

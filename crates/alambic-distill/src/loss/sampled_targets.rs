@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::LossError;
+
 /// Tokens drawn from the teacher's distribution at every position, with their shares.
 ///
 /// The share of a token among the draws is an unbiased estimate of its probability at the
@@ -17,10 +19,12 @@ pub struct SampledTargetBatch {
     pub shares: Tensor<3>,
     /// Entropy of the distribution that was drawn from, in nats, `[batch, seq]`.
     pub entropy: Tensor<2>,
+    /// Temperature of the distribution that was drawn from.
+    temperature: f64,
 }
 
 impl SampledTargetBatch {
-    /// Builds the batch from row-major host values.
+    /// Builds the batch from row-major host values; drawn at temperature 1.
     ///
     /// # Panics
     /// If a vector's length does not match `[batch, seq, most]` or `[batch, seq]`.
@@ -36,7 +40,30 @@ impl SampledTargetBatch {
             token_ids: Tensor::from_data(TensorData::new(token_ids, entries), device),
             shares: Tensor::from_data(TensorData::new(shares, entries), device),
             entropy: Tensor::from_data(TensorData::new(entropy, [batch, seq]), device),
+            temperature: 1.0,
         }
+    }
+
+    /// The same, drawn at another temperature.
+    pub fn drawn_at(mut self, temperature: f64) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Temperature of the distribution that was drawn from.
+    pub fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
+    /// Refuses any other temperature than that of the draws.
+    pub(super) fn check_temperature(&self, temperature: f64) -> Result<(), LossError> {
+        if temperature == self.temperature {
+            return Ok(());
+        }
+        Err(LossError::DrawnAtTemperature {
+            drawn: self.temperature,
+            temperature,
+        })
     }
 
     /// Some of the positions of every row.
@@ -47,6 +74,24 @@ impl SampledTargetBatch {
             token_ids: self.token_ids.clone().slice(entries.clone()),
             shares: self.shares.clone().slice(entries),
             entropy: self.entropy.clone().slice([0..batch, range]),
+            temperature: self.temperature,
+        }
+    }
+
+    /// The targets at some positions, as a list: `[1, rows, most]`.
+    ///
+    /// # Shapes
+    /// `rows`: `[rows]`, positions in the flattened `[batch * seq]`.
+    pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
+        let [_, _, most] = self.dims();
+        let ids = self.token_ids.clone().reshape([-1, most as i32]);
+        let shares = self.shares.clone().reshape([-1, most as i32]);
+        let entropy = self.entropy.clone().reshape([-1]);
+        Self {
+            token_ids: ids.select(0, rows.clone()).unsqueeze::<3>(),
+            shares: shares.select(0, rows.clone()).unsqueeze::<3>(),
+            entropy: entropy.select(0, rows.clone()).unsqueeze::<2>(),
+            temperature: self.temperature,
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use super::{
-    DistributionPair, Head, LogProbs, LossError, SampledTargetBatch, TailTreatment, TopKTargetBatch,
+    DistributionPair, Head, LogProbs, Logits, LossError, SampledTargetBatch, TailTreatment,
+    TopKTargetBatch,
 };
 
 /// Teacher targets for `[batch, seq]` positions.
@@ -17,6 +18,8 @@ use super::{
 pub enum TargetBatch {
     /// Whole distributions.
     Dense(LogProbs),
+    /// Whole distributions by the logits that they were made of.
+    Logits(Logits),
     /// The most likely tokens and the mass of the rest.
     TopK(TopKTargetBatch),
     /// Drawn tokens: for losses that are linear in the teacher's probabilities.
@@ -26,20 +29,69 @@ pub enum TargetBatch {
 impl TargetBatch {
     /// Teacher and student over the same outcomes; a dense teacher has no tail to treat.
     ///
-    /// `None` for drawn tokens, of which the teacher's distribution cannot be told.
-    ///
     /// # Errors
-    /// Those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
+    /// [`LossError::OnlyDraws`] for drawn tokens, which do not tell the teacher's distribution, and
+    /// those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
     pub fn pair(
         &self,
         student: &LogProbs,
         tail: TailTreatment,
-    ) -> Result<Option<DistributionPair>, LossError> {
+    ) -> Result<DistributionPair, LossError> {
         match self {
-            Self::Dense(teacher) => DistributionPair::dense(teacher, student).map(Some),
-            Self::TopK(targets) => DistributionPair::top_k(targets, student, tail).map(Some),
-            Self::Sampled(_) => Ok(None),
+            Self::Dense(teacher) => DistributionPair::dense(teacher, student),
+            Self::Logits(teacher) => {
+                DistributionPair::dense(&teacher.clone().into_log_probs(), student)
+            }
+            Self::TopK(targets) => DistributionPair::top_k(targets, student, tail),
+            Self::Sampled(_) => Err(LossError::OnlyDraws),
         }
+    }
+
+    /// The same targets softened by a temperature.
+    ///
+    /// # Errors
+    /// [`LossError::TemperatureNotKept`] for truncated ones unless it is 1,
+    /// [`LossError::DrawnAtTemperature`] for drawn tokens unless it is that of the draws, and
+    /// [`LossError::OutOfRange`] unless it is finite and above 0.
+    pub fn at_temperature(&self, temperature: f64) -> Result<Self, LossError> {
+        match self {
+            Self::Sampled(targets) => targets
+                .check_temperature(temperature)
+                .map(|()| self.clone()),
+            _ if temperature == 1.0 => Ok(self.clone()),
+            Self::Dense(teacher) => teacher.at_temperature(temperature).map(Self::Dense),
+            Self::Logits(teacher) => {
+                let teacher = teacher.clone().into_log_probs();
+                teacher.at_temperature(temperature).map(Self::Dense)
+            }
+            Self::TopK(_) => Err(LossError::TemperatureNotKept { temperature }),
+        }
+    }
+
+    /// The teacher's most likely token at every position, `[batch, seq]`; `None` if that is not
+    /// known, as of drawn tokens.
+    pub fn most_likely(&self) -> Option<Tensor<2, Int>> {
+        let tokens = match self {
+            Self::Sampled(_) => return None,
+            Self::Dense(teacher) => teacher.tensor().clone().argmax(2),
+            Self::Logits(teacher) => teacher.tensor().clone().argmax(2),
+            Self::TopK(targets) => targets.token_ids.clone().narrow(2, 0, 1),
+        };
+        Some(tokens.squeeze_dim::<2>(2))
+    }
+
+    /// The teacher's raw logits, which `term` reads.
+    ///
+    /// # Errors
+    /// [`LossError::LogitsNotKept`] for targets that are probabilities.
+    pub fn logits(&self, term: &'static str) -> Result<&Logits, LossError> {
+        let targets = match self {
+            Self::Logits(logits) => return Ok(logits),
+            Self::Dense(_) => "log-probabilities",
+            Self::TopK(_) => "top-k targets",
+            Self::Sampled(_) => "drawn tokens",
+        };
+        Err(LossError::LogitsNotKept { term, targets })
     }
 }
 
@@ -78,14 +130,13 @@ impl LabelTargets {
     }
 
     /// The targets of some of the labels.
-    pub(super) fn range(&self, range: Range<usize>) -> TargetBatch {
+    pub fn range(&self, range: Range<usize>) -> TargetBatch {
         match self {
             Self::TopK(targets) => TargetBatch::TopK(targets.positions(range)),
             Self::Sampled(targets) => TargetBatch::Sampled(targets.positions(range)),
             Self::Hidden { states, head } => {
                 let states = states.clone().narrow(0, range.start, range.len());
-                let logits = head.shape(states.matmul(head.weight().clone()).unsqueeze::<3>());
-                TargetBatch::Dense(LogProbs::from_logits(logits))
+                TargetBatch::Logits(head.logits(states))
             }
         }
     }

@@ -12,7 +12,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 /// Rows of positions that are not labels hold zeros and must be masked.
 #[derive(Clone, Debug)]
 pub struct TopKTargetBatch {
-    /// Token ids, `[batch, seq, k]`, distinct within a counted row.
+    /// Token ids, `[batch, seq, k]`, most likely first; distinct within a counted row.
     pub token_ids: Tensor<3, Int>,
     /// The largest of the token ids, known to the host: a vocabulary is checked against it without
     /// reading the ids back from the device.
@@ -62,6 +62,27 @@ impl TopKTargetBatch {
             log_probs: self.log_probs.clone().slice(entries),
             tail_mass: self.tail_mass.clone().slice(rows.clone()),
             entropy: self.entropy.clone().slice(rows),
+        }
+    }
+
+    /// The targets at some positions, as a list: `[1, rows, k]`.
+    ///
+    /// # Shapes
+    /// `rows`: `[rows]`, positions in the flattened `[batch * seq]`.
+    pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
+        let [_, _, k] = self.dims();
+        let of_rows = |values: &Tensor<2>| {
+            let list = values.clone().reshape([-1]).select(0, rows.clone());
+            list.unsqueeze::<2>()
+        };
+        let ids = self.token_ids.clone().reshape([-1, k as i32]);
+        let log_probs = self.log_probs.clone().reshape([-1, k as i32]);
+        Self {
+            token_ids: ids.select(0, rows.clone()).unsqueeze::<3>(),
+            log_probs: log_probs.select(0, rows.clone()).unsqueeze::<3>(),
+            tail_mass: of_rows(&self.tail_mass),
+            entropy: of_rows(&self.entropy),
+            largest_token_id: self.largest_token_id,
         }
     }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AdamWSettings, Schedule};
-use crate::{DistillError, WindowConfig, loss::Objective};
+use crate::loss::{HeadPass, Objective};
+use crate::{DistillError, WindowConfig};
 
 /// Everything that decides a run's result; stored in its checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct TrainerConfig {
 pub struct RunSettings {
     /// Sequences per forward pass; must divide the window's sequences.
     pub micro_batch_sequences: usize,
+    /// How many of a forward pass's logits exist at one time.
+    pub head_pass: HeadPass,
     /// A checkpoint is written every so many steps, and at the end.
     pub checkpoint_every_steps: u64,
     /// How many of the latest checkpoints stay on disk, besides the best one.
@@ -73,6 +76,9 @@ impl TrainerConfig {
                 micro.to_string(),
                 "a divisor of sequences_per_step",
             );
+        }
+        if settings.head_pass == (HeadPass::Chunked { chunk_bytes: 0 }) {
+            return setting("chunk_bytes", "0".into(), "at least 1");
         }
         for (key, value) in [
             ("checkpoint_every_steps", settings.checkpoint_every_steps),

@@ -16,10 +16,14 @@ pub struct StepMetrics {
     pub step: u64,
     /// Labels counted since the start of the run.
     pub tokens: u64,
-    /// The weighted total in nats per token.
+    /// The total in nats per token: every term times its weight, and where it compares
+    /// distributions at a temperature times that one's factor.
     pub loss: f64,
-    /// Every term in nats per token, unweighted, by its name.
+    /// Every term in nats per token, before weight and factor, by its name.
     pub terms: BTreeMap<String, f64>,
+    /// The weights of the step that are not constant, by the name of the term.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, f64>,
     /// Learning rate of the step.
     pub learning_rate: f64,
     /// Global norm before clipping.

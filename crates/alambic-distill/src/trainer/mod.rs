@@ -7,6 +7,7 @@
 mod checkpoint;
 mod config;
 mod gradients;
+mod label_list;
 mod metrics;
 mod no_items;
 mod optimizer;
@@ -36,6 +37,7 @@ pub use metrics::{
 pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
+use crate::loss::Objective;
 use crate::{DistillError, RunLock, StopHandle, TrainingSource, Windows};
 use checkpoint::{CheckpointState, CheckpointStore, PARTS, RunIdentity};
 use schedule::ScheduledRate;
@@ -200,7 +202,8 @@ impl Trainer {
         state: &CheckpointState,
     ) -> Result<Learner<Student>, DistillError> {
         let device = student.device();
-        let model = Student::new(student, self.config.objective.clone()).train();
+        let objective = self.config.objective.clone();
+        let model = Student::new(student, objective, self.settings.head_pass).train();
         let optimizer = self.config.optimizer.init(&model, &device);
         let rate = ScheduledRate {
             schedule: self.config.schedule,
@@ -314,6 +317,7 @@ fn check_source(
             expected: "cross_entropy alone for data without a teacher",
         });
     }
+    check_targets(&config.objective)?;
     let (window, limit) = (
         config.windows.sequence_tokens,
         student.config().max_position_embeddings,
@@ -323,6 +327,26 @@ fn check_source(
             key: "sequence_tokens",
             found: window.to_string(),
             expected: "at most student.max_position_embeddings",
+        });
+    }
+    Ok(())
+}
+
+/// Refuses terms that top-k targets cannot serve.
+fn check_targets(objective: &Objective) -> Result<(), DistillError> {
+    if objective.needs_logits() {
+        return Err(DistillError::Setting {
+            key: "objective",
+            found: "logit_mse, which reads the teacher's raw logits".into(),
+            expected: "a divergence such as forward_kl for top-k targets, which keep none",
+        });
+    }
+    let temperature = objective.temperature().value();
+    if temperature != 1.0 && objective.compares_distributions() {
+        return Err(DistillError::Setting {
+            key: "objective.temperature",
+            found: temperature.to_string(),
+            expected: "1 for top-k targets, whose tail at another temperature is not known",
         });
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! The step-granular strategy: burn-train's learner, driven one optimizer step at a time.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -17,8 +16,9 @@ use super::checkpoint::{CheckpointState, CheckpointStore};
 use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
 use super::student::{MicroBatch, PassOutput, Student};
 use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
+use crate::loss::ObjectiveTerm;
 use crate::windows::WindowSource;
-use crate::{DistillError, DistillationBatch, StopHandle, TargetSequence, TrainingSource, Window};
+use crate::{DistillError, StopHandle, TargetSequence, TrainingSource, Window};
 
 /// Everything a run owns while it trains.
 pub(crate) struct Run {
@@ -148,13 +148,12 @@ impl Run {
     ) -> Result<StepResult, DistillError> {
         let model = learner.model();
         let mut accumulator = GradientsAccumulator::<Student>::new();
-        let mut sums = vec![0.0; self.config.objective.terms().len()];
+        let factors = self.config.objective.factors(step);
+        let mut sums = vec![0.0; factors.len()];
         for sequences in window.sequences.chunks(self.settings.micro_batch_sequences) {
-            let batch = DistillationBatch::from_sequences(sequences, &self.device);
-            let pass = learner.train_step(MicroBatch {
-                batch,
-                window_labels: window.num_labels,
-            });
+            let labels = window.num_labels;
+            let batch = MicroBatch::new(sequences, &factors, labels, &self.device);
+            let pass = learner.train_step(batch);
             accumulator.accumulate(&model, pass.grads);
             let read = pass.item.term_sums.clone().into_data().convert::<f32>();
             let read = read.try_to_vec::<f32>().expect("just converted");
@@ -166,12 +165,8 @@ impl Run {
         }
         let labels = window.num_labels.max(1) as f64;
         let term_means: Vec<f64> = sums.into_iter().map(|sum| sum / labels).collect();
-        let weights = self.config.objective.terms().iter().map(|term| term.weight);
-        let loss = term_means
-            .iter()
-            .zip(weights)
-            .map(|(mean, weight)| mean * weight)
-            .sum();
+        let weighted = term_means.iter().zip(&factors);
+        let loss = weighted.map(|(mean, factor)| mean * factor).sum();
         let gradients = accumulator.grads();
         let gradient_norm = gradients::global_norm(&model, &gradients);
         self.check_finite(step, "gradient norm", gradient_norm, &window.sequences)?;
@@ -221,18 +216,20 @@ impl Run {
         learner: &Learner<Student>,
         result: &StepResult,
     ) -> Result<(), DistillError> {
-        let names = self
-            .config
-            .objective
-            .terms()
-            .iter()
-            .map(|term| term.kind.name().to_owned());
-        let terms: BTreeMap<String, f64> = names.zip(result.term_means.iter().copied()).collect();
+        let step = self.state.step;
+        let terms = self.config.objective.terms().iter();
+        let means = terms.clone().zip(&result.term_means);
+        let ramped = terms.filter(|term| term.ramp.is_some());
+        let name = |term: &ObjectiveTerm| term.kind.name().to_owned();
+        let terms = means.map(|(term, &mean)| (name(term), mean)).collect();
+        let weights = ramped.map(|term| (name(term), term.weight_at(step)));
+        let weights = weights.collect();
         self.record(Metrics::Step(StepMetrics {
-            step: self.state.step,
+            step,
             tokens: self.state.tokens,
             loss: result.loss,
             terms,
+            weights,
             learning_rate: learner.lr_current().base(),
             gradient_norm: result.gradient_norm,
             seconds: self.state.seconds,
@@ -246,7 +243,13 @@ impl Run {
         };
         let model = learner.model().valid();
         let batch = self.settings.micro_batch_sequences;
-        let score = validate(model.decoder(), &*source, &self.config.windows, batch)?;
+        let score = validate(
+            model.decoder(),
+            self.settings.head_pass,
+            &*source,
+            &self.config.windows,
+            batch,
+        )?;
         let (step, tokens) = (self.state.step, self.state.tokens);
         self.record(Metrics::Validation(ValidationMetrics {
             step,

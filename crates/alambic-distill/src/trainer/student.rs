@@ -1,21 +1,49 @@
 //! The student as burn-train's learner sees it.
 
-use alambic_transformer::Decoder;
+use alambic_transformer::{AttentionContext, Decoder};
 use burn::module::Module;
-use burn::tensor::{ExecutionError, Tensor};
+use burn::tensor::{Device, ExecutionError, Int, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
-use crate::DistillationBatch;
-use crate::loss::{LogProbs, Objective};
+use super::label_list::LabelList;
+use crate::loss::{Head, HeadPass, LabelLosses, Objective};
+use crate::{DistillationBatch, TargetSequence};
 
-/// One forward and backward pass: a batch and the number its sums are divided by.
+/// What one forward and backward pass reads.
 #[derive(Clone, Debug)]
 pub(crate) struct MicroBatch {
-    /// What the student reads.
-    pub batch: DistillationBatch,
-    /// Counted labels of the whole window, known before its first forward pass.
-    pub window_labels: u64,
+    /// `[batch, seq]`
+    token_ids: Tensor<2, Int>,
+    /// Positions and document boundaries.
+    context: AttentionContext,
+    /// What is predicted, if anything is.
+    labels: Option<LabelList>,
+    /// What each term's loss at a label is multiplied with, `[terms]`.
+    term_weights: Vec<f32>,
+}
+
+impl MicroBatch {
+    /// A part of a window; `factors` are the terms', and are divided by the labels of the whole
+    /// window, known before its first forward pass.
+    pub(crate) fn new(
+        sequences: &[TargetSequence],
+        factors: &[f64],
+        window_labels: u64,
+        device: &Device,
+    ) -> Self {
+        let batch = DistillationBatch::from_sequences(sequences, device);
+        let labels = window_labels.max(1) as f64;
+        Self {
+            labels: LabelList::of(sequences, &batch),
+            token_ids: batch.token_ids,
+            context: batch.context,
+            term_weights: factors
+                .iter()
+                .map(|factor| (factor / labels) as f32)
+                .collect(),
+        }
+    }
 }
 
 /// What one pass gives back, detached.
@@ -46,11 +74,17 @@ pub(crate) struct Student {
     decoder: Decoder,
     #[module(skip)]
     objective: Objective,
+    #[module(skip)]
+    head_pass: HeadPass,
 }
 
 impl Student {
-    pub(crate) fn new(decoder: Decoder, objective: Objective) -> Self {
-        Self { decoder, objective }
+    pub(crate) fn new(decoder: Decoder, objective: Objective, head_pass: HeadPass) -> Self {
+        Self {
+            decoder,
+            objective,
+            head_pass,
+        }
     }
 
     pub(crate) fn decoder(&self) -> &Decoder {
@@ -61,41 +95,34 @@ impl Student {
         self.decoder
     }
 
-    /// The weighted total (differentiable) and every term's sum (detached).
+    /// The weighted total (differentiable) and every term's sum.
     ///
     /// # Panics
     /// If the batch does not fit the objective; the trainer checks that before its first step.
-    fn losses(&self, input: &MicroBatch) -> (Tensor<1>, Tensor<1>) {
-        let batch = &input.batch;
-        let logits = self
-            .decoder
-            .forward(batch.token_ids.clone(), &batch.context);
-        let log_probs = LogProbs::from_logits(logits);
-        let losses = self
-            .objective
+    fn losses(&self, input: &MicroBatch) -> LabelLosses {
+        let hidden = self.decoder.hidden(input.token_ids.clone(), &input.context);
+        let device = hidden.device().without_autodiff();
+        let num_terms = input.term_weights.len();
+        let Some(labels) = &input.labels else {
+            return LabelLosses {
+                total: hidden.sum() * 0.0, // so that every weight has a gradient, of 0
+                term_sums: Tensor::zeros([num_terms], &device),
+            };
+        };
+        let weights = Tensor::<1>::from_floats(input.term_weights.as_slice(), &device);
+        let weights = weights
+            .unsqueeze_dim::<2>(1)
+            .expand([num_terms, labels.len()]);
+        self.head_pass
             .losses(
-                &log_probs,
-                &batch.labels,
-                batch.targets.as_ref(),
-                &batch.mask,
+                &self.objective,
+                &labels.states(hidden),
+                &Head::new(self.decoder.head_weight()),
+                labels.token_ids(),
+                labels.targets(),
+                &weights,
             )
-            .expect("the cache was checked against the objective before the first step");
-        let weights = self.objective.terms().iter().map(|term| term.weight);
-        let total = losses
-            .iter()
-            .zip(weights)
-            .map(|(loss, weight)| {
-                loss.sum
-                    .clone()
-                    .mul_scalar(weight / input.window_labels.max(1) as f64)
-            })
-            .reduce(|total, term| total + term)
-            .expect("an objective has at least one term");
-        let sums = Tensor::cat(
-            losses.into_iter().map(|loss| loss.sum.detach()).collect(),
-            0,
-        );
-        (total, sums)
+            .expect("the cache was checked against the objective before the first step")
     }
 }
 
@@ -104,9 +131,9 @@ impl TrainStep for Student {
     type Output = PassOutput;
 
     fn step(&self, input: MicroBatch) -> TrainOutput<PassOutput> {
-        let (total, term_sums) = self.losses(&input);
+        let LabelLosses { total, term_sums } = self.losses(&input);
         let output = PassOutput {
-            term_sums: term_sums.without_autodiff(),
+            term_sums,
             total: total.clone().without_autodiff(),
         };
         TrainOutput::new(self, total.backward(), output)
@@ -118,7 +145,7 @@ impl InferenceStep for Student {
     type Output = PassOutput;
 
     fn step(&self, input: MicroBatch) -> PassOutput {
-        let (total, term_sums) = self.losses(&input);
+        let LabelLosses { total, term_sums } = self.losses(&input);
         PassOutput { term_sums, total }
     }
 }

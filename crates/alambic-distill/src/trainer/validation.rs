@@ -5,9 +5,10 @@ use alambic_text::Packer;
 use alambic_transformer::Decoder;
 use burn::tensor::Tensor;
 
+use super::label_list::LabelList;
 use crate::loss::{
-    CrossEntropy, DistributionPair, Divergence, ForwardKl, LogProbs, SampledForwardKl,
-    TailTreatment, TargetBatch,
+    CrossEntropy, Divergence, ForwardKl, Head, HeadPass, SampledForwardKl, TailTreatment,
+    TargetBatch,
 };
 use crate::{DistillError, DistillationBatch, TargetSequence, TrainingSource, WindowConfig};
 
@@ -31,6 +32,7 @@ struct Sums {
 /// Scores `decoder` on every segment, one shard in memory at a time.
 pub(crate) fn validate(
     decoder: &Decoder,
+    head_pass: HeadPass,
     source: &dyn TrainingSource,
     windows: &WindowConfig,
     batch_sequences: usize,
@@ -52,7 +54,7 @@ pub(crate) fn validate(
                 .iter()
                 .map(|indices| pack(&packer, &records, indices, source.has_targets()))
                 .collect::<Result<_, _>>()?;
-            score_batch(decoder, &sequences, &mut sums)?;
+            score_batch(decoder, head_pass, &sequences, &mut sums)?;
         }
     }
     let labels = sums.labels.max(1) as f64;
@@ -75,40 +77,47 @@ fn pack(
 
 fn score_batch(
     decoder: &Decoder,
+    head_pass: HeadPass,
     sequences: &[TargetSequence],
     sums: &mut Sums,
 ) -> Result<(), DistillError> {
     let batch = DistillationBatch::from_sequences(sequences, &decoder.device());
-    let logits = decoder.forward(batch.token_ids.clone(), &batch.context);
-    let log_probs = LogProbs::from_logits(logits);
-    let read = |sum: Tensor<1>| f64::from(sum.into_scalar::<f32>());
-    sums.nll += read(
-        CrossEntropy
-            .forward(&log_probs, &batch.labels, &batch.mask)?
-            .sum,
-    );
-    sums.labels += batch.mask.num_tokens();
-    let targets = match &batch.targets {
-        None => return Ok(()),
-        Some(TargetBatch::TopK(targets)) => targets,
-        Some(TargetBatch::Sampled(targets)) => {
-            let kl = SampledForwardKl.forward(targets, &log_probs, &batch.mask)?;
-            sums.kl += read(kl.sum);
-            return Ok(());
-        }
-        Some(TargetBatch::Dense(_)) => unreachable!("caches hold no whole distributions"),
+    let Some(labels) = LabelList::of(sequences, &batch) else {
+        return Ok(());
     };
-    let pair = DistributionPair::top_k(targets, &log_probs, TailTreatment::TailBucket)?;
-    sums.kl += read(ForwardKl.forward(&pair, &batch.mask)?.sum);
-    let first_choice = targets.token_ids.clone().narrow(2, 0, 1);
-    let same = log_probs
-        .tensor()
-        .clone()
-        .argmax(2)
-        .equal(first_choice)
-        .float()
-        .squeeze_dim::<2>(2);
-    let agreements = read((same * batch.mask.tensor().clone()).sum());
-    *sums.agreements.get_or_insert(0.0) += agreements;
+    let states = labels.states(decoder.hidden(batch.token_ids, &batch.context));
+    let head = Head::new(decoder.head_weight());
+    let [_, vocab] = head.weight().dims();
+    for range in head_pass.ranges(labels.len(), vocab) {
+        let of_range = states.clone().narrow(0, range.start, range.len());
+        let student = head.logits(of_range).into_log_probs();
+        let token_ids = labels.token_ids().clone();
+        let token_ids = token_ids
+            .narrow(0, range.start, range.len())
+            .unsqueeze::<2>();
+        sums.labels += range.len() as u64;
+        sums.nll += read(CrossEntropy.per_token(&student, &token_ids)?);
+        let Some(targets) = labels.targets() else {
+            continue;
+        };
+        let targets = targets.range(range);
+        sums.kl += read(match &targets {
+            TargetBatch::Sampled(targets) => {
+                let student = student.at_temperature(targets.temperature())?;
+                SampledForwardKl.per_token(targets, &student)?
+            }
+            targets => ForwardKl.per_token(&targets.pair(&student, TailTreatment::TailBucket)?),
+        });
+        if let Some(most_likely) = targets.most_likely() {
+            let first_choice = student.tensor().clone().argmax(2).squeeze_dim::<2>(2);
+            let agreements = read(first_choice.equal(most_likely).float());
+            *sums.agreements.get_or_insert(0.0) += agreements;
+        }
+    }
     Ok(())
+}
+
+/// The sum of a value at every label.
+fn read(per_label: Tensor<2>) -> f64 {
+    f64::from(per_label.sum().into_scalar::<f32>())
 }

@@ -23,10 +23,26 @@ fn tracked(table: Tensor<2>) -> Tensor<2> {
     table.autodiff().require_grad()
 }
 
-/// Every loss at once.
+/// Every loss that a truncated teacher can serve at once.
 fn objective(tail: TailTreatment) -> Objective {
+    let kinds = LossKind::ALL.into_iter();
+    let served = kinds.filter(|kind| !kind.needs_logits());
+    let terms = served.map(|kind| ObjectiveTerm::published(kind, 1.0));
+    Objective::try_new(terms.collect(), tail).unwrap()
+}
+
+/// Every loss at once.
+fn whole_objective() -> Objective {
     let terms = LossKind::ALL.map(|kind| ObjectiveTerm::published(kind, 1.0));
-    Objective::try_new(terms.to_vec(), tail).unwrap()
+    Objective::try_new(terms.to_vec(), TailTreatment::TailBucket).unwrap()
+}
+
+/// Whole logits, and those of so many labels at a time.
+fn passes(labels_per_chunk: &[usize]) -> impl Iterator<Item = HeadPass> {
+    let chunked = labels_per_chunk.iter().map(|labels| HeadPass::Chunked {
+        chunk_bytes: labels * VOCAB * 4,
+    });
+    std::iter::once(HeadPass::Whole).chain(chunked)
 }
 
 fn labels() -> Tensor<1, Int> {
@@ -61,10 +77,10 @@ fn plain(objective: &Objective, head: fn(Tensor<2>) -> Head, targets: &TargetBat
         tracked(table(HIDDEN, VOCAB, 2)),
     );
     let logits = head(weight.clone()).shape(hidden.clone().matmul(weight.clone()).unsqueeze::<3>());
-    let student = LogProbs::from_logits(logits);
+    let student = Logits::new(logits);
     let labels = labels().unsqueeze::<2>();
     let terms = objective
-        .per_token(&student, &labels, Some(targets))
+        .per_token(student, &labels, Some(targets))
         .unwrap();
     let terms = Tensor::cat(terms, 0);
     let sums = terms
@@ -76,18 +92,19 @@ fn plain(objective: &Objective, head: fn(Tensor<2>) -> Head, targets: &TargetBat
     outcome(&hidden, &weight, &total, sums)
 }
 
-fn chunked(
+fn listed(
+    pass: HeadPass,
     objective: &Objective,
     head: fn(Tensor<2>) -> Head,
     targets: &LabelTargets,
-    labels_per_chunk: usize,
 ) -> Outcome {
     let (hidden, weight) = (
         tracked(table(LABELS, HIDDEN, 1)),
         tracked(table(HIDDEN, VOCAB, 2)),
     );
-    let losses = Chunked::new(objective.clone(), labels_per_chunk * VOCAB * 4)
+    let losses = pass
         .losses(
+            objective,
             &hidden,
             &head(weight.clone()),
             &labels(),
@@ -131,14 +148,9 @@ fn chunks_of_any_size_equal_the_plain_path_for_truncated_teachers() {
         let objective = objective(tail);
         for head in [bare as fn(Tensor<2>) -> Head, capped] {
             let expected = plain(&objective, head, &TargetBatch::TopK(top_k()));
-            for labels_per_chunk in [0, 1, 3, LABELS, 100] {
-                let found = chunked(
-                    &objective,
-                    head,
-                    &LabelTargets::TopK(top_k()),
-                    labels_per_chunk,
-                );
-                assert_equal(&format!("{tail:?}, {labels_per_chunk}"), &found, &expected);
+            for pass in passes(&[0, 1, 3, LABELS, 100]) {
+                let found = listed(pass, &objective, head, &LabelTargets::TopK(top_k()));
+                assert_equal(&format!("{tail:?}, {pass:?}"), &found, &expected);
             }
         }
     }
@@ -146,19 +158,22 @@ fn chunks_of_any_size_equal_the_plain_path_for_truncated_teachers() {
 
 #[test]
 fn chunks_of_a_teacher_given_by_its_hidden_states_equal_the_dense_plain_path() {
-    let objective = objective(TailTreatment::TailBucket);
     let (states, weight) = (table(LABELS, 9, 7), table(9, VOCAB, 8));
     let logits =
         capped(weight.clone()).shape(states.clone().matmul(weight.clone()).unsqueeze::<3>());
-    let dense = TargetBatch::Dense(LogProbs::from_logits(logits));
+    let dense = TargetBatch::Logits(Logits::new(logits));
     let hidden = LabelTargets::Hidden {
         states,
         head: capped(weight),
     };
-    let expected = plain(&objective, bare, &dense);
-    for labels_per_chunk in [1, 4, LABELS] {
-        let found = chunked(&objective, bare, &hidden, labels_per_chunk);
-        assert_equal(&format!("{labels_per_chunk}"), &found, &expected);
+    for temperature in [1.0, 2.0] {
+        let softened = Temperature::try_new(temperature, TemperatureFactor::One).unwrap();
+        let objective = whole_objective().with_temperature(softened);
+        let expected = plain(&objective, bare, &dense);
+        for pass in passes(&[1, 4, LABELS]) {
+            let found = listed(pass, &objective, bare, &hidden);
+            assert_equal(&format!("{temperature}, {pass:?}"), &found, &expected);
+        }
     }
 }
 
@@ -178,10 +193,10 @@ fn chunks_of_drawn_tokens_equal_the_plain_path() {
         &test_device(),
     );
     let expected = plain(&objective, capped, &TargetBatch::Sampled(drawn.clone()));
-    for labels_per_chunk in [1, 4, LABELS] {
-        let targets = LabelTargets::Sampled(drawn.clone());
-        let found = chunked(&objective, capped, &targets, labels_per_chunk);
-        assert_equal(&format!("{labels_per_chunk}"), &found, &expected);
+    let targets = LabelTargets::Sampled(drawn);
+    for pass in passes(&[1, 4, LABELS]) {
+        let found = listed(pass, &objective, capped, &targets);
+        assert_equal(&format!("{pass:?}"), &found, &expected);
     }
 }
 
@@ -189,15 +204,71 @@ fn chunks_of_drawn_tokens_equal_the_plain_path() {
 fn a_frozen_head_gets_no_gradient_and_leaves_the_others_as_they_are() {
     let objective = objective(TailTreatment::TailBucket);
     let targets = LabelTargets::TopK(top_k());
-    let (_, _, expected, _) = chunked(&objective, bare, &targets, 3);
-    let hidden = tracked(table(LABELS, HIDDEN, 1));
     let head = Head::new(table(HIDDEN, VOCAB, 2));
     let weights = weights(objective.terms().len());
-    let losses = Chunked::new(objective, 3 * VOCAB * 4)
-        .losses(&hidden, &head, &labels(), Some(&targets), &weights)
-        .unwrap();
-    let gradients = losses.total.backward();
-    assert_eq!(floats(hidden.grad(&gradients).unwrap()), expected);
+    for pass in passes(&[3]) {
+        let (_, _, expected, _) = listed(pass, &objective, bare, &targets);
+        let hidden = tracked(table(LABELS, HIDDEN, 1));
+        let losses = pass
+            .losses(
+                &objective,
+                &hidden,
+                &head,
+                &labels(),
+                Some(&targets),
+                &weights,
+            )
+            .unwrap();
+        let gradients = losses.total.backward();
+        assert_eq!(floats(hidden.grad(&gradients).unwrap()), expected);
+    }
+}
+
+#[test]
+fn the_ranges_of_a_pass_are_all_labels_in_order() {
+    let ranges = |pass: HeadPass, labels| -> Vec<(usize, usize)> {
+        let ranges = pass.ranges(labels, VOCAB);
+        ranges.map(|range| (range.start, range.end)).collect()
+    };
+    let three = HeadPass::Chunked {
+        chunk_bytes: 3 * VOCAB * 4,
+    };
+    assert_eq!(ranges(three, 7), [(0, 3), (3, 6), (6, 7)]);
+    assert_eq!(ranges(HeadPass::Whole, 7), [(0, 7)]);
+    let small = HeadPass::Chunked { chunk_bytes: 1 };
+    assert_eq!(ranges(small, 2), [(0, 1), (1, 2)]);
+    for pass in [three, HeadPass::Whole] {
+        assert!(ranges(pass, 0).is_empty());
+    }
+}
+
+#[test]
+fn a_list_without_labels_is_refused() {
+    let (hidden, head) = (table(LABELS, HIDDEN, 1), Head::new(table(HIDDEN, VOCAB, 2)));
+    let none = hidden.slice([0..0]);
+    let labels = labels().slice([0..0]);
+    let weights = weights(1).slice([0..1, 0..0]);
+    for pass in passes(&[3]) {
+        let objective = Objective::hard_labels();
+        let losses = pass.losses(&objective, &none, &head, &labels, None, &weights);
+        assert!(matches!(losses, Err(LossError::NoLabels)));
+    }
+}
+
+#[test]
+fn selected_rows_are_those_of_the_flattened_batch() {
+    let targets = top_k();
+    let rows = Tensor::<1, Int>::from_ints([9, 0, 4], &test_device());
+    let picked = targets.select(&rows);
+    assert_eq!(picked.dims(), [1, 3, 4]);
+    let all = floats(targets.log_probs.clone());
+    let expected: Vec<f64> = [9, 0, 4]
+        .iter()
+        .flat_map(|row| all[row * 4..row * 4 + 4].to_vec())
+        .collect();
+    assert_eq!(floats(picked.log_probs), expected);
+    let tails = floats(targets.tail_mass);
+    assert_eq!(floats(picked.tail_mass), [tails[9], tails[0], tails[4]]);
 }
 
 #[test]

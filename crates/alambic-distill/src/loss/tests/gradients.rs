@@ -9,7 +9,7 @@ const STEP: f64 = 1e-5;
 /// Central differences in `f64` with that step.
 const TOLERANCE: f64 = 1e-8;
 
-fn teacher() -> Vec<Vec<f64>> {
+pub(super) fn teacher() -> Vec<Vec<f64>> {
     vec![
         vec![0.3, -1.0, 2.0, 0.1, -0.4],
         vec![1.0, 0.0, 0.5, -2.0, 0.2],
@@ -24,13 +24,13 @@ fn student() -> Vec<Vec<f64>> {
 }
 
 /// The gradient of a sum by autodiff.
-fn gradient(loss: impl Fn(Tensor<3>) -> Tensor<1>) -> Vec<f64> {
+pub(super) fn gradient(loss: impl Fn(Tensor<3>) -> Tensor<1>) -> Vec<f64> {
     let leaf = logits(&student(), DType::F64, &Device::flex().autodiff()).require_grad();
     floats(leaf.grad(&loss(leaf.clone()).backward()).unwrap())
 }
 
 /// The same by central differences.
-fn differences(loss: impl Fn(Tensor<3>) -> Tensor<1>) -> Vec<f64> {
+pub(super) fn differences(loss: impl Fn(Tensor<3>) -> Tensor<1>) -> Vec<f64> {
     let value = |row: usize, column: usize, by: f64| {
         let mut rows = student();
         rows[row][column] += by;
@@ -42,7 +42,7 @@ fn differences(loss: impl Fn(Tensor<3>) -> Tensor<1>) -> Vec<f64> {
         .collect()
 }
 
-fn assert_near(name: &str, analytic: &[f64], numeric: &[f64]) {
+pub(super) fn assert_near(name: &str, analytic: &[f64], numeric: &[f64]) {
     for (index, (analytic, numeric)) in analytic.iter().zip(numeric).enumerate() {
         assert!(
             (analytic - numeric).abs() < TOLERANCE,

@@ -13,6 +13,7 @@ mod hybrid_logit;
 mod identities;
 mod kd_vectors;
 mod limits;
+mod logit_mse;
 mod objective;
 mod padded_vocabulary;
 mod recorded;
@@ -20,7 +21,9 @@ mod recorded_divergences;
 mod reference;
 mod relations;
 mod sampled;
+mod temperature;
 mod universal_logit;
+mod weight_ramp;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 

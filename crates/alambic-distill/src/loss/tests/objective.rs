@@ -12,7 +12,7 @@ fn an_objective_without_positive_weight_is_refused() {
     let term = |weight| ObjectiveTerm::new(LossKind::CrossEntropy, weight);
     assert!(matches!(
         refused(term(0.0), bucket),
-        LossError::EmptyObjective
+        LossError::EmptyObjective { step: 1 }
     ));
     assert!(matches!(
         refused(term(f64::NAN), bucket),
@@ -67,7 +67,7 @@ fn a_term_that_is_infinite_under_the_treatment_is_refused() {
 fn every_kind_of_loss_is_the_divergence_of_its_name() {
     for kind in LossKind::ALL {
         let divergence = ObjectiveTerm::published(kind, 1.0).divergence().unwrap();
-        assert_eq!(divergence.is_some(), kind.needs_targets());
+        assert_eq!(divergence.is_some(), kind.compares_distributions());
         if let Some(divergence) = divergence {
             assert_eq!(divergence.name(), kind.name());
         }

@@ -229,9 +229,10 @@ impl Chunks {
     /// With whole logits, the padding's included.
     fn plain(&self, head: &Head, targets: &TargetBatch) -> Outcome {
         let product = self.hidden.clone().matmul(self.weight.clone());
-        let student = cut(head.shape(product.unsqueeze::<3>()));
+        let whole = head.shape(product.unsqueeze::<3>());
+        let student = Logits::new(whole.narrow(2, 0, TOKENIZER_SIZE));
         let labels = self.labels.clone().unsqueeze::<2>();
-        let terms = self.objective.per_token(&student, &labels, Some(targets));
+        let terms = self.objective.per_token(student, &labels, Some(targets));
         let terms = Tensor::cat(terms.unwrap(), 0);
         let sums = terms.clone().without_autodiff().sum_dim(1);
         let total = (terms * self.weights.clone().autodiff()).sum();

@@ -87,11 +87,10 @@ fn outcome(targets: &TargetBatch, student: &[Vec<f64>], device: &Device) -> (f64
     let leaf = logits(student, DType::F32, device)
         .autodiff()
         .require_grad();
-    let log_probs = LogProbs::from_logits(leaf.clone());
     let labels = Tensor::<2, Int>::zeros([1, student.len()], device);
     let mask = every_label(student.len(), device);
     let losses = Objective::soft_labels()
-        .losses(&log_probs, &labels, Some(targets), &mask)
+        .losses(Logits::new(leaf.clone()), &labels, Some(targets), &mask)
         .unwrap();
     let gradient = leaf.grad(&losses[0].sum.backward()).unwrap();
     (floats(losses[0].sum.clone())[0], floats(gradient))
@@ -178,12 +177,12 @@ fn assert_unbiased(name: &str, estimates: &[f64], expected: f64) {
 fn a_loss_that_draws_cannot_estimate_is_refused() {
     let device = test_device();
     let targets = TargetBatch::Sampled(all_tokens(&random_rows(1, 1.0, 1), &device));
-    let student = LogProbs::from_logits(logits(&random_rows(1, 1.0, 2), DType::F32, &device));
+    let student = Logits::new(logits(&random_rows(1, 1.0, 2), DType::F32, &device));
     let labels = Tensor::<2, Int>::zeros([1, 1], &device);
     for kind in LossKind::ALL {
         let terms = vec![ObjectiveTerm::published(kind, 1.0)];
         let objective = Objective::try_new(terms, TailTreatment::TailBucket).unwrap();
-        let outcome = objective.per_token(&student, &labels, Some(&targets));
+        let outcome = objective.per_token(student.clone(), &labels, Some(&targets));
         match kind {
             LossKind::ForwardKl | LossKind::CrossEntropy => assert!(outcome.is_ok()),
             other => {

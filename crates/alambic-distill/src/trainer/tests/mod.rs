@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod head_pass;
 mod recorded_run;
 mod small_run;
+mod weight_ramp;

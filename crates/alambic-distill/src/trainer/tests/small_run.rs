@@ -12,7 +12,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use rand::RngExt;
 
-use crate::loss::{LossKind, Objective, ObjectiveTerm, TailTreatment};
+use crate::loss::{HeadPass, LossKind, Objective, ObjectiveTerm, TailTreatment};
 use crate::test_device::test_device;
 use crate::trainer::{
     AdamWSettings, Metrics, RunSettings, Schedule, StepMetrics, StopReason, Trainer, TrainerConfig,
@@ -20,10 +20,10 @@ use crate::trainer::{
 };
 use crate::{DistillError, StopHandle, WindowConfig, seeding};
 
-const VOCAB: usize = 23;
+pub(super) const VOCAB: usize = 23;
 const K: usize = 4;
 /// The same sums in another order of addition.
-const REORDERED_SUM_TOLERANCE: f64 = 5e-6;
+pub(super) const REORDERED_SUM_TOLERANCE: f64 = 5e-6;
 
 /// Every weight of a decoder in one vector.
 pub(super) fn weights(decoder: &Decoder) -> Vec<f32> {
@@ -39,7 +39,7 @@ pub(super) fn weights(decoder: &Decoder) -> Vec<f32> {
     collector.0
 }
 
-fn record(index: u64) -> TargetRecord {
+pub(super) fn record(index: u64) -> TargetRecord {
     let mut rng = seeding::stream(5, &format!("record {index}"));
     let tokens = rng.random_range(4..15usize);
     let token_ids: Vec<u32> = (0..tokens)
@@ -73,7 +73,7 @@ fn record(index: u64) -> TargetRecord {
     }
 }
 
-fn cache(directory: &Path) -> Arc<CacheReader> {
+pub(super) fn cache(directory: &Path) -> Arc<CacheReader> {
     let spec = CacheSpec {
         teacher_fingerprint: "ab".repeat(32),
         tokenizer_fingerprint: "cd".repeat(32),
@@ -97,7 +97,7 @@ fn cache(directory: &Path) -> Arc<CacheReader> {
 /// burn's random seed belongs to the process: tests on other threads must not draw in between.
 static SEED_AND_INIT: Mutex<()> = Mutex::new(());
 
-fn student() -> Decoder {
+pub(super) fn student() -> Decoder {
     let device = test_device();
     let _alone = SEED_AND_INIT.lock().unwrap();
     device.seed(3);
@@ -118,7 +118,7 @@ fn student() -> Decoder {
     .init(&device)
 }
 
-fn config(total_steps: u64) -> TrainerConfig {
+pub(super) fn config(total_steps: u64) -> TrainerConfig {
     TrainerConfig {
         objective: Objective::try_new(
             vec![
@@ -151,9 +151,10 @@ fn config(total_steps: u64) -> TrainerConfig {
     }
 }
 
-fn settings(micro_batch_sequences: usize) -> RunSettings {
+pub(super) fn settings(micro_batch_sequences: usize) -> RunSettings {
     RunSettings {
         micro_batch_sequences,
+        head_pass: HeadPass::default(),
         checkpoint_every_steps: 3,
         keep_checkpoints: 2,
         evaluate_every_steps: 4,
@@ -162,7 +163,7 @@ fn settings(micro_batch_sequences: usize) -> RunSettings {
 }
 
 /// Trains into `directory` and returns the outcome with the steps of this call.
-fn train(
+pub(super) fn train(
     config: TrainerConfig,
     settings: RunSettings,
     cache: &Arc<CacheReader>,
@@ -187,6 +188,18 @@ fn train(
         .train(student(), cache.clone(), Some(cache.clone()), directory)?;
     let steps = steps.lock().unwrap().clone();
     Ok((outcome, steps))
+}
+
+/// Trains another student without an interruption.
+pub(super) fn train_student(
+    student: Decoder,
+    config: TrainerConfig,
+    settings: RunSettings,
+    cache: &Arc<CacheReader>,
+    directory: &Path,
+) -> Result<TrainingOutcome, DistillError> {
+    let trainer = Trainer::try_new(config, settings)?;
+    trainer.train(student, cache.clone(), Some(cache.clone()), directory)
 }
 
 #[test]
