@@ -7,10 +7,10 @@ use super::{AlignedDocument, AlignmentError, LabelMask};
 
 /// The groups of a batch that are compared, and the positions that predict them.
 ///
-/// A group is compared if it is [comparable](super::ByteGroup::is_comparable), if all of the student's
-/// tokens in it are counted labels, and if both models have a token of the document before it from
-/// which to predict it. Student and teacher may be packed in different ways; neither batch has to
-/// hold a document at the same place.
+/// A group is compared if it is [comparable](super::ByteGroup::is_comparable), if all of the
+/// student's tokens in it are counted labels, and if both models have a token of the document
+/// before it from which to predict it. Student and teacher may be packed in different ways; neither
+/// batch has to hold a document at the same place.
 ///
 /// A batch without any such group has one that does not count.
 ///
@@ -19,8 +19,10 @@ use super::{AlignedDocument, AlignmentError, LabelMask};
 /// use alambic_distill::loss::{AlignedDocument, AlignedGroups, ByteAlignment, PlacedTokens};
 /// use burn::tensor::Device;
 ///
-/// // "abc": a beginning of text and "ab", "c" for the student; "a", "bc" and an end for the teacher.
-/// let alignment = ByteAlignment::try_new(&[(0, 0), (0, 2), (2, 3)], &[(0, 0), (0, 1), (1, 3)]).unwrap();
+/// // "abc", each behind a beginning of text: "ab", "c" for the student; "a", "bc" for the teacher.
+/// let student = [(0, 0), (0, 2), (2, 3)];
+/// let teacher = [(0, 0), (0, 1), (1, 3)];
+/// let alignment = ByteAlignment::try_new(&student, &teacher).unwrap();
 /// let document = AlignedDocument {
 ///     alignment: &alignment,
 ///     student: PlacedTokens { row: 0, start: 0, token_ids: &[1, 5, 6] },

@@ -71,9 +71,9 @@ impl ByteAlignment {
     /// Tokens that are parts of one character share its bytes. Linear in the number of tokens.
     ///
     /// # Errors
-    /// [`AlignmentError::TokenRange`] for a range that ends before it begins, or that goes back in the
-    /// text; [`AlignmentError::SpecialInsideGroup`] for a token without bytes in the midst of bytes that
-    /// are one token to the other side.
+    /// [`AlignmentError::TokenRange`] for a range that ends before it begins, or that goes back in
+    /// the text; [`AlignmentError::SpecialInsideGroup`] for a token without bytes in the midst of
+    /// bytes that are one token to the other side.
     pub fn try_new(
         student: &[(usize, usize)],
         teacher: &[(usize, usize)],
