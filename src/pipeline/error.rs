@@ -85,7 +85,10 @@ impl PipelineError {
                     | DistillError::CheckpointMismatch { .. }
                     | DistillError::Setting { .. }
             ),
-            Self::Cache(error) => matches!(error, CacheError::Incomplete { .. }),
+            Self::Cache(error) => matches!(
+                error,
+                CacheError::Incomplete { .. } | CacheError::Unfinished { .. }
+            ),
             Self::Stopped { .. } => false,
         }
     }

@@ -5,6 +5,7 @@
 //! per segment, and a `manifest.json` that is written last: a directory with a manifest is whole.
 //!
 //! - [`CacheWriter`] captures: it takes records shard by shard, resumes after a kill, finishes.
+//!   Several writers share a corpus by [`Part`]; the last one, or [`seal`], completes the cache.
 //! - [`CacheReader`] trains: it returns the records of one shard at a time.
 //! - [`verify`] proves that nothing changed since the capture.
 //!
@@ -74,19 +75,24 @@
 //!
 //! # What a directory promises
 //!
-//! Files appear whole or not at all and are never overwritten; one writer at a time; the same
-//! records give the same bytes. Files may be hostile: reading them gives records or an error.
+//! Files appear whole or not at all and are never overwritten; one writer at a time for each
+//! [`Part`]; the same records give the same bytes, whoever wrote them. Files may be hostile: reading
+//! them gives records or an error.
 //! The layout is described in `docs/cache-format.md`.
 
 mod decode;
 mod encode;
 mod error;
+mod extent;
 mod info;
 mod invariants;
 mod layout;
 mod manifest;
+mod missing_shards;
+mod part;
 mod reader;
 mod record;
+mod seal;
 mod segment_key;
 mod shard_content;
 mod shard_file;
@@ -103,8 +109,11 @@ pub use invariants::{
 };
 pub use layout::MANIFEST_FILE;
 pub use manifest::{Manifest, ShardEntry};
+pub use missing_shards::MissingShards;
+pub use part::Part;
 pub use reader::CacheReader;
 pub use record::{TargetRecord, TopKTargets};
+pub use seal::{Finished, seal};
 pub use segment_key::SegmentKey;
 pub use spec::{CacheSpec, FORMAT_VERSION, Truncation, ValueType};
 pub use verify::{VerifyReport, verify};

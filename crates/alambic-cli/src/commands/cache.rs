@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use alambic::cache::{CacheInfo, CacheReader, Truncation, ValueType, verify};
+use alambic::cache::{CacheInfo, CacheReader, Truncation, ValueType, seal, verify};
 use alambic::pipeline::PipelineError;
 use clap::{Args, Subcommand};
 
@@ -17,9 +17,12 @@ pub(crate) enum CacheCommand {
     /// Read every shard and check it against the manifest.
     #[command(after_help = "Example:\n  alambic cache verify runs/first/cache/train")]
     Verify(CacheArguments),
+    /// Complete a cache that several processes have captured, or say what is missing.
+    #[command(after_help = "Example:\n  alambic cache seal runs/first/cache/train")]
+    Seal(CacheArguments),
 }
 
-/// Arguments of `alambic cache info` and `alambic cache verify`.
+/// Arguments of the commands on one cache.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArguments {
     /// The cache directory.
@@ -33,11 +36,12 @@ impl CacheCommand {
         match self {
             Self::Info(_) => "cache info",
             Self::Verify(_) => "cache verify",
+            Self::Seal(_) => "cache seal",
         }
     }
 }
 
-/// Looks into the cache.
+/// Looks into the cache, or completes it.
 pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
     match command {
         CacheCommand::Info(arguments) => {
@@ -56,6 +60,16 @@ pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
                 report.bytes
             );
             Ok(Outcome::done(text, serde_json::to_value(report)?))
+        }
+        CacheCommand::Seal(arguments) => {
+            seal(&arguments.directory).map_err(PipelineError::from)?;
+            let reader = CacheReader::open(&arguments.directory).map_err(PipelineError::from)?;
+            let info = reader.info();
+            let text = format!(
+                "complete: {} shards, {} segments, {} tokens, {} targets, {} bytes",
+                info.num_shards, info.num_segments, info.num_tokens, info.num_targets, info.bytes
+            );
+            Ok(Outcome::done(text, serde_json::to_value(&info)?))
         }
     }
 }
