@@ -183,6 +183,14 @@ pub enum CacheError {
         #[source]
         source: serde_json::Error,
     },
+    /// The manifest says what it should, in other bytes than it was written with.
+    #[error("{} is spelt otherwise than it was written, from byte {byte} on: it was edited or damaged; restore it", path.display())]
+    ManifestSpelling {
+        /// The manifest.
+        path: PathBuf,
+        /// The first byte that differs.
+        byte: usize,
+    },
     /// Written by another version of the format.
     #[error("{} has format version {found}, this build reads {expected}: use the matching version of alambic", path.display())]
     UnknownVersion {
