@@ -87,7 +87,10 @@ impl PipelineError {
             ),
             Self::Cache(error) => matches!(
                 error,
-                CacheError::Incomplete { .. } | CacheError::Unfinished { .. }
+                CacheError::Incomplete { .. }
+                    | CacheError::Unfinished { .. }
+                    | CacheError::NoSegments { .. }
+                    | CacheError::UnlikeCaches { .. }
             ),
             Self::Stopped { .. } => false,
         }

@@ -261,6 +261,34 @@ pub enum CacheError {
         /// The number of shards.
         num_shards: usize,
     },
+    /// The segment was asked for by an index the cache or shard does not have.
+    #[error("{} has {num_segments} segments, there is no segment {index}", path.display())]
+    NoSuchSegment {
+        /// The cache directory or the shard.
+        path: PathBuf,
+        /// The index asked for.
+        index: u64,
+        /// The number of segments.
+        num_segments: u64,
+    },
+    /// Nothing is left for a derived cache.
+    #[error("no segment is left for {}, a cache has at least one: choose another condition", path.display())]
+    NoSegments {
+        /// The directory of the derived cache.
+        path: PathBuf,
+    },
+    /// Caches that cannot be one: they differ in more than the size of their shards.
+    #[error("{} cannot be joined to the first cache: its {field} is {found}, expected {expected}", path.display())]
+    UnlikeCaches {
+        /// The cache that differs.
+        path: PathBuf,
+        /// The first field of the specification that differs.
+        field: &'static str,
+        /// The value in the first cache.
+        expected: String,
+        /// The value in this one.
+        found: String,
+    },
     /// The Parquet library refused to write or read.
     #[error("cannot {action} {} as Parquet: the file is damaged or the disk is full", path.display())]
     Parquet {

@@ -7,6 +7,8 @@
 //! - [`CacheWriter`] captures: it takes records shard by shard, resumes after a kill, finishes.
 //!   Several writers share a corpus by [`Part`]; the last one, or [`seal`], completes the cache.
 //! - [`CacheReader`] trains: it returns the records of one shard at a time.
+//! - [`SegmentReader`] reads single segments in any order, [`EpochOrder`] says in which.
+//! - [`concatenate`], [`filter`] and [`split`] make caches of caches.
 //! - [`verify`] proves that nothing changed since the capture.
 //!
 //! # A capture and a reading
@@ -81,7 +83,9 @@
 //! The layout is described in `docs/cache-format.md`.
 
 mod decode;
+mod derive;
 mod encode;
+mod epoch_order;
 mod error;
 mod extent;
 mod info;
@@ -94,14 +98,18 @@ mod reader;
 mod record;
 mod seal;
 mod segment_key;
+mod segment_reader;
 mod shard_content;
 mod shard_file;
+mod shard_filler;
 mod shared_file;
 mod spec;
 mod verify;
 mod write_once_dir;
 mod writer;
 
+pub use derive::{concatenate, filter, split};
+pub use epoch_order::EpochOrder;
 pub use error::CacheError;
 pub use info::CacheInfo;
 pub use invariants::{
@@ -115,6 +123,7 @@ pub use reader::CacheReader;
 pub use record::{TargetRecord, TopKTargets};
 pub use seal::{Finished, seal};
 pub use segment_key::SegmentKey;
+pub use segment_reader::SegmentReader;
 pub use spec::{CacheSpec, FORMAT_VERSION, Truncation, ValueType};
 pub use verify::{VerifyReport, verify};
 pub use writer::CacheWriter;

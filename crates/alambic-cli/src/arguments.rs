@@ -79,7 +79,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  alambic generate runs/first/student --prompt \"Once upon a time\" --greedy"
     )]
     Generate(GenerateArguments),
-    /// Look into a cache of teacher answers, or complete one.
+    /// Look into a cache of teacher answers, complete one, or make others of it.
     #[command(after_help = "Example:\n  alambic cache verify runs/first/cache/train")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Cache {
@@ -223,6 +223,14 @@ mod tests {
             let name = parse(line).unwrap().command.name();
             assert_eq!(line.strip_suffix(" d"), Some(name));
         }
+        for line in [
+            "cache concat a b --out c",
+            "cache filter a --out b --min-tokens 2 --max-tokens 9 --min-targets 1",
+            "cache split a --out b --rest c --fraction 0.5 --seed 1",
+        ] {
+            let name = parse(line).unwrap().command.name();
+            assert!(line.starts_with(name), "{name}");
+        }
     }
 
     #[test]
@@ -243,6 +251,12 @@ mod tests {
                 ErrorKind::ValueValidation,
             ),
             ("cache seal", ErrorKind::MissingRequiredArgument),
+            ("cache concat a --out b", ErrorKind::TooFewValues),
+            ("cache filter a --out b", ErrorKind::MissingRequiredArgument),
+            (
+                "cache split a --out b --rest c --fraction 1 --seed 1",
+                ErrorKind::ValueValidation,
+            ),
             ("report", ErrorKind::MissingRequiredArgument),
             ("generate d", ErrorKind::MissingRequiredArgument),
             (

@@ -6,6 +6,7 @@ use alambic::cache::{CacheInfo, CacheReader, Truncation, ValueType, seal, verify
 use alambic::pipeline::PipelineError;
 use clap::{Args, Subcommand};
 
+use super::derived_cache::{self, ConcatArguments, FilterArguments, SplitArguments};
 use crate::output::Outcome;
 
 /// What can be done with a cache.
@@ -20,6 +21,17 @@ pub(crate) enum CacheCommand {
     /// Complete a cache that several processes have captured, or say what is missing.
     #[command(after_help = "Example:\n  alambic cache seal runs/first/cache/train")]
     Seal(CacheArguments),
+    /// Join caches into one, without their teacher.
+    #[command(after_help = "Example:\n  alambic cache concat first second --out both")]
+    Concat(ConcatArguments),
+    /// Keep the segments of some lengths, without the teacher.
+    #[command(after_help = "Example:\n  alambic cache filter whole --out short --max-tokens 512")]
+    Filter(FilterArguments),
+    /// Divide a cache in two by chance, without the teacher.
+    #[command(
+        after_help = "Example:\n  alambic cache split whole --out held-out --rest train --fraction 0.01 --seed 1"
+    )]
+    Split(SplitArguments),
 }
 
 /// Arguments of the commands on one cache.
@@ -37,11 +49,14 @@ impl CacheCommand {
             Self::Info(_) => "cache info",
             Self::Verify(_) => "cache verify",
             Self::Seal(_) => "cache seal",
+            Self::Concat(_) => "cache concat",
+            Self::Filter(_) => "cache filter",
+            Self::Split(_) => "cache split",
         }
     }
 }
 
-/// Looks into the cache, or completes it.
+/// Looks into the cache, completes it or makes others of it.
 pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
     match command {
         CacheCommand::Info(arguments) => {
@@ -71,6 +86,9 @@ pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
             );
             Ok(Outcome::done(text, serde_json::to_value(&info)?))
         }
+        CacheCommand::Concat(arguments) => derived_cache::concat(arguments),
+        CacheCommand::Filter(arguments) => derived_cache::keep(arguments),
+        CacheCommand::Split(arguments) => derived_cache::divide(arguments),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod capture;
+pub(crate) mod derived_cache;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod generate;
