@@ -7,7 +7,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic::cache::{CacheReader, CacheSpec, CacheWriter, TargetKind, TargetRecord, ValueType};
+use alambic::cache::{
+    CacheReader, CacheSpec, CacheWriter, Part, TargetKind, TargetRecord, ValueType,
+};
 use alambic::distill::loss::{HeadPass, Objective};
 use alambic::distill::teacher::Teacher;
 use alambic::distill::trainer::{AdamWSettings, RunSettings, Schedule, Trainer, TrainerConfig};
@@ -61,6 +63,7 @@ fn capture_config(model: &LanguageModel) -> CaptureConfig {
         segments_per_shard: 64,
         batch_segments: 64,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
+        part: Part::whole(),
     }
 }
 

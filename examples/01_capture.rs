@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use alambic::cache::{CacheReader, TargetKind, ValueType};
+use alambic::cache::{CacheReader, Part, TargetKind, ValueType};
 use alambic::distill::{CaptureConfig, CaptureOutcome, StopHandle, capture};
 use alambic::pipeline::LanguageModel;
 use alambic::text::{
@@ -53,11 +53,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         segments_per_shard: 64,
         batch_segments: 32,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
+        part: Part::whole(),
     };
     let stop = StopHandle::new();
     let outcome = capture(&model.teacher, segments, cache, &config, &stop, |_| {})?;
     let CaptureOutcome::Complete(manifest) = outcome else {
-        unreachable!("nobody asked to stop")
+        unreachable!("nobody asked to stop, and there is no other writer")
     };
     println!(
         "{}: {} segments, {} targets",

@@ -85,7 +85,13 @@ impl PipelineError {
                     | DistillError::CheckpointMismatch { .. }
                     | DistillError::Setting { .. }
             ),
-            Self::Cache(error) => matches!(error, CacheError::Incomplete { .. }),
+            Self::Cache(error) => matches!(
+                error,
+                CacheError::Incomplete { .. }
+                    | CacheError::Unfinished { .. }
+                    | CacheError::NoSegments { .. }
+                    | CacheError::UnlikeCaches { .. }
+            ),
             Self::Stopped { .. } => false,
         }
     }

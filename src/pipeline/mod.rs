@@ -28,4 +28,4 @@ pub use export::export;
 pub use language_model::LanguageModel;
 pub use progress::{NoProgress, Progress};
 pub use quickstart::{quickstart, train_quickstart_teacher};
-pub use stages::{RunOptions, RunStage, run, run_until};
+pub use stages::{PartOutcome, RunOptions, RunStage, capture_part, run, run_until};

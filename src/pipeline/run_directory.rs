@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use alambic_cache::Part;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::PipelineError;
@@ -12,6 +13,7 @@ use super::PipelineError;
 ///
 /// ```text
 /// recipe.toml            the resolved recipe, written before the first step
+/// capture.json           how long the capture took; capture-3-of-8.json that of one part
 /// run.json               versions, seed, device, fingerprints
 /// cache/train            the teacher's targets        cache/validation
 /// distilled/             metrics.jsonl and checkpoints of the student
@@ -40,6 +42,18 @@ impl RunDirectory {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    /// The names of the files in the directory, sorted.
+    pub(crate) fn names(&self) -> Result<Vec<String>, PipelineError> {
+        let io = |source| PipelineError::io("list", &self.root, source);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(io)? {
+            // A name that is not UTF-8 cannot be ours.
+            names.extend(entry.map_err(io)?.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Writes `contents` under `name`, whole or not at all.
@@ -76,10 +90,15 @@ impl RunDirectory {
     }
 
     /// Keeps the resolved recipe, or refuses a directory that belongs to another one.
-    pub(crate) fn claim(&self, recipe: &str) -> Result<(), PipelineError> {
+    ///
+    /// Processes that capture parts come here at the same time: each writes a temporary file of its
+    /// own, named by `part`, and whoever comes first decides.
+    pub(crate) fn claim(&self, recipe: &str, part: Part) -> Result<(), PipelineError> {
         let path = self.path("recipe.toml");
         if !path.exists() {
-            return self.write("recipe.toml", recipe.as_bytes());
+            let temporary = self.path(&format!(".tmp-{}-recipe.toml", part.file_label()));
+            put_if_absent(&temporary, &path, recipe.as_bytes())
+                .map_err(|source| PipelineError::io("write", &path, source))?;
         }
         let found =
             fs::read_to_string(&path).map_err(|source| PipelineError::io("read", &path, source))?;
@@ -112,16 +131,31 @@ pub(crate) struct RunFacts {
     pub(crate) tokenizer_fingerprint: String,
 }
 
+/// Writes `temporary`, syncs it and gives it the name `path` if that is free.
+fn put_if_absent(temporary: &Path, path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    let put = write_synced(temporary, contents).and_then(|()| {
+        // A hard link fails where a rename would replace.
+        match fs::hard_link(temporary, path) {
+            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        }
+    });
+    // The first error is the one to report; a temporary that never came to be is no other.
+    let removed = fs::remove_file(temporary);
+    put.and(removed)
+}
+
+fn write_synced(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
 /// Writes a temporary file beside `path`, syncs it and renames it; on an error nothing is left.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".tmp-{name}"));
-    let written = fs::File::create(&temporary)
-        .and_then(|mut file| {
-            file.write_all(contents)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, path));
+    let written = write_synced(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The first error is the one to report; a temporary that never came to be is no other.
         let _ = fs::remove_file(&temporary);

@@ -7,11 +7,14 @@ mod samples;
 mod train;
 mod write_report;
 
+pub use capture::PartOutcome;
 pub(crate) use capture::{capture as capture_caches, capture_config};
 pub(crate) use evaluate::measure_likelihood;
 pub(crate) use plan::Plan;
 pub use plan::{RunOptions, RunStage};
 pub(crate) use train::{TrainedArm, train_one_arm};
+
+use alambic_cache::Part;
 
 use super::PipelineError;
 use super::recipe::LoadedRecipe;
@@ -52,4 +55,19 @@ pub fn run_until(
         write_report::write_report(&plan)?;
     }
     Ok(())
+}
+
+/// Captures one part of a recipe's caches, beside processes that capture the other parts.
+///
+/// All are given the same recipe and the same run directory, on one machine or many, and each its
+/// own [`Part`]; the last one to end completes the caches. The same part again resumes it.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn capture_part(
+    recipe: &LoadedRecipe,
+    options: &RunOptions,
+    part: Part,
+) -> Result<Vec<PartOutcome>, PipelineError> {
+    capture::capture_part(&Plan::open_part(recipe, options, part)?)
 }

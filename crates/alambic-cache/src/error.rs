@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use parquet::errors::ParquetError;
 
-use crate::SegmentKey;
+use crate::{MissingShards, Part, SegmentKey};
 
 /// Every error of this crate; each names the file, what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
@@ -107,13 +107,52 @@ pub enum CacheError {
         /// The value found.
         found: String,
     },
-    /// `finish` found a gap: capture the missing shard, then finish.
-    #[error("cannot finish: {} is missing, expected {num_shards} shards; capture it first", path.display())]
-    MissingShard {
-        /// The shard that is not there.
+    /// Shards are missing that the cache should have: capture them, then finish or seal.
+    #[error("cannot complete {}: {missing}", path.display())]
+    MissingShards {
+        /// The cache directory.
         path: PathBuf,
-        /// How many shards the cache should have.
-        num_shards: usize,
+        /// Which shards, and what to run.
+        missing: MissingShards,
+    },
+    /// Nothing says how many shards the cache will have: no writer has come to the corpus' end.
+    #[error("cannot seal {}: no writer has reached the end of the corpus; run the capture, it seals the cache when it is whole", path.display())]
+    Unfinished {
+        /// The cache directory.
+        path: PathBuf,
+    },
+    /// Writers of one cache counted different numbers of shards: they read different text.
+    #[error("{} counts {found} shards, this capture comes to {expected}: the data or its order changed; capture into another directory", path.display())]
+    ExtentMismatch {
+        /// The file that says how many shards there are.
+        path: PathBuf,
+        /// The number this writer counted.
+        expected: usize,
+        /// The number in the file.
+        found: usize,
+    },
+    /// The extent of a capture is not the JSON it should be.
+    #[error("cannot read {} as the extent of a capture: remove it and resume the capture", path.display())]
+    ExtentJson {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A part of a capture that cannot be.
+    #[error("part {found}: expected I/N with 0 <= I < N, as 0/4 to 3/4 for four writers")]
+    InvalidPart {
+        /// What was given.
+        found: String,
+    },
+    /// A writer was asked for a shard of another writer's part.
+    #[error("{} belongs to another part than {part}, which has the shards i with i mod N = I", path.display())]
+    ForeignShard {
+        /// The shard.
+        path: PathBuf,
+        /// The writer's part.
+        part: Part,
     },
     /// A file that looks like a shard and is not one of this cache.
     #[error("{} is not one of the {num_shards} shards of this cache: remove it", path.display())]
@@ -143,6 +182,14 @@ pub enum CacheError {
         /// Where and why.
         #[source]
         source: serde_json::Error,
+    },
+    /// The manifest says what it should, in other bytes than it was written with.
+    #[error("{} is spelt otherwise than it was written, from byte {byte} on: it was edited or damaged; restore it", path.display())]
+    ManifestSpelling {
+        /// The manifest.
+        path: PathBuf,
+        /// The first byte that differs.
+        byte: usize,
     },
     /// Written by another version of the format.
     #[error("{} has format version {found}, this build reads {expected}: use the matching version of alambic", path.display())]
@@ -213,6 +260,34 @@ pub enum CacheError {
         index: usize,
         /// The number of shards.
         num_shards: usize,
+    },
+    /// The segment was asked for by an index the cache or shard does not have.
+    #[error("{} has {num_segments} segments, there is no segment {index}", path.display())]
+    NoSuchSegment {
+        /// The cache directory or the shard.
+        path: PathBuf,
+        /// The index asked for.
+        index: u64,
+        /// The number of segments.
+        num_segments: u64,
+    },
+    /// Nothing is left for a derived cache.
+    #[error("no segment is left for {}, a cache has at least one: choose another condition", path.display())]
+    NoSegments {
+        /// The directory of the derived cache.
+        path: PathBuf,
+    },
+    /// Caches that cannot be one: they differ in more than the size of their shards.
+    #[error("{} cannot be joined to the first cache: its {field} is {found}, expected {expected}", path.display())]
+    UnlikeCaches {
+        /// The cache that differs.
+        path: PathBuf,
+        /// The first field of the specification that differs.
+        field: &'static str,
+        /// The value in the first cache.
+        expected: String,
+        /// The value in this one.
+        found: String,
     },
     /// The Parquet library refused to write or read.
     #[error("cannot {action} {} as Parquet: the file is damaged or the disk is full", path.display())]

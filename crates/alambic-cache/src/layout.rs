@@ -18,8 +18,8 @@ use crate::{CacheSpec, FORMAT_VERSION, TargetKind};
 /// assert_eq!(alambic_cache::MANIFEST_FILE, "manifest.json");
 /// ```
 pub const MANIFEST_FILE: &str = "manifest.json";
-/// Name of the lock file of writers.
-pub(crate) const LOCK_FILE: &str = "lock";
+/// Name of the file that says how many shards a capture comes to.
+pub(crate) const EXTENT_FILE: &str = "extent.json";
 
 pub(crate) const KEY_FORMAT_VERSION: &str = "alambic.format_version";
 pub(crate) const KEY_SPEC: &str = "alambic.spec";

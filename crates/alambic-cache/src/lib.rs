@@ -5,7 +5,10 @@
 //! per segment, and a `manifest.json` that is written last: a directory with a manifest is whole.
 //!
 //! - [`CacheWriter`] captures: it takes records shard by shard, resumes after a kill, finishes.
+//!   Several writers share a corpus by [`Part`]; the last one, or [`seal`], completes the cache.
 //! - [`CacheReader`] trains: it returns the records of one shard at a time.
+//! - [`SegmentReader`] reads single segments in any order, [`EpochOrder`] says in which.
+//! - [`concatenate`], [`filter`] and [`split`] make caches of caches.
 //! - [`verify`] proves that nothing changed since the capture.
 //!
 //! # A capture and a reading
@@ -73,24 +76,33 @@
 //!
 //! # What a directory promises
 //!
-//! Files appear whole or not at all and are never overwritten; one writer at a time; the same
-//! records give the same bytes. Files may be hostile: reading them gives records or an error.
+//! Files appear whole or not at all and are never overwritten; one writer at a time for each
+//! [`Part`]; the same records give the same bytes, whoever wrote them. Files may be hostile: reading
+//! them gives records or an error.
 //! The layout is described in `docs/cache-format.md`.
 
 mod compact;
 mod decode;
+mod derive;
 mod encode;
+mod epoch_order;
 mod error;
+mod extent;
 mod info;
 mod invariants;
 mod layout;
 mod manifest;
+mod missing_shards;
+mod part;
 mod reader;
 mod record;
 mod sampled_targets;
+mod seal;
 mod segment_key;
+mod segment_reader;
 mod shard_content;
 mod shard_file;
+mod shard_filler;
 mod shared_file;
 mod spec;
 mod top_k_targets;
@@ -98,6 +110,8 @@ mod verify;
 mod write_once_dir;
 mod writer;
 
+pub use derive::{concatenate, filter, split};
+pub use epoch_order::EpochOrder;
 pub use error::CacheError;
 pub use info::CacheInfo;
 pub use invariants::{
@@ -105,10 +119,14 @@ pub use invariants::{
 };
 pub use layout::MANIFEST_FILE;
 pub use manifest::{Manifest, ShardEntry};
+pub use missing_shards::MissingShards;
+pub use part::Part;
 pub use reader::CacheReader;
 pub use record::{TargetRecord, Targets};
 pub use sampled_targets::{SampledRow, SampledTargets};
+pub use seal::{Finished, seal};
 pub use segment_key::SegmentKey;
+pub use segment_reader::SegmentReader;
 pub use spec::{CacheSpec, FORMAT_VERSION, MAX_DRAWS, TargetKind, ValueType};
 pub use top_k_targets::TopKTargets;
 pub use verify::{VerifyReport, verify};

@@ -210,7 +210,7 @@ impl CacheReader {
         &self.dir
     }
 
-    fn shard(&self, index: usize) -> Result<(&ShardEntry, PathBuf), CacheError> {
+    pub(crate) fn shard(&self, index: usize) -> Result<(&ShardEntry, PathBuf), CacheError> {
         let shards = &self.manifest.shards;
         match shards.get(index) {
             Some(entry) => Ok((entry, self.dir.join(&entry.file))),
@@ -242,7 +242,7 @@ impl CacheReader {
     }
 }
 
-fn expect_count(
+pub(crate) fn expect_count(
     path: &Path,
     what: &'static str,
     expected: u64,

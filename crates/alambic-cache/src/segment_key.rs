@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 /// Separates this hash from every other use of SHA-256 in the project.
 const DOMAIN: &[u8] = b"alambic segment key 1\0";
+/// The same for draws.
+const DRAW_DOMAIN: &[u8] = b"alambic segment draw 1\0";
 
 /// SHA-256 over the teacher's fingerprint, the tokens it read and the labels it scored.
 ///
@@ -53,6 +55,26 @@ impl SegmentKey {
             hash.update(part);
         }
         Self(hash.finalize().into())
+    }
+
+    /// A number in `[0, 1)` that is a function of key and seed, uniform over keys.
+    ///
+    /// The upper 53 bits of the first eight bytes of `SHA-256("alambic segment draw 1\0" ‖ seed ‖
+    /// key)`, in units of 2⁻⁵³; `seed` is a little-endian u64, the eight bytes are read as one.
+    ///
+    /// ```
+    /// use alambic_cache::SegmentKey;
+    /// let draw = SegmentKey::from_bytes([7; 32]).draw(17);
+    /// assert!((draw - 0.002479).abs() < 1e-6, "{draw}");
+    /// ```
+    pub fn draw(&self, seed: u64) -> f64 {
+        let mut hash = Sha256::new();
+        hash.update(DRAW_DOMAIN);
+        hash.update(seed.to_le_bytes());
+        hash.update(self.0);
+        let digest: [u8; 32] = hash.finalize().into();
+        let (words, _) = digest.as_chunks();
+        (u64::from_le_bytes(words[0]) >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// The 32 bytes of the hash, as stored in the column `key`.

@@ -1,7 +1,7 @@
 //! The bytes of one shard in memory: their digest and the records in them.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::shard_file::ShardFile;
 use crate::write_once_dir::io_error;
 use crate::{CacheError, CacheSpec, ShardEntry, TargetRecord, layout};
+
+/// How much of a file is hashed at a time.
+const PIECE_BYTES: usize = 1 << 16;
 
 /// A whole shard file; what is decoded is what was hashed, whatever happens to the file meanwhile.
 pub(crate) struct ShardContent {
@@ -25,8 +28,7 @@ impl ShardContent {
             },
             _ => io_error(path, "read")(source),
         })?;
-        let digest = Sha256::digest(&bytes);
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = to_hex(&Sha256::digest(&bytes));
         Ok(Self {
             bytes: bytes.into(),
             sha256,
@@ -35,22 +37,7 @@ impl ShardContent {
 
     /// Refuses bytes other than those the manifest was written for.
     pub(crate) fn expect(&self, entry: &ShardEntry, path: &Path) -> Result<(), CacheError> {
-        let found = self.bytes.len() as u64;
-        if found != entry.bytes {
-            return Err(CacheError::ShardSize {
-                path: path.to_owned(),
-                expected: entry.bytes,
-                found,
-            });
-        }
-        if self.sha256 != entry.sha256 {
-            return Err(CacheError::Checksum {
-                path: path.to_owned(),
-                expected: entry.sha256.clone(),
-                found: self.sha256.clone(),
-            });
-        }
-        Ok(())
+        expect_same(self.bytes.len() as u64, &self.sha256, entry, path)
     }
 
     /// Decodes and checks every record.
@@ -80,4 +67,47 @@ impl ShardContent {
             sha256: self.sha256.clone(),
         }
     }
+}
+
+/// Hashes a shard piece by piece; refuses bytes other than those the manifest was written for.
+pub(crate) fn check_file(entry: &ShardEntry, path: &Path) -> Result<(), CacheError> {
+    let mut file = File::open(path).map_err(io_error(path, "open"))?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut bytes = 0;
+    loop {
+        let read = file.read(&mut piece).map_err(io_error(path, "read"))?;
+        if read == 0 {
+            return expect_same(bytes, &to_hex(&hash.finalize()), entry, path);
+        }
+        hash.update(&piece[..read]);
+        bytes += read as u64;
+    }
+}
+
+fn expect_same(
+    bytes: u64,
+    sha256: &str,
+    entry: &ShardEntry,
+    path: &Path,
+) -> Result<(), CacheError> {
+    if bytes != entry.bytes {
+        return Err(CacheError::ShardSize {
+            path: path.to_owned(),
+            expected: entry.bytes,
+            found: bytes,
+        });
+    }
+    if sha256 != entry.sha256 {
+        return Err(CacheError::Checksum {
+            path: path.to_owned(),
+            expected: entry.sha256.clone(),
+            found: sha256.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn to_hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelector,
 };
 use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
@@ -77,6 +78,59 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
         Ok(records)
     }
 
+    /// The record at `row`, checked against the rules of the format; reads its row group alone.
+    ///
+    /// # Panics
+    /// If the shard has no such row.
+    pub(crate) fn record(&self, row: usize) -> Result<TargetRecord, CacheError> {
+        assert!(row < self.num_rows(), "row {row} of {}", self.num_rows());
+        let (group, before) = self.row_group_of(row);
+        let selection = [RowSelector::skip(row - before), RowSelector::select(1)];
+        let mut batches = guarded(self.path, || {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(
+                self.source.clone(),
+                self.metadata.clone(),
+            )
+            .with_row_groups(vec![group])
+            .with_row_selection(RowSelection::from(selection.to_vec()))
+            .with_batch_size(1)
+            .build()
+        })?;
+        let batch = guarded(self.path, || Ok(batches.next().transpose()?))?;
+        let batch = batch.filter(|batch| batch.num_rows() == 1);
+        let batch = batch.ok_or_else(|| CacheError::Layout {
+            path: self.path.to_owned(),
+            field: format!("row {row}"),
+            expected: "in the row group that the footer says".into(),
+            found: "none".into(),
+        })?;
+        let compact = self.compact_decoder()?;
+        let shard_batch = ShardBatch {
+            batch: &batch,
+            first_row: row,
+            spec: self.spec,
+            compact: compact.as_ref(),
+            path: self.path,
+        };
+        let record = shard_batch.record(0)?;
+        RecordRules::new(self.spec).check(&record, row, self.path)?;
+        Ok(record)
+    }
+
+    /// The row group that holds `row`, and how many rows precede that group.
+    fn row_group_of(&self, row: usize) -> (usize, usize) {
+        let mut before = 0;
+        for (group, metadata) in self.metadata.metadata().row_groups().iter().enumerate() {
+            let rows =
+                usize::try_from(metadata.num_rows()).expect("checked when the shard was opened");
+            if row < before + rows {
+                return (group, before);
+            }
+            before += rows;
+        }
+        unreachable!("the row groups hold all rows, which was checked when the shard was opened")
+    }
+
     /// The keys, reading that column alone.
     pub(crate) fn keys(&self) -> Result<Vec<SegmentKey>, CacheError> {
         let mut keys = Vec::with_capacity(self.num_rows());
@@ -100,7 +154,7 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
     }
 
     /// Number of segments according to the footer.
-    fn num_rows(&self) -> usize {
+    pub(crate) fn num_rows(&self) -> usize {
         let rows = self.metadata.metadata().file_metadata().num_rows();
         usize::try_from(rows).expect("checked when the shard was opened")
     }
@@ -312,6 +366,7 @@ mod tests {
         let path = Path::new("shard");
         ShardFile::open(Bytes::from(bytes.clone()), spec, 0, path)?.keys()?;
         ShardFile::open(Bytes::from(bytes.clone()), spec, 0, path)?.lengths()?;
+        ShardFile::open(Bytes::from(bytes.clone()), spec, 0, path)?.record(0)?;
         ShardFile::open(Bytes::from(bytes), spec, 0, path)?.records()
     }
 
@@ -351,6 +406,9 @@ mod tests {
         assert!(shard.metadata.metadata().num_row_groups() > 2);
         assert_eq!(shard.records().unwrap(), records);
         assert_eq!(shard.keys().unwrap(), sample::keys(&records));
+        for row in [0, 9, 4, 5, 1] {
+            assert_eq!(shard.record(row).unwrap(), records[row], "{row}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Proving that a cache is what was captured.
 
+use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::write_once_dir::file_names;
-use crate::{CacheError, CacheReader, layout};
+use crate::manifest::manifest_path;
+use crate::write_once_dir::{file_names, io_error};
+use crate::{CacheError, CacheReader, Manifest, layout};
 
 /// What [`verify`] read and found in order.
 ///
@@ -45,11 +47,14 @@ pub struct VerifyReport {
 
 /// Reads a whole cache: checksums, every record, counts against the manifest, stray shards.
 ///
-/// Holds one shard at a time. Stops at the first error.
+/// Finds every changed bit: those of a shard by its SHA-256, and those of the manifest by the
+/// shards, which know their cache's specification and are hashed and counted again, or by the
+/// manifest's spelling, of which there is one. Holds one shard at a time. Stops at the first error.
 ///
 /// # Errors
 /// Those of [`CacheReader::open`] and [`CacheReader::read_shard`];
-/// [`CacheError::UnexpectedShard`] for a shard that the manifest does not list.
+/// [`CacheError::UnexpectedShard`] for a shard that the manifest does not list,
+/// [`CacheError::ManifestSpelling`] for a manifest in other bytes than those it was written with.
 ///
 /// ```
 /// use alambic_cache::{CacheError, verify};
@@ -79,6 +84,7 @@ pub struct VerifyReport {
 /// ```
 pub fn verify(dir: &Path) -> Result<VerifyReport, CacheError> {
     let reader = CacheReader::open(dir)?;
+    check_spelling(reader.manifest(), &manifest_path(dir))?;
     let num_shards = reader.manifest().shards.len();
     for name in file_names(dir)? {
         if name.starts_with("shard-") && layout::shard_index(&name).is_none_or(|i| i >= num_shards)
@@ -103,10 +109,24 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, CacheError> {
     })
 }
 
+/// Refuses white space, escapes and notations of numbers that [`Manifest::to_json`] does not use.
+fn check_spelling(manifest: &Manifest, path: &Path) -> Result<(), CacheError> {
+    let found = fs::read(path).map_err(io_error(path, "read"))?;
+    let expected = manifest.to_json().into_bytes();
+    if found == expected {
+        return Ok(());
+    }
+    let common = found.iter().zip(&expected).take_while(|(a, b)| a == b);
+    Err(CacheError::ManifestSpelling {
+        path: path.to_owned(),
+        byte: common.count(),
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::fs;
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
     use proptest::sample::Index;
@@ -156,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_byte_of_the_manifest_is_found_or_changes_nothing() {
+    fn every_flipped_byte_of_the_manifest_is_found() {
         let dir = tempfile::tempdir().unwrap();
-        let manifest = sample::write_cache(dir.path(), &sample::spec(ValueType::F16, 8));
+        sample::write_cache(dir.path(), &sample::spec(ValueType::F16, 8));
         let path = dir.path().join(MANIFEST_FILE);
         let whole = fs::read(&path).unwrap();
         let flips = (any::<Index>(), 1..=u8::MAX);
@@ -166,14 +186,106 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[position.index(whole.len())] ^= flip;
             fs::write(&path, bytes).unwrap();
-            if verify(dir.path()).is_ok() {
-                // White space or the notation of a number.
-                let read = CacheReader::open(dir.path()).unwrap();
-                prop_assert_eq!(read.manifest(), &manifest);
-            }
+            prop_assert!(verify(dir.path()).is_err());
             Ok(())
         });
         outcome.unwrap();
+    }
+
+    #[test]
+    fn a_manifest_that_says_the_same_in_other_bytes_is_refused_by_verify_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = sample::write_cache(dir.path(), &sample::spec(ValueType::F16, 8));
+        let path = manifest_path(dir.path());
+        for (json, byte) in [
+            (serde_json::to_string(&manifest).unwrap(), 1),
+            (manifest.to_json().replacen("1.0", "1.00", 1), 0),
+            (manifest.to_json() + "\n", manifest.to_json().len()),
+        ] {
+            fs::write(&path, json).unwrap();
+            assert_eq!(*CacheReader::open(dir.path()).unwrap().manifest(), manifest);
+            match verify(dir.path()) {
+                Err(CacheError::ManifestSpelling { byte: found, .. }) => {
+                    assert!(byte == 0 || byte == found, "{found}");
+                }
+                outcome => panic!("{outcome:?}"),
+            }
+        }
+    }
+
+    /// Seed of the flips below; any other does as well.
+    const FLIPS_SEED: u64 = 20;
+    /// How many bits are flipped, one at a time.
+    const NUM_FLIPS: usize = 1000;
+
+    /// The check that found a flipped bit.
+    fn check(error: &CacheError) -> &'static str {
+        match error {
+            CacheError::Checksum { .. } => "checksum of a shard",
+            CacheError::ShardSize { .. } => "size of a shard",
+            CacheError::CountMismatch { .. } => "count of a shard",
+            CacheError::SpecMismatch { .. } => "specification in a shard",
+            CacheError::ManifestJson { .. } => "syntax of the manifest",
+            CacheError::InvalidManifest { .. } => "names and totals of the manifest",
+            CacheError::InvalidSpec { .. } => "specification in the manifest",
+            CacheError::UnknownVersion { .. } => "format version of the manifest",
+            CacheError::ManifestSpelling { .. } => "spelling of the manifest",
+            other => panic!("found by no check that is meant to find it: {other}"),
+        }
+    }
+
+    #[test]
+    fn a_thousand_flipped_bits_of_shards_and_manifest_are_each_found() {
+        let dir = tempfile::tempdir().unwrap();
+        sample::write_cache(dir.path(), &sample::spec(ValueType::F16, 8));
+        let files: Vec<_> = ["shard-00000.parquet", "shard-00001.parquet", MANIFEST_FILE]
+            .into_iter()
+            .map(|name| (name, fs::read(dir.path().join(name)).unwrap()))
+            .collect();
+        let num_bytes = files.iter().map(|(_, bytes)| bytes.len()).sum();
+        let mut numbers = sample::Numbers(FLIPS_SEED);
+        let mut found: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for _ in 0..NUM_FLIPS {
+            let (mut position, bit) = (numbers.below(num_bytes), numbers.below(8));
+            let of_file = files
+                .iter()
+                .find(|(_, bytes)| match position < bytes.len() {
+                    true => true,
+                    false => {
+                        position -= bytes.len();
+                        false
+                    }
+                });
+            let (name, whole) = of_file.unwrap();
+            let path = dir.path().join(name);
+            let mut bytes = whole.clone();
+            bytes[position] ^= 1 << bit;
+            fs::write(&path, bytes).unwrap();
+            let Err(error) = verify(dir.path()) else {
+                panic!("bit {bit} of byte {position} of {name} went unnoticed");
+            };
+            *found.entry((name, check(&error))).or_default() += 1;
+            fs::write(&path, whole).unwrap();
+        }
+        verify(dir.path()).unwrap();
+        assert_eq!(found.values().sum::<usize>(), NUM_FLIPS);
+        // A shard has one check that finds everything, the manifest has several.
+        let checks_of = |file| {
+            let of_file = found.keys().filter(move |(name, _)| *name == file);
+            of_file.map(|(_, check)| *check).collect::<Vec<_>>()
+        };
+        assert_eq!(checks_of("shard-00000.parquet"), ["checksum of a shard"]);
+        assert_eq!(checks_of("shard-00001.parquet"), ["checksum of a shard"]);
+        let of_manifest = checks_of(MANIFEST_FILE);
+        for expected in [
+            "checksum of a shard",
+            "names and totals of the manifest",
+            "specification in a shard",
+            "specification in the manifest",
+            "syntax of the manifest",
+        ] {
+            assert!(of_manifest.contains(&expected), "{expected}: {found:#?}");
+        }
     }
 
     #[test]

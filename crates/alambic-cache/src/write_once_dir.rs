@@ -8,6 +8,10 @@ use crate::CacheError;
 
 /// Names of files that are not whole yet start with this.
 const TEMPORARY_PREFIX: &str = ".tmp-";
+/// Held by every writer: by one alone, or shared among those of different parts.
+const LOCK_FILE: &str = "lock";
+/// Names of the locks of writers beside others start with this.
+const LABELLED_LOCK_PREFIX: &str = "lock-";
 
 /// Where bytes go before a file has its final name: a file, or in tests a disk that fills up.
 pub(crate) trait Sink: Write + Send {
@@ -24,34 +28,58 @@ impl Sink for File {
 /// Creates the temporary file of that path.
 pub(crate) type OpenSink = fn(&Path) -> io::Result<Box<dyn Sink>>;
 
-/// The directory, held by one writer at a time through a lock on one of its files.
+/// How a writer holds a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// By itself.
+    Alone,
+    /// Beside writers of other labels; two of the same label refuse each other.
+    Beside(String),
+}
+
+impl Hold {
+    /// What the names of this writer's temporary files start with: no two live writers share it,
+    /// and what a killed one left is known by it.
+    fn temporary_prefix(&self) -> String {
+        match self {
+            Self::Alone => TEMPORARY_PREFIX.to_owned(),
+            Self::Beside(label) => format!("{TEMPORARY_PREFIX}{label}-"),
+        }
+    }
+}
+
+/// The directory, held through locks on files in it.
 #[derive(Debug)]
 pub(crate) struct WriteOnceDir {
     path: PathBuf,
+    temporary_prefix: String,
     open_sink: OpenSink,
-    /// Unlocked by the operating system when it is closed, also when the process is killed.
-    _lock: File,
+    /// Unlocked by the operating system when they are closed, also when the process is killed.
+    _locks: Vec<File>,
 }
 
 impl WriteOnceDir {
     /// Creates the directory if needed, locks it, removes what a killed writer left half written.
-    pub(crate) fn open(path: &Path, lock_file: &str) -> Result<Self, CacheError> {
+    ///
+    /// A writer that is alone removes the leftovers of all, others those of their own label.
+    pub(crate) fn open(path: &Path, hold: Hold) -> Result<Self, CacheError> {
         fs::create_dir_all(path).map_err(io_error(path, "create"))?;
-        let lock_path = path.join(lock_file);
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        let lock = options
-            .open(&lock_path)
-            .map_err(io_error(&lock_path, "open"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(CacheError::Locked { path: lock_path }),
-            Err(TryLockError::Error(source)) => return Err(io_error(&lock_path, "lock")(source)),
-        }
+        let whole = path.join(LOCK_FILE);
+        let locks = match &hold {
+            Hold::Alone => vec![lock(&whole, File::try_lock)?],
+            Hold::Beside(label) => {
+                let own = path.join(format!("{LABELLED_LOCK_PREFIX}{label}"));
+                vec![
+                    lock(&whole, File::try_lock_shared)?,
+                    lock(&own, File::try_lock)?,
+                ]
+            }
+        };
         let dir = Self {
             path: path.to_owned(),
+            temporary_prefix: hold.temporary_prefix(),
             open_sink: open_file,
-            _lock: lock,
+            _locks: locks,
         };
         dir.remove_leftovers()?;
         Ok(dir)
@@ -66,6 +94,15 @@ impl WriteOnceDir {
         file_names(&self.path)
     }
 
+    /// The labels of the writers beside others that have held the directory, now or earlier.
+    pub(crate) fn labels_of_locks(&self) -> Result<Vec<String>, CacheError> {
+        let names = self.file_names()?;
+        let labels = names
+            .iter()
+            .filter_map(|name| name.strip_prefix(LABELLED_LOCK_PREFIX));
+        Ok(labels.map(str::to_owned).collect())
+    }
+
     /// Writes a file under a temporary name, waits for the disk, and gives it its final name if
     /// that is free. On any error the final name is untouched and the temporary file is removed.
     pub(crate) fn put_if_absent(
@@ -74,7 +111,9 @@ impl WriteOnceDir {
         write: impl FnOnce(&mut dyn Sink) -> Result<(), CacheError>,
     ) -> Result<(), CacheError> {
         let target = self.path.join(file_name);
-        let temporary = self.path.join(format!("{TEMPORARY_PREFIX}{file_name}"));
+        let temporary = self
+            .path
+            .join(format!("{}{file_name}", self.temporary_prefix));
         if target.exists() {
             return Err(CacheError::AlreadyExists { path: target });
         }
@@ -103,12 +142,26 @@ impl WriteOnceDir {
 
     fn remove_leftovers(&self) -> Result<(), CacheError> {
         for name in self.file_names()? {
-            if name.starts_with(TEMPORARY_PREFIX) {
+            if name.starts_with(&self.temporary_prefix) {
                 let path = self.path.join(name);
                 fs::remove_file(&path).map_err(io_error(&path, "remove"))?;
             }
         }
         Ok(())
+    }
+}
+
+/// Creates a lock file if needed and takes its lock.
+fn lock(path: &Path, take: fn(&File) -> Result<(), TryLockError>) -> Result<File, CacheError> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.open(path).map_err(io_error(path, "open"))?;
+    match take(&file) {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CacheError::Locked {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(io_error(path, "lock")(source)),
     }
 }
 
@@ -238,7 +291,7 @@ mod tests {
     #[test]
     fn a_name_taken_while_writing_is_not_replaced() {
         let temporary = tempfile::tempdir().unwrap();
-        let dir = WriteOnceDir::open(temporary.path(), "lock").unwrap();
+        let dir = WriteOnceDir::open(temporary.path(), Hold::Alone).unwrap();
         let path = temporary.path().join("file");
         let outcome = dir.put_if_absent("file", |sink| {
             fs::write(&path, "theirs").unwrap();
@@ -252,12 +305,77 @@ mod tests {
         assert_eq!(dir.file_names().unwrap(), ["file", "lock"]);
     }
 
+    fn beside(label: &str) -> Hold {
+        Hold::Beside(label.into())
+    }
+
+    #[test]
+    fn writers_of_different_labels_hold_a_directory_together() {
+        let temporary = tempfile::tempdir().unwrap();
+        let open = |hold| WriteOnceDir::open(temporary.path(), hold);
+        let (first, second) = (open(beside("a")).unwrap(), open(beside("b")).unwrap());
+        for (hold, lock_file) in [(beside("a"), "lock-a"), (Hold::Alone, "lock")] {
+            match open(hold) {
+                Err(CacheError::Locked { path }) => assert!(path.ends_with(lock_file)),
+                outcome => panic!("{outcome:?}"),
+            }
+        }
+        assert_eq!(first.labels_of_locks().unwrap(), ["a", "b"]);
+        drop((first, second));
+        let _alone = open(Hold::Alone).unwrap();
+        match open(beside("a")) {
+            Err(CacheError::Locked { path }) => assert!(path.ends_with("lock")),
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn leftovers_are_removed_by_their_own_writer_or_by_one_that_is_alone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let leftover = |name: &str| temporary.path().join(name);
+        let names = [
+            ".tmp-1-of-2-shard-00001.parquet",
+            ".tmp-1-of-21-shard-00001.parquet",
+            ".tmp-shard-00000.parquet",
+        ];
+        for name in names {
+            fs::write(leftover(name), "half").unwrap();
+        }
+        drop(WriteOnceDir::open(temporary.path(), beside("1-of-2")).unwrap());
+        assert!(!leftover(names[0]).exists());
+        assert!(leftover(names[1]).exists() && leftover(names[2]).exists());
+        drop(WriteOnceDir::open(temporary.path(), Hold::Alone).unwrap());
+        assert!(names.iter().all(|name| !leftover(name).exists()));
+    }
+
+    #[test]
+    fn writers_of_different_labels_may_write_the_same_file_and_one_of_them_does() {
+        let temporary = tempfile::tempdir().unwrap();
+        let open = |label| WriteOnceDir::open(temporary.path(), beside(label)).unwrap();
+        let (first, second) = (open("a"), open("b"));
+        let path = temporary.path().join("file");
+        first
+            .put_if_absent("file", |sink| {
+                let theirs = second.put_if_absent("file", |sink| {
+                    sink.write_all(b"second").map_err(io_error(&path, "write"))
+                });
+                theirs.unwrap();
+                sink.write_all(b"first").map_err(io_error(&path, "write"))
+            })
+            .unwrap_err();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "second");
+        assert_eq!(
+            first.file_names().unwrap(),
+            ["file", "lock", "lock-a", "lock-b"]
+        );
+    }
+
     #[test]
     fn a_directory_that_cannot_be_made_is_an_error_with_its_path() {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("file");
         fs::write(&file, "not a directory").unwrap();
-        let error = WriteOnceDir::open(&file.join("cache"), "lock").unwrap_err();
+        let error = WriteOnceDir::open(&file.join("cache"), Hold::Alone).unwrap_err();
         assert!(error.to_string().contains("cannot create"), "{error}");
     }
 }

@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::extent::Extent;
 use crate::invariants::RecordRules;
-use crate::layout::{self, LOCK_FILE, MANIFEST_FILE};
+use crate::layout;
 use crate::manifest::manifest_path;
-use crate::shard_content::ShardContent;
+use crate::seal::{existing_shards, present_shards, seal_if_whole};
 use crate::shard_file::ShardFile;
 use crate::shared_file::SharedFile;
-use crate::write_once_dir::{WriteOnceDir, io_error};
-use crate::{CacheError, CacheSpec, Manifest, SegmentKey, ShardEntry, TargetRecord, encode};
+use crate::write_once_dir::{Hold, WriteOnceDir, io_error};
+use crate::{
+    CacheError, CacheSpec, Finished, Manifest, MissingShards, Part, SegmentKey, TargetRecord,
+    encode,
+};
 
-/// Writes a cache, or resumes writing one; holds the directory's lock until it is dropped.
+/// Writes a cache or one part of it, or resumes writing it; holds its locks until it is dropped.
 ///
 /// Shards are written once and appear whole or not at all, so a capture that was killed asks
 /// [`has_shard`](Self::has_shard) for each shard and computes the missing ones. The same records
@@ -60,10 +64,12 @@ use crate::{CacheError, CacheSpec, Manifest, SegmentKey, ShardEntry, TargetRecor
 pub struct CacheWriter {
     dir: WriteOnceDir,
     spec: CacheSpec,
+    part: Part,
 }
 
 impl CacheWriter {
-    /// Creates the directory, or resumes one whose shards belong to this specification.
+    /// Creates the directory, or resumes one whose shards belong to this specification; the only
+    /// writer.
     ///
     /// Files that a killed writer left half written are removed.
     ///
@@ -85,14 +91,48 @@ impl CacheWriter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(dir: &Path, spec: CacheSpec) -> Result<Self, CacheError> {
+        Self::open_part(dir, spec, Part::whole())
+    }
+
+    /// [`open`](Self::open) for one of several writers, in this process or others, here or on
+    /// other machines.
+    ///
+    /// Writers of different parts work at the same time. On one machine two of the same part
+    /// refuse each other, and so do a writer of a part and one of the whole. Should two meet
+    /// nevertheless, over a network file system without locks, the first to complete a shard wins
+    /// and the other gets [`CacheError::AlreadyExists`]: nothing is lost or doubled. What a killed
+    /// writer left half written is removed by the next one of the same part.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    ///
+    /// ```
+    /// use alambic_cache::{CacheError, CacheSpec, CacheWriter, Part, TargetKind, ValueType};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// # let spec = CacheSpec {
+    /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32),
+    /// #     vocab_size: 4, targets: TargetKind::TopK { k: 2, values: ValueType::F16 }, temperatures: vec![1.0], segments_per_shard: 8,
+    /// # };
+    /// let first = CacheWriter::open_part(dir, spec.clone(), "0/2".parse()?)?;
+    /// let second = CacheWriter::open_part(dir, spec.clone(), "1/2".parse()?)?;
+    /// let again = CacheWriter::open_part(dir, spec, "1/2".parse()?);
+    /// assert!(matches!(again, Err(CacheError::Locked { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_part(dir: &Path, spec: CacheSpec, part: Part) -> Result<Self, CacheError> {
         spec.validate()?;
         let manifest = manifest_path(dir);
         // Before the lock, so that a finished cache on a read-only disk says what it is.
         refuse_complete(&manifest)?;
-        let dir = WriteOnceDir::open(dir, LOCK_FILE)?;
+        let hold = match part.is_whole() {
+            true => Hold::Alone,
+            false => Hold::Beside(part.file_label()),
+        };
+        let dir = WriteOnceDir::open(dir, hold)?;
         refuse_complete(&manifest)?;
-        let writer = Self { dir, spec };
-        for (index, path) in writer.existing_shards()? {
+        let writer = Self { dir, spec, part };
+        for (index, path) in existing_shards(&writer.dir)? {
             writer.open_shard(index, &path)?;
         }
         Ok(writer)
@@ -149,7 +189,7 @@ impl CacheWriter {
     /// # Errors
     /// [`CacheError::InvalidRecord`] if a record breaks a rule (see the crate's documentation),
     /// [`CacheError::SegmentCount`] for none or more than `segments_per_shard` records,
-    /// [`CacheError::AlreadyExists`], [`CacheError::Io`] or [`CacheError::Parquet`] when the disk
+    /// [`CacheError::ForeignShard`] for a shard of another part, [`CacheError::AlreadyExists`], [`CacheError::Io`] or [`CacheError::Parquet`] when the disk
     /// refuses.
     ///
     /// ```
@@ -176,6 +216,10 @@ impl CacheWriter {
         records: &[TargetRecord],
     ) -> Result<(), CacheError> {
         let path = self.shard_path(index);
+        if !self.part.owns(index) {
+            let part = self.part;
+            return Err(CacheError::ForeignShard { path, part });
+        }
         let most = self.spec.segments_per_shard;
         if !(1..=most).contains(&records.len()) {
             let expected = format!("1..={most}");
@@ -199,8 +243,9 @@ impl CacheWriter {
     /// Reads every shard back, then writes the manifest: from here on the cache is complete.
     ///
     /// # Errors
-    /// [`CacheError::MissingShard`] if one of `0..num_shards` is absent,
-    /// [`CacheError::UnexpectedShard`] if there are others, any error of reading a damaged shard.
+    /// [`CacheError::MissingShards`] if some of `0..num_shards` are absent,
+    /// [`CacheError::UnexpectedShard`] if there are others, [`CacheError::ExtentMismatch`] if
+    /// another writer counted differently, any error of reading a damaged shard.
     ///
     /// ```
     /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, TargetKind, ValueType};
@@ -212,43 +257,66 @@ impl CacheWriter {
     /// # };
     /// let writer = CacheWriter::open(dir.path(), spec)?;
     /// let outcome = writer.finish(3); // nothing was written
-    /// assert!(matches!(outcome, Err(CacheError::MissingShard { num_shards: 3, .. })));
+    /// assert!(matches!(outcome, Err(CacheError::MissingShards { .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn finish(self, num_shards: usize) -> Result<Manifest, CacheError> {
-        let existing = self.existing_shards()?;
-        // Zero shards are no cache: the first one is then the one missing.
-        for index in 0..num_shards.max(1) {
-            if existing.get(index).is_none_or(|(found, _)| *found != index) {
-                return Err(CacheError::MissingShard {
-                    path: self.shard_path(index),
-                    num_shards,
-                });
-            }
+        let path = self.dir.path().to_owned();
+        match self.finish_part(num_shards)? {
+            Finished::Sealed(manifest) => Ok(manifest),
+            Finished::Waiting(missing) => Err(CacheError::MissingShards { path, missing }),
         }
-        if let Some((_, path)) = existing.into_iter().nth(num_shards) {
-            return Err(CacheError::UnexpectedShard { path, num_shards });
+    }
+
+    /// Ends this writer's part; the writer that finds every shard there seals the cache.
+    ///
+    /// `num_shards` is that of the whole cache. Whichever order the writers of all parts end in,
+    /// one of them at least sees the last shard, since each looks after its own is on the disk; if
+    /// several do, all find the same manifest.
+    ///
+    /// # Errors
+    /// [`CacheError::MissingShards`] if shards of this part are absent, otherwise those of
+    /// [`finish`](Self::finish).
+    ///
+    /// ```
+    /// # use alambic_cache::{CacheSpec, CacheWriter, Finished, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// # let spec = CacheSpec {
+    /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+    /// #     targets: TargetKind::TopK { k: 1, values: ValueType::F16 }, temperatures: vec![1.0],
+    /// #     segments_per_shard: 8,
+    /// # };
+    /// # let record = TargetRecord {
+    /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// # };
+    /// let mut first = CacheWriter::open_part(dir, spec.clone(), "0/2".parse()?)?;
+    /// let mut second = CacheWriter::open_part(dir, spec, "1/2".parse()?)?;
+    /// second.write_shard(1, std::slice::from_ref(&record))?;
+    /// let Finished::Waiting(missing) = second.finish_part(2)? else { unreachable!() };
+    /// assert_eq!(missing.shards, [0]);
+    /// first.write_shard(0, &[record])?;
+    /// assert!(matches!(first.finish_part(2)?, Finished::Sealed(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish_part(self, num_shards: usize) -> Result<Finished, CacheError> {
+        let present = present_shards(&self.dir, num_shards)?;
+        let mut own = self.part.shards(num_shards);
+        let num_parts = Some(self.part.count());
+        if num_shards == 0 || own.any(|index| present.binary_search(&index).is_err()) {
+            let path = self.dir.path().to_owned();
+            let missing = MissingShards::find(&present, num_shards, num_parts)
+                .expect("a shard of this part is missing");
+            return Err(CacheError::MissingShards { path, missing });
         }
-        let shards = (0..num_shards).map(|index| self.entry(index));
-        let manifest = Manifest::of(self.spec.clone(), shards.collect::<Result<_, _>>()?);
-        self.dir.put_if_absent(MANIFEST_FILE, |sink| {
-            let path = manifest_path(self.dir.path());
-            sink.write_all(manifest.to_json().as_bytes())
-                .map_err(io_error(&path, "write"))
-        })?;
-        Ok(manifest)
+        Extent::of(&self.spec, num_shards).put(&self.dir)?;
+        seal_if_whole(&self.dir, &self.spec, num_shards, num_parts)
     }
 
     #[cfg(test)]
     pub(crate) fn dir_mut(&mut self) -> &mut WriteOnceDir {
         &mut self.dir
-    }
-
-    fn entry(&self, index: usize) -> Result<ShardEntry, CacheError> {
-        let path = self.shard_path(index);
-        let content = ShardContent::read(&path)?;
-        let records = content.records(&self.spec, index, &path)?;
-        Ok(content.entry(index, &records))
     }
 
     fn shard_path(&self, index: usize) -> PathBuf {
@@ -261,25 +329,6 @@ impl CacheWriter {
         path: &'a Path,
     ) -> Result<ShardFile<'a, SharedFile>, CacheError> {
         ShardFile::open(SharedFile::open(path)?, &self.spec, index, path)
-    }
-
-    /// The shards in the directory by index; a name that only resembles one is an error.
-    fn existing_shards(&self) -> Result<Vec<(usize, PathBuf)>, CacheError> {
-        let mut shards = Vec::new();
-        for name in self
-            .dir
-            .file_names()?
-            .iter()
-            .filter(|name| name.starts_with("shard-"))
-        {
-            let path = self.dir.path().join(name);
-            match layout::shard_index(name) {
-                Some(index) => shards.push((index, path)),
-                None => return Err(CacheError::ShardName { path }),
-            }
-        }
-        shards.sort_unstable();
-        Ok(shards)
     }
 }
 
@@ -300,6 +349,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::layout::MANIFEST_FILE;
     use crate::{CacheReader, F16_RELATIVE_ERROR, ValueType, sample};
 
     /// Half the distance between f16 subnormals.
@@ -521,21 +571,28 @@ mod tests {
         let open = || CacheWriter::open(dir.path(), spec.clone()).unwrap();
         assert!(matches!(
             open().finish(0),
-            Err(CacheError::MissingShard { .. })
+            Err(CacheError::MissingShards { .. })
         ));
         for index in [0, 2] {
             open()
                 .write_shard(index, &sample::records(&spec, 0, 1))
                 .unwrap();
         }
-        for num_shards in [2, 3, 4, usize::MAX] {
-            assert!(error(open().finish(num_shards)).contains("shard-00001.parquet is missing"));
+        for num_shards in [3, 4, usize::MAX] {
+            let message = error(open().finish(num_shards));
+            assert!(message.contains(" 1"), "{message}");
+            assert!(
+                message.contains("missing: run the capture again"),
+                "{message}"
+            );
         }
-        let message = error(open().finish(1));
-        assert!(
-            message.contains("shard-00002.parquet is not one of the 1 shards"),
-            "{message}"
-        );
+        for num_shards in [1, 2] {
+            let message = error(open().finish(num_shards));
+            let expected = format!("shard-00002.parquet is not one of the {num_shards} shards");
+            assert!(message.contains(&expected), "{message}");
+        }
+        // Nothing says how many shards there are as long as this writer's own are not whole.
+        assert_eq!(Extent::read(dir.path()).unwrap(), None);
         assert!(!dir.path().join(MANIFEST_FILE).exists());
     }
 
@@ -588,6 +645,6 @@ mod tests {
         let message = error(writer.write_shard(0, &records));
         let expected = "row 2: targets.k should be 8, the same for every row of the cache, found 7";
         assert!(message.contains(expected), "{message}");
-        assert_eq!(writer.dir.file_names().unwrap(), [LOCK_FILE]);
+        assert_eq!(writer.dir.file_names().unwrap(), ["lock"]);
     }
 }

@@ -4,6 +4,7 @@ use alambic::transformer::DeviceChoice;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::cache::CacheCommand;
+use crate::commands::capture::CaptureArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::export::ExportArguments;
 use crate::commands::generate::GenerateArguments;
@@ -56,9 +57,10 @@ pub(crate) enum Command {
     Run(RecipeArguments),
     /// Ask the teacher and keep its answers in the cache.
     #[command(
-        after_help = "Example:\n  alambic capture recipe.toml --out runs/first --device wgpu:0"
+        after_help = "Examples:\n  alambic capture recipe.toml --out runs/first --device wgpu:0\n  \
+                      alambic capture recipe.toml --out runs/first --shard 3/8"
     )]
-    Capture(RecipeArguments),
+    Capture(CaptureArguments),
     /// Train the student on the cache, and the baseline beside it.
     #[command(
         after_help = "Example:\n  alambic train recipe.toml --out runs/first --set training.total_steps=1000"
@@ -77,7 +79,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  alambic generate runs/first/student --prompt \"Once upon a time\" --greedy"
     )]
     Generate(GenerateArguments),
-    /// Look into a cache of teacher answers.
+    /// Look into a cache of teacher answers, complete one, or make others of it.
     #[command(after_help = "Example:\n  alambic cache verify runs/first/cache/train")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Cache {
@@ -217,10 +219,18 @@ mod tests {
             let name = parse(line).unwrap().command.name();
             assert_eq!(line.split_whitespace().next(), Some(name));
         }
-        assert_eq!(
-            parse("cache verify d").unwrap().command.name(),
-            "cache verify"
-        );
+        for line in ["cache info d", "cache verify d", "cache seal d"] {
+            let name = parse(line).unwrap().command.name();
+            assert_eq!(line.strip_suffix(" d"), Some(name));
+        }
+        for line in [
+            "cache concat a b --out c",
+            "cache filter a --out b --min-tokens 2 --max-tokens 9 --min-targets 1",
+            "cache split a --out b --rest c --fraction 0.5 --seed 1",
+        ] {
+            let name = parse(line).unwrap().command.name();
+            assert!(line.starts_with(name), "{name}");
+        }
     }
 
     #[test]
@@ -233,6 +243,18 @@ mod tests {
             ("run r.toml --out d --fast", ErrorKind::UnknownArgument),
             (
                 "run r.toml --out d --device gpu",
+                ErrorKind::ValueValidation,
+            ),
+            ("run r.toml --out d --shard 0/2", ErrorKind::UnknownArgument),
+            (
+                "capture r.toml --out d --shard 2/2",
+                ErrorKind::ValueValidation,
+            ),
+            ("cache seal", ErrorKind::MissingRequiredArgument),
+            ("cache concat a --out b", ErrorKind::TooFewValues),
+            ("cache filter a --out b", ErrorKind::MissingRequiredArgument),
+            (
+                "cache split a --out b --rest c --fraction 1 --seed 1",
                 ErrorKind::ValueValidation,
             ),
             ("report", ErrorKind::MissingRequiredArgument),

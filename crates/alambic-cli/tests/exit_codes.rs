@@ -99,7 +99,7 @@ fn a_wrong_recipe_is_bad_input_and_tells_every_problem() {
 fn a_cache_that_is_not_there_is_bad_input_with_its_path() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
-    for command in ["info", "verify"] {
+    for command in ["info", "verify", "seal"] {
         let output = alambic(&["cache", command, path]);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains(path), "{}", stderr(&output));

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::thread;
 
 use alambic_cache::{
-    CacheSpec, CacheWriter, Manifest, SegmentKey, TargetKind, TargetRecord, Targets,
+    CacheError, CacheSpec, CacheWriter, Finished, Manifest, MissingShards, Part, SegmentKey,
+    TargetKind, TargetRecord, Targets,
 };
 use alambic_text::Segment;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -27,6 +28,8 @@ pub struct CaptureConfig {
     pub batch_segments: usize,
     /// Fingerprint of the tokenizer that made the segments.
     pub tokenizer_fingerprint: String,
+    /// Which shards this process captures; [`Part::whole`] unless several share the text.
+    pub part: Part,
 }
 
 impl CaptureConfig {
@@ -43,7 +46,7 @@ impl CaptureConfig {
     }
 }
 
-/// How far a capture is.
+/// How far the capture of this process's part is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaptureProgress {
     /// Shards that are whole on disk.
@@ -59,6 +62,9 @@ pub struct CaptureProgress {
 pub enum CaptureOutcome {
     /// Every segment is in the cache and the manifest is written.
     Complete(Manifest),
+    /// Every shard of this part is in the cache; other writers have not finished theirs. The last
+    /// of them writes the manifest.
+    PartComplete(MissingShards),
     /// A stop was requested; the shards so far are whole and will be found again.
     Stopped(CaptureProgress),
 }
@@ -68,6 +74,12 @@ pub enum CaptureOutcome {
 /// Shards that an earlier, interrupted capture left are kept: batches are fixed by shard, so the
 /// bytes are those of an undisturbed capture. Memory holds one shard of segments and one batch of
 /// dense distributions, `batch_segments · longest · vocab` numbers.
+///
+/// With a [`Part`] of several, the processes that capture the others may run at the same time, here
+/// or elsewhere, as long as all are given the same segments. Each walks through all of them, which
+/// costs tokenisation and no teacher, and captures the shards of its part; whoever finds all
+/// shards there completes the cache. Where the same teacher gives the same numbers, the bytes of the
+/// cache do not depend on the parts.
 ///
 /// # Errors
 /// [`DistillError::SegmentTooLong`] and [`DistillError::TokenOutOfVocabulary`] for a segment that
@@ -85,18 +97,23 @@ where
     DistillError: From<E>,
 {
     check_config(teacher, config)?;
-    let mut writer = CacheWriter::open(dir, config.cache_spec(teacher))?;
+    let mut writer = CacheWriter::open_part(dir, config.cache_spec(teacher), config.part)?;
     let mut progress = CaptureProgress::default();
+    let mut num_shards = 0;
     let mut segments = segments.peekable();
     while segments.peek().is_some() {
         if stop.is_stopped() {
             return Ok(CaptureOutcome::Stopped(progress));
         }
-        let shard: Vec<Segment> = segments
-            .by_ref()
-            .take(config.segments_per_shard)
-            .collect::<Result<_, _>>()?;
-        write_shard(teacher, &mut writer, progress.shards, &shard, config)?;
+        let index = num_shards;
+        num_shards += 1;
+        let mut of_shard = segments.by_ref().take(config.segments_per_shard);
+        if !config.part.owns(index) {
+            of_shard.try_for_each(|segment| segment.map(drop))?;
+            continue;
+        }
+        let shard: Vec<Segment> = of_shard.collect::<Result<_, _>>()?;
+        write_shard(teacher, &mut writer, index, &shard, config)?;
         progress.shards += 1;
         progress.segments += shard.len() as u64;
         progress.tokens += shard
@@ -105,13 +122,16 @@ where
             .sum::<u64>();
         on_progress(progress);
     }
-    if progress.shards == 0 {
+    if num_shards == 0 {
         return Err(DistillError::Empty {
             what: "the text to capture".into(),
             hint: "no segment with a label was found; check the files and the splits",
         });
     }
-    Ok(CaptureOutcome::Complete(writer.finish(progress.shards)?))
+    Ok(match writer.finish_part(num_shards)? {
+        Finished::Sealed(manifest) => CaptureOutcome::Complete(manifest),
+        Finished::Waiting(missing) => CaptureOutcome::PartComplete(missing),
+    })
 }
 
 fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), DistillError> {
@@ -184,16 +204,20 @@ fn write_shard(
     let targets = score(teacher, shard, &keys, config);
     let records: Vec<TargetRecord> = shard
         .iter()
-        .zip(keys)
+        .zip(&keys)
         .zip(targets)
-        .map(|((segment, key), targets)| TargetRecord {
+        .map(|((segment, &key), targets)| TargetRecord {
             key,
             token_ids: segment.student().token_ids().to_vec(),
             loss_mask: segment.student().loss_mask().to_vec(),
             targets,
         })
         .collect();
-    Ok(writer.write_shard(index, &records)?)
+    match writer.write_shard(index, &records) {
+        // A writer of a part that overlaps this one was faster, with the same segments.
+        Err(CacheError::AlreadyExists { .. }) if writer.has_shard(index, &keys)? => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }
 
 /// The targets of every segment, in the order of the shard.

@@ -1,10 +1,10 @@
 //! Stage one: the teacher reads the text once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use alambic_cache::TargetKind;
-use alambic_distill::{CaptureConfig, CaptureOutcome};
+use alambic_cache::{CacheError, MissingShards, Part, TargetKind};
+use alambic_distill::{CaptureConfig, CaptureOutcome, DistillError};
 use alambic_text::Split;
 use serde::{Deserialize, Serialize};
 
@@ -13,29 +13,97 @@ use crate::pipeline::found_cache::check_found_cache;
 use crate::pipeline::recipe::Recipe;
 use crate::pipeline::{LanguageModel, PipelineError, Progress};
 
-/// What capture leaves for the report; `capture.json`.
+/// What capture leaves for the report; `capture.json`, or one such file for each part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CaptureFacts {
-    /// Seconds over all attempts that finished a cache.
+    /// Seconds over all attempts that finished a cache, or a part of one.
     pub(crate) seconds: f64,
 }
 
-/// Captures the training and validation caches, or finds them; the seconds that it took.
+/// How the capture of one part of one cache ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartOutcome {
+    /// The cache.
+    pub cache: PathBuf,
+    /// What other parts still lack; `None` when the cache is complete.
+    pub missing: Option<MissingShards>,
+}
+
+/// How the capture of one split ended.
+enum SplitOutcome {
+    /// The cache was complete before.
+    Found,
+    /// It is complete now.
+    Complete { seconds: f64 },
+    /// This part is whole, others are not.
+    PartComplete {
+        seconds: f64,
+        missing: MissingShards,
+    },
+}
+
+/// Captures the training and validation caches, or finds them; the seconds that it took, those of
+/// processes that captured parts included.
 pub(crate) fn capture(plan: &Plan) -> Result<f64, PipelineError> {
-    let earlier = plan.directory.read_json::<CaptureFacts>("capture.json")?;
-    let mut seconds = earlier.map_or(0.0, |facts| facts.seconds);
-    let mut splits = vec![(Split::Train, "train")];
-    if plan.recipe.data.why_validation_is_empty().is_none() {
-        splits.push((Split::Validation, "validation"));
-    }
-    for (split, name) in splits {
-        if let Some(took) = capture_split(plan, split, &plan.cache(name))? {
-            seconds += took;
-            plan.directory
-                .write_json("capture.json", &CaptureFacts { seconds })?;
+    let mut seconds = seconds_of(plan, "capture.json")?;
+    for (split, cache) in caches(plan) {
+        match capture_split(plan, split, &cache)? {
+            SplitOutcome::Found => {}
+            SplitOutcome::Complete { seconds: took } => {
+                seconds += took;
+                plan.directory
+                    .write_json("capture.json", &CaptureFacts { seconds })?;
+            }
+            SplitOutcome::PartComplete { .. } => unreachable!("the plan is that of one process"),
         }
     }
+    for parts in plan
+        .directory
+        .names()?
+        .iter()
+        .filter(|name| is_facts_of_part(name))
+    {
+        seconds += seconds_of(plan, parts)?;
+    }
     Ok(seconds)
+}
+
+/// Captures the plan's part of the training and validation caches, or finds it.
+pub(crate) fn capture_part(plan: &Plan) -> Result<Vec<PartOutcome>, PipelineError> {
+    let facts = format!("capture-{}.json", plan.part.file_label());
+    let mut seconds = seconds_of(plan, &facts)?;
+    let mut outcomes = Vec::new();
+    for (split, cache) in caches(plan) {
+        let (took, missing) = match capture_split(plan, split, &cache)? {
+            SplitOutcome::Found => (0.0, None),
+            SplitOutcome::Complete { seconds } => (seconds, None),
+            SplitOutcome::PartComplete { seconds, missing } => (seconds, Some(missing)),
+        };
+        seconds += took;
+        plan.directory
+            .write_json(&facts, &CaptureFacts { seconds })?;
+        outcomes.push(PartOutcome { cache, missing });
+    }
+    Ok(outcomes)
+}
+
+/// The splits that are captured, and where to.
+fn caches(plan: &Plan) -> Vec<(Split, PathBuf)> {
+    let mut caches = vec![(Split::Train, plan.cache("train"))];
+    if plan.recipe.data.why_validation_is_empty().is_none() {
+        caches.push((Split::Validation, plan.cache("validation")));
+    }
+    caches
+}
+
+/// The seconds that an earlier process noted under `name`.
+fn seconds_of(plan: &Plan, name: &str) -> Result<f64, PipelineError> {
+    let facts = plan.directory.read_json::<CaptureFacts>(name)?;
+    Ok(facts.map_or(0.0, |facts| facts.seconds))
+}
+
+fn is_facts_of_part(name: &str) -> bool {
+    name.starts_with("capture-") && name.ends_with(".json")
 }
 
 /// What a cache keeps per label, in words.
@@ -55,26 +123,37 @@ pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> Captur
         segments_per_shard: recipe.cache.segments_per_shard,
         batch_segments: recipe.teacher.batch_segments,
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
+        part: Part::whole(),
     }
 }
 
-/// Captures one split; `None` when its cache was already whole.
+/// Captures the plan's part of one split.
 fn capture_split(
     plan: &Plan,
     split: Split,
     directory: &Path,
-) -> Result<Option<f64>, PipelineError> {
+) -> Result<SplitOutcome, PipelineError> {
     let progress = &plan.options.progress;
-    let config = capture_config(&plan.recipe, &plan.teacher);
-    if directory.join(alambic_cache::MANIFEST_FILE).exists() {
+    let config = CaptureConfig {
+        part: plan.part,
+        ..capture_config(&plan.recipe, &plan.teacher)
+    };
+    let found = || {
         let expected = config.cache_spec(&plan.teacher.teacher);
         check_found_cache(directory, &expected, &plan.teacher, &plan.text, split)?;
         progress.note(&format!("the cache {} is whole", directory.display()));
-        return Ok(None);
+        Ok(SplitOutcome::Found)
+    };
+    if directory.join(alambic_cache::MANIFEST_FILE).exists() {
+        return found();
     }
+    let part = match plan.part.is_whole() {
+        true => String::new(),
+        false => format!("part {}: ", plan.part),
+    };
     progress.stage(
         "capture",
-        &format!("{} into {}", plan.teacher.name(), directory.display()),
+        &format!("{part}{} into {}", plan.teacher.name(), directory.display()),
     );
     let started = Instant::now();
     let mut segments = plan.text.segments(split)?;
@@ -92,11 +171,20 @@ fn capture_split(
                 &format!("{} tokens, {rate:.0} tokens/s", done.tokens),
             );
         },
-    )?;
+    );
     progress.end();
+    let outcome = match outcome {
+        // Another process has sealed the cache in between.
+        Err(DistillError::Cache(CacheError::AlreadyComplete { .. })) => return found(),
+        outcome => outcome?,
+    };
     note_cuts(progress.as_ref(), segments.stats());
+    let seconds = started.elapsed().as_secs_f64();
     match outcome {
-        CaptureOutcome::Complete(_) => Ok(Some(started.elapsed().as_secs_f64())),
+        CaptureOutcome::Complete(_) => Ok(SplitOutcome::Complete { seconds }),
+        CaptureOutcome::PartComplete(missing) => {
+            Ok(SplitOutcome::PartComplete { seconds, missing })
+        }
         CaptureOutcome::Stopped(_) => Err(PipelineError::Stopped { stage: "capture" }),
     }
 }

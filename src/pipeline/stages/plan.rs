@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use alambic_cache::Part;
 use alambic_distill::{RunLock, StopHandle, derive_seed, teacher::Teacher};
 use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
@@ -49,27 +50,44 @@ pub(crate) struct Plan {
     pub(crate) directory: RunDirectory,
     pub(crate) teacher: LanguageModel,
     pub(crate) text: TextSource,
-    /// Held as long as the plan: one process at a time works in a run directory.
+    /// Which shards of its caches are captured.
+    pub(crate) part: Part,
+    /// Held as long as the plan: one process at a time works in a run directory, or one for each
+    /// part of a capture.
     _lock: RunLock,
 }
 
 impl Plan {
     /// Opens teacher, text and run directory; writes the resolved recipe before anything else.
     pub(crate) fn open(loaded: &LoadedRecipe, options: &RunOptions) -> Result<Self, PipelineError> {
+        let plan = Self::open_part(loaded, options, Part::whole())?;
+        let facts = RunFacts {
+            created_by: format!("alambic {}", env!("CARGO_PKG_VERSION")),
+            seed: plan.recipe.seed,
+            device: describe(&options.device),
+            teacher_fingerprint: plan.teacher.teacher.fingerprint().to_owned(),
+            tokenizer_fingerprint: plan.teacher.tokenizer.fingerprint().to_owned(),
+        };
+        plan.directory.write_json("run.json", &facts)?;
+        Ok(plan)
+    }
+
+    /// [`open`](Self::open) for one of several processes that capture; it leaves `run.json`, which
+    /// names one device, to the process that trains.
+    pub(crate) fn open_part(
+        loaded: &LoadedRecipe,
+        options: &RunOptions,
+        part: Part,
+    ) -> Result<Self, PipelineError> {
         let recipe = loaded.recipe.clone();
         let teacher = LanguageModel::load(&recipe.teacher.path, &options.device)?;
         let text = TextSource::open(&recipe.data, &teacher, recipe.training.sequence_tokens)?;
         let directory = RunDirectory::create(&options.out)?;
-        let lock = RunLock::acquire(&options.out)?;
-        directory.claim(&recipe.to_toml()?)?;
-        let facts = RunFacts {
-            created_by: format!("alambic {}", env!("CARGO_PKG_VERSION")),
-            seed: recipe.seed,
-            device: describe(&options.device),
-            teacher_fingerprint: teacher.teacher.fingerprint().to_owned(),
-            tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
+        let lock = match part.is_whole() {
+            true => RunLock::acquire(&options.out)?,
+            false => RunLock::acquire_part(&options.out, &part.file_label())?,
         };
-        directory.write_json("run.json", &facts)?;
+        directory.claim(&recipe.to_toml()?, part)?;
         let title = title(loaded, &teacher);
         Ok(Self {
             recipe,
@@ -78,6 +96,7 @@ impl Plan {
             directory,
             teacher,
             text,
+            part,
             _lock: lock,
         })
     }

@@ -11,6 +11,7 @@
 
 mod bits;
 mod id_buckets;
+mod leveller;
 mod prefix_code;
 mod quantiser;
 mod row_code;

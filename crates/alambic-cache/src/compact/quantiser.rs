@@ -81,6 +81,11 @@ impl Quantiser {
         self.masses[usize::from(level)]
     }
 
+    /// The largest distance of two levels, nats.
+    pub(crate) fn largest_step(&self) -> f64 {
+        self.largest_step
+    }
+
     /// `p` of every level.
     pub(crate) fn masses(&self) -> &[f64] {
         &self.masses

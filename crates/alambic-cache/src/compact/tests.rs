@@ -64,7 +64,7 @@ proptest! {
                 // One shift for all, of which the levels know nothing.
                 let errors: Vec<(f64, f64)> = before.iter().zip(&after).map(|(x, y)| {
                     assert_eq!(x.0, y.0);
-                    (f64::from(y.1 - x.1), 0.63 * step(f64::from(x.1)))
+                    (f64::from(y.1 - x.1), 0.63 * step(f64::from(x.1.min(y.1)) - 0.1))
                 }).collect();
                 let lowest = errors.iter().map(|(error, bound)| error - bound).fold(f64::MIN, f64::max);
                 let highest = errors.iter().map(|(error, bound)| error + bound).fold(f64::MAX, f64::min);

@@ -1,5 +1,6 @@
 //! The most probable tokens as rows.
 
+use super::leveller::Leveller;
 use super::quantiser::Quantiser;
 use super::row_code::{Row, RowDecoder, entropy_of_number, entropy_to_number};
 use crate::TopKTargets;
@@ -13,23 +14,21 @@ const NO_TAIL: u16 = 0;
 /// # Panics
 /// If a log-probability has no level; that was checked.
 pub(super) fn to_rows(targets: &TopKTargets, quantiser: &Quantiser) -> Vec<Row> {
-    let level = |log_prob: f64| quantiser.level(log_prob).expect("checked before writing");
+    let mut leveller = Leveller::new(quantiser);
     (0..targets.num_rows())
         .map(|row| {
             let range = row * targets.k..(row + 1) * targets.k;
-            let levels = targets.log_probs[range.clone()].iter();
-            let levels: Vec<u16> = levels.map(|&value| level(f64::from(value))).collect();
-            let lowest = levels.iter().copied().max().unwrap_or(0);
+            let tail = targets.tail_mass[row];
+            let levels = leveller.levels(&targets.log_probs[range.clone()], tail);
+            let (head, tail) = levels.split_at(targets.k);
+            let lowest = head.iter().copied().max().unwrap_or(0);
             let ids = targets.token_ids[range].iter();
             let mut entries: Vec<(u32, u16)> = ids
-                .zip(&levels)
+                .zip(head)
                 .map(|(&id, &level)| (id, lowest - level))
                 .collect();
             entries.sort_unstable();
-            let tail = match targets.tail_mass[row] {
-                0.0 => NO_TAIL,
-                mass => 1 + level(f64::from(mass).ln()),
-            };
+            let tail = tail.first().map_or(NO_TAIL, |level| 1 + level);
             Row {
                 header: vec![entropy_to_number(targets.entropy[row]), tail, lowest],
                 entries,

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use alambic::cache::{CacheInfo, CacheReader, TargetKind, verify};
+use alambic::cache::{CacheInfo, CacheReader, TargetKind, seal, verify};
 use alambic::pipeline::PipelineError;
 use clap::{Args, Subcommand};
 
+use super::derived_cache::{self, ConcatArguments, FilterArguments, SplitArguments};
 use crate::output::Outcome;
 
 /// What can be done with a cache.
@@ -17,9 +18,23 @@ pub(crate) enum CacheCommand {
     /// Read every shard and check it against the manifest.
     #[command(after_help = "Example:\n  alambic cache verify runs/first/cache/train")]
     Verify(CacheArguments),
+    /// Complete a cache that several processes have captured, or say what is missing.
+    #[command(after_help = "Example:\n  alambic cache seal runs/first/cache/train")]
+    Seal(CacheArguments),
+    /// Join caches into one, without their teacher.
+    #[command(after_help = "Example:\n  alambic cache concat first second --out both")]
+    Concat(ConcatArguments),
+    /// Keep the segments of some lengths, without the teacher.
+    #[command(after_help = "Example:\n  alambic cache filter whole --out short --max-tokens 512")]
+    Filter(FilterArguments),
+    /// Divide a cache in two by chance, without the teacher.
+    #[command(
+        after_help = "Example:\n  alambic cache split whole --out held-out --rest train --fraction 0.01 --seed 1"
+    )]
+    Split(SplitArguments),
 }
 
-/// Arguments of `alambic cache info` and `alambic cache verify`.
+/// Arguments of the commands on one cache.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArguments {
     /// The cache directory.
@@ -33,11 +48,15 @@ impl CacheCommand {
         match self {
             Self::Info(_) => "cache info",
             Self::Verify(_) => "cache verify",
+            Self::Seal(_) => "cache seal",
+            Self::Concat(_) => "cache concat",
+            Self::Filter(_) => "cache filter",
+            Self::Split(_) => "cache split",
         }
     }
 }
 
-/// Looks into the cache.
+/// Looks into the cache, completes it or makes others of it.
 pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
     match command {
         CacheCommand::Info(arguments) => {
@@ -57,6 +76,19 @@ pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
             );
             Ok(Outcome::done(text, serde_json::to_value(report)?))
         }
+        CacheCommand::Seal(arguments) => {
+            seal(&arguments.directory).map_err(PipelineError::from)?;
+            let reader = CacheReader::open(&arguments.directory).map_err(PipelineError::from)?;
+            let info = reader.info();
+            let text = format!(
+                "complete: {} shards, {} segments, {} tokens, {} targets, {} bytes",
+                info.num_shards, info.num_segments, info.num_tokens, info.num_targets, info.bytes
+            );
+            Ok(Outcome::done(text, serde_json::to_value(&info)?))
+        }
+        CacheCommand::Concat(arguments) => derived_cache::concat(arguments),
+        CacheCommand::Filter(arguments) => derived_cache::keep(arguments),
+        CacheCommand::Split(arguments) => derived_cache::divide(arguments),
     }
 }
 

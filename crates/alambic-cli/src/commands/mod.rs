@@ -1,6 +1,8 @@
 //! One file per command: its arguments, and the call that does its work.
 
 pub(crate) mod cache;
+pub(crate) mod capture;
+pub(crate) mod derived_cache;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod generate;
@@ -26,7 +28,7 @@ pub(crate) fn execute(
     match command {
         Command::Quickstart(arguments) => quickstart::execute(arguments, progress),
         Command::Run(arguments) => recipe::run(arguments, progress),
-        Command::Capture(arguments) => recipe::run_until(arguments, RunStage::Capture, progress),
+        Command::Capture(arguments) => capture::execute(arguments, progress),
         Command::Train(arguments) => recipe::run_until(arguments, RunStage::Train, progress),
         Command::Evaluate(arguments) => recipe::run_until(arguments, RunStage::Evaluate, progress),
         Command::Doctor(arguments) => doctor::execute(arguments),

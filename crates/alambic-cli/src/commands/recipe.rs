@@ -1,4 +1,4 @@
-//! `alambic run`, `capture`, `train`, `evaluate` and `experiment`.
+//! `alambic run`, `train`, `evaluate` and `experiment`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,10 @@ pub(crate) struct RecipeArguments {
 
 impl RecipeArguments {
     /// The recipe first: its mistakes cost no device.
-    fn open(&self, progress: Arc<dyn Progress>) -> anyhow::Result<(LoadedRecipe, RunOptions)> {
+    pub(super) fn open(
+        &self,
+        progress: Arc<dyn Progress>,
+    ) -> anyhow::Result<(LoadedRecipe, RunOptions)> {
         let recipe = Recipe::load(&self.recipe, &self.overrides.set)?;
         let options = run_options(&self.out, &self.device, &self.dashboard, progress)?;
         Ok((recipe, options))

@@ -1,0 +1,371 @@
+//! Caches made of other caches, without their teacher.
+
+use std::path::Path;
+
+use crate::shard_filler::ShardFiller;
+use crate::{CacheError, CacheReader, CacheSpec, Manifest, TargetRecord};
+
+/// Writes the segments of all `sources`, in order, as one cache.
+///
+/// The sources agree in everything but `segments_per_shard`, which is that of the first one. A
+/// segment that several of them hold is kept as often as it is held, as training on them one after
+/// the other would see it.
+///
+/// The result, as that of [`filter`] and of [`split`], is an ordinary cache: it verifies,
+/// says which teacher it comes from, and holds the targets as they are in its source. A call that was
+/// killed is repeated and keeps the shards that are whole. Holds one shard of the source and one of
+/// the result.
+///
+/// # Errors
+/// [`CacheError::UnlikeCaches`] naming the first difference, [`CacheError::NoSegments`] without
+/// sources, the errors of [`CacheReader::read_shard`] and those of [`CacheWriter`](crate::CacheWriter).
+///
+/// ```
+/// use alambic_cache::{CacheReader, concatenate};
+/// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
+/// # let dir = tempfile::tempdir()?;
+/// # let spec = CacheSpec {
+/// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
+/// #     segments_per_shard: 2,
+/// # };
+/// # let record = |token_ids: Vec<u32>| TargetRecord {
+/// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// # };
+/// # let (first, second, both) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("c"));
+/// # for (path, ids) in [(&first, [1, 2]), (&second, [3, 0])] {
+/// #     let mut writer = CacheWriter::open(path, spec.clone())?;
+/// #     writer.write_shard(0, &ids.map(|id| record(vec![id])))?;
+/// #     writer.finish(1)?;
+/// # }
+/// let sources = [CacheReader::open(&first)?, CacheReader::open(&second)?]; // 2 segments each
+/// assert_eq!(concatenate(&sources, &both)?.num_segments, 4);
+/// assert_eq!(CacheReader::open(&both)?.read_shard(1)?[1].token_ids, [0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, CacheError> {
+    let Some((first, others)) = sources.split_first() else {
+        let path = out.to_owned();
+        return Err(CacheError::NoSegments { path });
+    };
+    let spec = &first.manifest().spec;
+    for other in others {
+        expect_like(spec, other)?;
+    }
+    let mut filler = ShardFiller::open(out, spec.clone())?;
+    for source in sources {
+        for_each_record(source, |record| filler.push(record))?;
+    }
+    filler.finish()
+}
+
+/// Writes the segments that `keep` chooses, in order, as a cache.
+///
+/// # Errors
+/// [`CacheError::NoSegments`] if it chooses none, the errors of [`CacheReader::read_shard`] and
+/// those of [`CacheWriter`](crate::CacheWriter).
+///
+/// ```
+/// use alambic_cache::{CacheReader, filter};
+/// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
+/// # let dir = tempfile::tempdir()?;
+/// # let spec = CacheSpec {
+/// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
+/// #     segments_per_shard: 2,
+/// # };
+/// # let record = |token_ids: Vec<u32>| TargetRecord {
+/// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// # };
+/// # let (source, out) = (dir.path().join("a"), dir.path().join("b"));
+/// # let mut writer = CacheWriter::open(&source, spec)?;
+/// # writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;
+/// # writer.finish(1)?;
+/// let source = CacheReader::open(&source)?; // segments of 3 tokens and 1 token
+/// let manifest = filter(&source, &out, |record| record.num_tokens() <= 2)?;
+/// assert_eq!((manifest.num_segments, manifest.num_tokens), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn filter(
+    source: &CacheReader,
+    out: &Path,
+    mut keep: impl FnMut(&TargetRecord) -> bool,
+) -> Result<Manifest, CacheError> {
+    let mut filler = ShardFiller::open(out, source.manifest().spec.clone())?;
+    for_each_record(source, |record| match keep(&record) {
+        true => filler.push(record),
+        false => Ok(()),
+    })?;
+    filler.finish()
+}
+
+/// Writes the segments that `choose` chooses as one cache and all others as another.
+///
+/// [`SegmentKey::draw`](crate::SegmentKey::draw) makes a random choice that gives equal segments
+/// the same side.
+///
+/// # Errors
+/// [`CacheError::NoSegments`] if a side is empty, the errors of [`CacheReader::read_shard`] and
+/// those of [`CacheWriter`](crate::CacheWriter).
+///
+/// ```
+/// use alambic_cache::{CacheReader, split};
+/// # use alambic_cache::{CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
+/// # let dir = tempfile::tempdir()?;
+/// # let spec = CacheSpec {
+/// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+/// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
+/// #     segments_per_shard: 2,
+/// # };
+/// # let record = |token_ids: Vec<u32>| TargetRecord {
+/// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// # };
+/// # let (source, chosen, rest) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("c"));
+/// # let mut writer = CacheWriter::open(&source, spec)?;
+/// # writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;
+/// # writer.finish(1)?;
+/// let source = CacheReader::open(&source)?; // 2 segments
+/// let half = |record: &TargetRecord| record.key.draw(11) < 0.5;
+/// let manifests = split(&source, &chosen, &rest, half)?;
+/// assert_eq!(manifests.map(|manifest| manifest.num_segments), [1, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn split(
+    source: &CacheReader,
+    chosen: &Path,
+    rest: &Path,
+    mut choose: impl FnMut(&TargetRecord) -> bool,
+) -> Result<[Manifest; 2], CacheError> {
+    let spec = &source.manifest().spec;
+    let mut chosen = ShardFiller::open(chosen, spec.clone())?;
+    let mut rest = ShardFiller::open(rest, spec.clone())?;
+    for_each_record(source, |record| match choose(&record) {
+        true => chosen.push(record),
+        false => rest.push(record),
+    })?;
+    // Neither side is complete before both have segments.
+    chosen.expect_some()?;
+    rest.expect_some()?;
+    Ok([chosen.finish()?, rest.finish()?])
+}
+
+fn expect_like(spec: &CacheSpec, other: &CacheReader) -> Result<(), CacheError> {
+    let found = CacheSpec {
+        segments_per_shard: spec.segments_per_shard,
+        ..other.manifest().spec.clone()
+    };
+    spec.expect_same(&found, other.dir())
+        .map_err(|error| match error {
+            CacheError::SpecMismatch {
+                path,
+                field,
+                expected,
+                found,
+            } => CacheError::UnlikeCaches {
+                path,
+                field,
+                expected,
+                found,
+            },
+            other => other,
+        })
+}
+
+fn for_each_record(
+    source: &CacheReader,
+    mut visit: impl FnMut(TargetRecord) -> Result<(), CacheError>,
+) -> Result<(), CacheError> {
+    for index in 0..source.manifest().shards.len() {
+        source
+            .read_shard(index)?
+            .into_iter()
+            .try_for_each(&mut visit)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{CacheWriter, ValueType, sample, verify};
+
+    fn open(dir: &Path) -> CacheReader {
+        CacheReader::open(dir).unwrap()
+    }
+
+    fn records(dir: &Path) -> Vec<TargetRecord> {
+        let mut all = Vec::new();
+        for_each_record(&open(dir), |record| {
+            all.push(record);
+            Ok(())
+        })
+        .unwrap();
+        all
+    }
+
+    /// A cache of that many segments with seeds from `first_seed` on, and its path.
+    fn write(dir: &Path, name: &str, spec: &CacheSpec, first_seed: u64, count: usize) -> PathBuf {
+        let path = dir.join(name);
+        let mut filler = ShardFiller::open(&path, spec.clone()).unwrap();
+        for record in sample::records(spec, first_seed, count) {
+            filler.push(record).unwrap();
+        }
+        filler.finish().unwrap();
+        path
+    }
+
+    fn assert_same_files(first: &Path, second: &Path) {
+        let names = crate::write_once_dir::file_names(first).unwrap();
+        assert_eq!(names, crate::write_once_dir::file_names(second).unwrap());
+        for name in names {
+            let bytes = |dir: &Path| fs::read(dir.join(&name)).unwrap();
+            assert_eq!(bytes(first), bytes(second), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_keeps_everything_gives_the_same_bytes() {
+        for values in [ValueType::F16, ValueType::F32] {
+            let dir = tempfile::tempdir().unwrap();
+            let source = write(dir.path(), "source", &sample::spec(values, 8), 0, 10);
+            let out = dir.path().join("out");
+            filter(&open(&source), &out, |_| true).unwrap();
+            assert_same_files(&source, &out);
+        }
+    }
+
+    #[test]
+    fn a_filter_keeps_what_it_chooses_in_order_and_repacks_the_shards() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let source = write(dir.path(), "source", &spec, 0, 23);
+        let out = dir.path().join("out");
+        let short = |record: &TargetRecord| record.num_tokens() <= 6;
+        let manifest = filter(&open(&source), &out, short).unwrap();
+        let mut expected = records(&source);
+        expected.retain(short);
+        assert_eq!(records(&out), expected);
+        assert_eq!(manifest.shards.len(), expected.len().div_ceil(4));
+        assert_eq!(verify(&out).unwrap().num_segments, expected.len() as u64);
+    }
+
+    #[test]
+    fn split_sides_add_up_to_the_source_and_concatenate_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let source = write(dir.path(), "source", &spec, 0, 40);
+        let path = |name| dir.path().join(name);
+        let mut row = 0;
+        let first_fifteen = |_: &TargetRecord| {
+            row += 1;
+            row <= 15
+        };
+        let manifests = split(&open(&source), &path("a"), &path("b"), first_fifteen).unwrap();
+        assert_eq!(manifests.map(|manifest| manifest.num_segments), [15, 25]);
+        verify(&path("a")).unwrap();
+        verify(&path("b")).unwrap();
+        concatenate(&[open(&path("a")), open(&path("b"))], &path("whole")).unwrap();
+        assert_same_files(&source, &path("whole"));
+    }
+
+    #[test]
+    fn a_split_by_key_puts_equal_segments_on_one_side() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let once = write(dir.path(), "once", &spec, 0, 200);
+        let path = |name| dir.path().join(name);
+        concatenate(&[open(&once), open(&once)], &path("twice")).unwrap();
+        let quarter = |record: &TargetRecord| record.key.draw(3) < 0.25;
+        let [a, b] = split(&open(&path("twice")), &path("a"), &path("b"), quarter).unwrap();
+        assert_eq!(a.num_segments + b.num_segments, 400);
+        // 50 of 200 are expected, with a standard deviation of 6.1.
+        assert!((60..=140).contains(&a.num_segments), "{}", a.num_segments);
+        let keys = |name| {
+            records(&path(name))
+                .iter()
+                .map(|r| r.key)
+                .collect::<Vec<_>>()
+        };
+        let chosen = keys("a");
+        assert!(keys("b").iter().all(|key| !chosen.contains(key)));
+    }
+
+    #[test]
+    fn caches_of_different_shard_sizes_are_joined_and_of_different_teachers_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let first = write(dir.path(), "first", &spec, 0, 6);
+        let larger = CacheSpec {
+            segments_per_shard: 100,
+            ..spec.clone()
+        };
+        let second = write(dir.path(), "second", &larger, 6, 5);
+        let out = dir.path().join("out");
+        let manifest = concatenate(&[open(&first), open(&second)], &out).unwrap();
+        let segments: Vec<u64> = manifest.shards.iter().map(|shard| shard.segments).collect();
+        assert_eq!(segments, [4, 4, 3]);
+
+        let other = CacheSpec {
+            teacher_fingerprint: "c3".repeat(32),
+            ..spec
+        };
+        let other = write(dir.path(), "other", &other, 0, 2);
+        let out = dir.path().join("refused");
+        let message = concatenate(&[open(&first), open(&other)], &out)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("other cannot be joined"), "{message}");
+        assert!(message.contains("its teacher_fingerprint is"), "{message}");
+        assert!(!out.exists());
+    }
+
+    #[test]
+    fn an_empty_side_is_an_error_and_completes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = write(dir.path(), "source", &sample::spec(ValueType::F16, 8), 0, 6);
+        let path = |name| dir.path().join(name);
+        let source = open(&source);
+        let outcomes = [
+            filter(&source, &path("a"), |_| false).map(drop),
+            split(&source, &path("b"), &path("c"), |_| true).map(drop),
+            concatenate(&[], &path("d")).map(drop),
+        ];
+        for outcome in outcomes {
+            assert!(
+                matches!(outcome, Err(CacheError::NoSegments { .. })),
+                "{outcome:?}"
+            );
+        }
+        assert!(
+            ["a", "b", "c", "d"]
+                .iter()
+                .all(|name| CacheReader::open(&path(name)).is_err())
+        );
+    }
+
+    #[test]
+    fn a_derivation_that_was_killed_is_repeated_and_one_of_another_kind_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::spec(ValueType::F16, 8);
+        let source = write(dir.path(), "source", &spec, 0, 10);
+        let out = dir.path().join("out");
+        let mut writer = CacheWriter::open(&out, spec.clone()).unwrap();
+        writer.write_shard(0, &records(&source)[..4]).unwrap();
+        drop(writer);
+        let first = records(&source)[0].key;
+        let outcome = filter(&open(&source), &out, |record| record.key != first);
+        assert!(
+            matches!(outcome, Err(CacheError::KeyMismatch { row: 0, .. })),
+            "{outcome:?}"
+        );
+        filter(&open(&source), &out, |_| true).unwrap();
+        assert_same_files(&source, &out);
+    }
+}

@@ -1,0 +1,66 @@
+//! Records in a row to shards of a cache.
+
+use std::path::{Path, PathBuf};
+
+use crate::{CacheError, CacheSpec, CacheWriter, Manifest, TargetRecord};
+
+/// Turns records that come one by one into full shards.
+pub(crate) struct ShardFiller {
+    writer: CacheWriter,
+    path: PathBuf,
+    segments_per_shard: usize,
+    pending: Vec<TargetRecord>,
+    num_shards: usize,
+}
+
+impl ShardFiller {
+    /// Starts or resumes the cache at `dir`.
+    pub(crate) fn open(dir: &Path, spec: CacheSpec) -> Result<Self, CacheError> {
+        let segments_per_shard = spec.segments_per_shard;
+        Ok(Self {
+            writer: CacheWriter::open(dir, spec)?,
+            path: dir.to_owned(),
+            segments_per_shard,
+            pending: Vec::new(),
+            num_shards: 0,
+        })
+    }
+
+    /// Takes the next record.
+    pub(crate) fn push(&mut self, record: TargetRecord) -> Result<(), CacheError> {
+        self.pending.push(record);
+        match self.pending.len() < self.segments_per_shard {
+            true => Ok(()),
+            false => self.write_pending(),
+        }
+    }
+
+    /// Writes a shard, unless a call that was killed has left it.
+    fn write_pending(&mut self) -> Result<(), CacheError> {
+        let keys: Vec<_> = self.pending.iter().map(|record| record.key).collect();
+        if !self.writer.has_shard(self.num_shards, &keys)? {
+            self.writer.write_shard(self.num_shards, &self.pending)?;
+        }
+        self.num_shards += 1;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Refuses a cache without any record.
+    pub(crate) fn expect_some(&self) -> Result<(), CacheError> {
+        if self.num_shards > 0 || !self.pending.is_empty() {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        Err(CacheError::NoSegments { path })
+    }
+
+    /// Writes what remains, and the manifest.
+    pub(crate) fn finish(mut self) -> Result<Manifest, CacheError> {
+        self.expect_some()?;
+        if !self.pending.is_empty() {
+            self.write_pending()?;
+        }
+        self.writer.finish(self.num_shards)
+    }
+}
