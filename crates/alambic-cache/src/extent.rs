@@ -118,7 +118,7 @@ mod tests {
             matches!(
                 outcome,
                 Err(CacheError::SpecMismatch {
-                    field: "values",
+                    field: "targets",
                     ..
                 })
             ),

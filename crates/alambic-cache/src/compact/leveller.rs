@@ -1,19 +1,24 @@
 //! The levels of whole distributions.
 
-use super::quantiser::{MAX_LEVEL, Quantiser};
+use super::quantiser::{LARGEST_ERROR_STEPS, MAX_LEVEL, Quantiser};
+use crate::MASS_TOLERANCE;
+
+/// Errors that differ by less are equal: different levels can stand for the same distribution.
+const TIE: f64 = 1e-6;
 
 /// Levels for head and tail of a row, such that a reader's normalisation is part of the choice.
 ///
 /// A reader divides the masses of all levels by their sum, which shifts every log-probability by
 /// one number. A writer can shift the other way before it rounds. Of the shifts that put the first
-/// entry on one of the levels around it, the one is taken that gives the least KL divergence from
-/// what was given to what will be read. A row that was read from levels has one that gives all of
+/// entry on one of the levels around it, the one is taken that gives the least `Σ p |Δ ln p|` between
+/// what was given and what will be read. A row that was read from levels has one that gives all of
 /// its levels again, so that a cache can be copied any number of times without loss.
 #[derive(Debug)]
 pub(super) struct Leveller<'a> {
     quantiser: &'a Quantiser,
-    /// `-ln p` of head and tail.
+    /// `-ln p` of head and tail, and `p`.
     nats: Vec<f64>,
+    masses: Vec<f64>,
     best: Vec<u16>,
     candidate: Vec<u16>,
 }
@@ -23,6 +28,7 @@ impl<'a> Leveller<'a> {
         Self {
             quantiser,
             nats: Vec::new(),
+            masses: Vec::new(),
             best: Vec::new(),
             candidate: Vec::new(),
         }
@@ -33,56 +39,78 @@ impl<'a> Leveller<'a> {
     /// # Panics
     /// If there is no entry, or one has no level.
     pub(super) fn levels(&mut self, log_probs: &[f32], tail_mass: f32) -> &[u16] {
+        let tail = (tail_mass > 0.0).then(|| f64::from(tail_mass).ln());
+        let log_probs = log_probs.iter().map(|&log_prob| f64::from(log_prob));
         self.nats.clear();
-        self.nats.extend(log_probs.iter().map(|&lp| -f64::from(lp)));
-        if tail_mass > 0.0 {
-            self.nats.push(-f64::from(tail_mass).ln());
-        }
-        let first = self.nats[0];
-        let nearest = self.quantiser.level(-first).expect("checked before");
-        let mut least = f64::INFINITY;
-        for level in self.levels_around(nearest) {
-            let shift = self.quantiser.nats(level) - first;
-            let divergence = self.try_shift(shift);
-            if divergence < least {
-                least = divergence;
-                std::mem::swap(&mut self.best, &mut self.candidate);
-            }
-        }
+        self.nats
+            .extend(log_probs.chain(tail).map(|log_prob| -log_prob));
+        self.search();
+        // Among the levels that stand for what will be read, the same ones whenever it is written.
+        self.nats.clear();
+        let best = self.best.iter();
+        self.nats
+            .extend(best.map(|&level| self.quantiser.nats(level)));
+        let total: f64 = self.nats.iter().map(|nats| (-nats).exp()).sum();
+        self.nats.iter_mut().for_each(|nats| *nats += total.ln());
+        self.search();
         &self.best
     }
 
-    /// Levels as far from `nearest` as rounding can shift a sum: by half a largest step.
-    fn levels_around(&self, nearest: u16) -> impl Iterator<Item = u16> + use<> {
-        let (at, reach) = (
-            self.quantiser.nats(nearest),
-            0.63 * self.quantiser.largest_step(),
-        );
-        let is_near = |level: &u16| (self.quantiser.nats(*level) - at).abs() <= reach;
-        let below = (0..nearest).rev().take_while(is_near).count() as u16;
-        let above = (nearest + 1..=MAX_LEVEL).take_while(is_near).count() as u16;
-        // The nearest first, which is taken where others are no better.
-        std::iter::once(nearest)
-            .chain(nearest - below..nearest)
-            .chain(nearest + 1..=nearest + above)
+    /// Finds the levels of the least error; of several, those of the most mass.
+    fn search(&mut self) {
+        self.masses.clear();
+        self.masses
+            .extend(self.nats.iter().map(|nats| (-nats).exp()));
+        let first = self.nats[0];
+        let mut least = f64::INFINITY;
+        for level in self.levels_around(first) {
+            let error = self.try_shift(self.quantiser.nats(level) - first);
+            if error < least - TIE {
+                least = error;
+                std::mem::swap(&mut self.best, &mut self.candidate);
+            }
+        }
+        assert!(least.is_finite(), "rounding without a shift is one of them");
     }
 
-    /// Rounds all entries shifted by so many nats; the KL divergence that a reader will see, or
-    /// infinity where an entry has no level.
+    /// The levels near to the first entry's `-ln p`, ascending.
+    fn levels_around(&self, first: f64) -> impl Iterator<Item = u16> + use<> {
+        let nearest = self.quantiser.level(-first).expect("checked before");
+        let is_near =
+            |level: &u16| (self.quantiser.nats(*level) - first).abs() <= self.largest_shift();
+        let below = (0..nearest).rev().take_while(is_near).count() as u16;
+        let above = (nearest + 1..=MAX_LEVEL).take_while(is_near).count() as u16;
+        nearest - below..=nearest + above
+    }
+
+    /// The most that a reader's normalisation shifts a row: as far as rounding without a shift can
+    /// move the sum of a distribution, and as far as that sum may miss 1 itself.
+    fn largest_shift(&self) -> f64 {
+        LARGEST_ERROR_STEPS * self.quantiser.largest_step() + 2.0 * f64::from(MASS_TOLERANCE)
+    }
+
+    /// Rounds all entries shifted by so many nats; the error that a reader will see, or infinity
+    /// where an entry has no level or a reader would shift too far.
     fn try_shift(&mut self, shift: f64) -> f64 {
         self.candidate.clear();
-        let (mut total, mut given, mut error) = (0.0, 0.0, 0.0);
+        let mut total = 0.0;
         for &nats in &self.nats {
             let Some(level) = self.quantiser.level(-(nats + shift)) else {
                 return f64::INFINITY;
             };
             self.candidate.push(level);
             total += self.quantiser.mass(level);
-            let mass = (-nats).exp();
-            given += mass;
-            error += mass * (self.quantiser.nats(level) - nats);
         }
-        error + given * f64::ln(total)
+        let log_total = total.ln();
+        if log_total.abs() > self.largest_shift() {
+            return f64::INFINITY;
+        }
+        let entries = self.nats.iter().zip(&self.masses).zip(&self.candidate);
+        entries
+            .map(|((nats, mass), &level)| {
+                mass * (self.quantiser.nats(level) + log_total - nats).abs()
+            })
+            .sum()
     }
 }
 

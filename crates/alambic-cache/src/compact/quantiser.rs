@@ -3,6 +3,9 @@
 /// The highest level.
 pub(crate) const MAX_LEVEL: u16 = 1023;
 
+/// The error of a level in steps: half of one, and what it grows on the way to the next level.
+pub(crate) const LARGEST_ERROR_STEPS: f64 = 0.63;
+
 /// Levels of probabilities: finely spaced where a probability is large, evenly in nats below.
 ///
 /// The error of a divergence grows with `p · (Δ ln p)²`, so that its bits are spent best on levels
@@ -114,9 +117,11 @@ mod tests {
                     continue;
                 };
                 let error = (quantiser.nats(level) + log_prob).abs();
-                // The distance grows on the way to the next level, by less than a quarter.
                 let step = (finest * (-log_prob / 2.0).exp()).min(largest);
-                assert!(error <= 0.63 * step, "{log_prob}: {error} of {step}");
+                assert!(
+                    error <= LARGEST_ERROR_STEPS * step,
+                    "{log_prob}: {error} of {step}"
+                );
             }
         }
     }
