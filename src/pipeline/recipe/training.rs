@@ -45,7 +45,7 @@ pub struct TrainingSection {
 pub enum HeadPassKind {
     /// The logits of all labels at once; see [`HeadPass::Whole`].
     Whole,
-    /// A chunk of labels at a time; see [`HeadPass::Chunked`].
+    /// A chunk of labels at a time, if they do not fit into one; see [`HeadPass::Chunked`].
     #[default]
     Chunked,
 }

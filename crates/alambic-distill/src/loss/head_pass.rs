@@ -16,7 +16,8 @@ use super::{Chunked, DEFAULT_CHUNK_BYTES, Head, LabelTargets, LossError, Objecti
 pub enum HeadPass {
     /// Those of all labels: several tables of `labels · vocab` numbers until the backward pass.
     Whole,
-    /// Those of a chunk of labels; see [`Chunked`].
+    /// Those of a chunk of labels; see [`Chunked`]. Labels whose logits fit into one chunk go the
+    /// plain way, which is a little faster and needs no more than that chunk.
     Chunked {
         /// Largest size of a chunk's logits, or of one label's if that is more.
         chunk_bytes: usize,
@@ -82,7 +83,10 @@ impl HeadPass {
         targets: Option<&LabelTargets>,
         weights: &Tensor<2>,
     ) -> Result<LabelLosses, LossError> {
-        if let Self::Chunked { chunk_bytes } = self {
+        let [_, vocab] = head.weight().dims();
+        if let Self::Chunked { chunk_bytes } = self
+            && labels.dims()[0] > labels_per_chunk(chunk_bytes, vocab)
+        {
             let chunked = Chunked::new(objective.clone(), chunk_bytes);
             return chunked.losses(hidden, head, labels, targets, weights);
         }

@@ -245,8 +245,8 @@ fn the_ranges_of_a_pass_are_all_labels_in_order() {
 #[test]
 fn a_list_without_labels_is_refused() {
     let (hidden, head) = (table(LABELS, HIDDEN, 1), Head::new(table(HIDDEN, VOCAB, 2)));
-    let none = hidden.slice([0..0]);
-    let labels = labels().slice([0..0]);
+    let none = hidden.slice(0..0);
+    let labels = labels().slice(0..0);
     let weights = weights(1).slice([0..1, 0..0]);
     for pass in passes(&[3]) {
         let objective = Objective::hard_labels();
