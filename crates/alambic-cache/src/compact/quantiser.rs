@@ -18,6 +18,8 @@ pub(crate) const LARGEST_ERROR_STEPS: f64 = 0.63;
 pub(crate) struct Quantiser {
     finest_step: f64,
     largest_step: f64,
+    /// Where the levels begin to be even in `ln p`: `-ln p` and the level, with its fraction.
+    bend: (f64, f64),
     /// `-ln p` and `p` of every level.
     nats: Vec<f64>,
     masses: Vec<f64>,
@@ -29,6 +31,10 @@ impl Quantiser {
         let mut quantiser = Self {
             finest_step,
             largest_step,
+            bend: (
+                2.0 * (largest_step / finest_step).ln(),
+                2.0 / finest_step * (1.0 - finest_step / largest_step),
+            ),
             nats: Vec::new(),
             masses: Vec::new(),
         };
@@ -39,20 +45,9 @@ impl Quantiser {
         quantiser
     }
 
-    /// Where the levels begin to be even in `ln p`: `-ln p` and the level, with its fraction.
-    fn bend(&self) -> (f64, f64) {
-        let nats = 2.0 * (self.largest_step / self.finest_step).ln();
-        (nats, self.root_level(nats))
-    }
-
-    /// The level of `-ln p` on the scale that is even in `√p`.
-    fn root_level(&self, nats: f64) -> f64 {
-        2.0 / self.finest_step * (1.0 - (-nats / 2.0).exp())
-    }
-
     fn nats_of(&self, level: u16) -> f64 {
         let level = f64::from(level);
-        let (bend_nats, bend_level) = self.bend();
+        let (bend_nats, bend_level) = self.bend;
         if level <= bend_level {
             return -2.0 * (1.0 - level * self.finest_step / 2.0).ln();
         }
@@ -62,13 +57,19 @@ impl Quantiser {
     /// The level nearest to a log-probability; above 0 counts as 0.
     pub(crate) fn level(&self, log_prob: f64) -> Option<u16> {
         let nats = (-log_prob).max(0.0);
-        let (bend_nats, bend_level) = self.bend();
+        self.level_of(nats, (-nats / 2.0).exp())
+    }
+
+    /// The level nearest to a probability of this `-ln p` and `√p`; above 1 counts as 1.
+    #[inline]
+    pub(crate) fn level_of(&self, nats: f64, root: f64) -> Option<u16> {
+        let (bend_nats, bend_level) = self.bend;
         let level = if nats <= bend_nats {
-            self.root_level(nats)
+            2.0 / self.finest_step * (1.0 - root)
         } else {
             bend_level + (nats - bend_nats) / self.largest_step
         };
-        let level = level.round();
+        let level = level.round().max(0.0);
         (level <= f64::from(MAX_LEVEL)).then_some(level as u16)
     }
 
