@@ -32,7 +32,8 @@ class Bits:
 
     def symbol(self, words):
         """The next symbol of a prefix code."""
-        if len(words) == 1:
+        if len(words) == 1:  # a word of one bit, for a code needs two to be whole
+            self.read(1)
             return next(iter(words.values()))
         length, word = 0, 0
         while (length, word) not in words:

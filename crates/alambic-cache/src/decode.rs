@@ -57,7 +57,6 @@ impl ShardBatch<'_> {
     ) -> Result<Targets, CacheError> {
         let column = self.batch.column(layout::COLUMN_COMPACT_TARGETS);
         let bytes = column.as_binary::<i32>().value(row);
-        // Rows may take no bits at all, so that their number is bounded by something that does.
         let targets = (num_targets <= num_tokens)
             .then(|| decoder.decode(bytes, num_targets))
             .flatten();

@@ -54,8 +54,8 @@
 //! assert_eq!(verify(dir)?.num_targets, 2);
 //! let reader = CacheReader::open(dir)?;
 //! let stored = &reader.read_shard(0)?[0];
-//! assert_eq!(stored.targets.token_ids, [3, 0, 0, 2]);
-//! assert!((stored.targets.log_probs[1] - 0.25f32.ln()).abs() < 1e-3); // f16
+//! assert_eq!(stored.targets.top_k().unwrap().token_ids, [3, 0, 0, 2]);
+//! assert!((stored.targets.top_k().unwrap().log_probs[1] - 0.25f32.ln()).abs() < 1e-3); // f16
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -34,7 +34,7 @@ use crate::{CacheError, Manifest, ShardEntry, TargetRecord};
 /// assert_eq!(reader.manifest().num_tokens, 3);
 /// assert_eq!(reader.shard_lengths(0)?, [3]); // reads one column
 /// let records = reader.read_shard(0)?;
-/// assert_eq!(records[0].targets.tail_mass, [0.25]);
+/// assert_eq!(records[0].targets.top_k().unwrap().tail_mass, [0.25]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl CacheReader {
     /// # writer.write_shard(0, &[record])?;
     /// # writer.finish(1)?;
     /// let reader = CacheReader::open(dir.path())?;
-    /// let stored = reader.read_shard(0)?[0].targets.log_probs[0]; // ln 0.75, stored as f16
+    /// let stored = reader.read_shard(0)?[0].targets.top_k().unwrap().log_probs[0]; // ln 0.75, stored as f16
     /// assert!((stored / 0.75f32.ln() - 1.0).abs() <= alambic_cache::F16_RELATIVE_ERROR);
     /// assert!(matches!(reader.read_shard(1), Err(CacheError::NoSuchShard { num_shards: 1, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -36,21 +36,25 @@ impl TokenSampler {
     }
 
     /// Adds one row of log-probabilities over the whole vocabulary, at temperature 1.
+    ///
+    /// A row without a distribution, of what is not a number or of nothing possible, gives an
+    /// entropy that is not a number, which no cache takes.
     pub(crate) fn push(&mut self, log_probs: &[f32]) {
-        // ln Σ p^(1/T) and Σ p^(1/T) ln p ÷ T; the largest power is 1 at least once p is.
-        let softened = |log_prob: f32| f64::from(log_prob) / self.temperature;
-        let (mut total, mut weighted) = (0.0, 0.0);
+        // With the largest exponent at 0 the sum is at least 1, whatever the temperature.
+        let largest = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let (mut total, mut weighted, mut last_possible) = (0.0, 0.0, 0);
         self.up_to.clear();
-        for &log_prob in log_probs {
-            let exponent = softened(log_prob);
+        for (id, &log_prob) in log_probs.iter().enumerate() {
+            let exponent = f64::from(log_prob - largest) / self.temperature;
             let weight = exponent.exp();
             total += weight;
-            if weight > 0.0 {
+            if weight != 0.0 {
                 weighted += weight * exponent;
+                last_possible = id;
             }
             self.up_to.push(total);
         }
-        let entropy = (total.ln() - weighted / total).max(0.0);
+        let entropy = f64::ln(total) - weighted / total;
         for draw in &mut self.draws {
             *draw = self.random.random::<f64>() * total;
         }
@@ -60,7 +64,7 @@ impl TokenSampler {
         for &draw in &self.draws {
             // The last token with any probability takes what rounding leaves over.
             id += self.up_to[id..].partition_point(|&sum| sum <= draw);
-            let token = id.min(log_probs.len() - 1) as u32;
+            let token = id.min(last_possible) as u32;
             if self.targets.token_ids[before..].last() == Some(&token) {
                 *self.targets.counts.last_mut().expect("one count per id") += 1;
             } else {
@@ -128,6 +132,23 @@ mod tests {
         for row in targets.rows() {
             assert_eq!(row.counts.iter().sum::<u16>(), 12);
             assert!(row.token_ids.is_sorted_by(|a, b| a < b));
+        }
+    }
+
+    #[test]
+    fn at_a_low_temperature_only_the_most_likely_token_is_drawn() {
+        let targets = drawn(5, 9, 1e-4, 3);
+        assert_eq!(targets.token_ids, [3; 5]);
+        assert_eq!(targets.entropy, [0.0; 5]);
+    }
+
+    #[test]
+    fn a_row_without_a_distribution_is_not_hidden() {
+        let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
+        for row in [[f32::NAN; 3], [f32::NEG_INFINITY; 3], [0.0, f32::NAN, -1.0]] {
+            let mut sampler = TokenSampler::new(4, 1.0, 1, &segment);
+            sampler.push(&row);
+            assert!(sampler.finish().entropy[0].is_nan(), "{row:?}");
         }
     }
 

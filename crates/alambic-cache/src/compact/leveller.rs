@@ -6,8 +6,9 @@ use crate::MASS_TOLERANCE;
 /// How many levels above and below the nearest one are tried for the first entry.
 const REACH_LEVELS: u16 = 3;
 
-/// Levels stand for a distribution exactly if none is off by more, nats: what `f32` can tell.
+/// Levels stand for a row exactly if none is off by more, in nats and per nat: what `f32` can tell.
 const EXACT_NATS: f64 = 1e-5;
+const EXACT_RATIO: f64 = 1e-6;
 
 /// Finds levels for head and tail of a row.
 ///
@@ -50,8 +51,11 @@ impl<'a> Leveller<'a> {
         let tail = (tail_mass > 0.0).then(|| f64::from(tail_mass).ln());
         let log_probs = log_probs.iter().map(|&log_prob| f64::from(log_prob));
         self.set_row(log_probs.chain(tail).map(|log_prob| -log_prob));
-        self.find_nearest();
-        self.take_the_usual();
+        if !self.find_exact() {
+            self.find_nearest();
+            self.set_row_to_what_will_be_read();
+            self.find_exact();
+        }
         &self.best
     }
 
@@ -112,25 +116,32 @@ impl<'a> Leveller<'a> {
             .sum()
     }
 
-    /// Of all levels that stand for the same distribution takes those of the most mass.
-    fn take_the_usual(&mut self) {
+    fn set_row_to_what_will_be_read(&mut self) {
         let best = std::mem::take(&mut self.best);
         let total: f64 = best.iter().map(|&level| self.quantiser.mass(level)).sum();
         let log_total = total.ln();
         let nats = best.iter().map(|&level| self.quantiser.nats(level));
         self.set_row(nats.map(|nats| nats + log_total));
         self.best = best;
+    }
+
+    /// Finds levels that stand for the row exactly; of several, those of the most mass.
+    fn find_exact(&mut self) -> bool {
         let first = self.nats[0];
         let reach = self.largest_shift();
         let lowest = (first - reach).max(0.0);
         let from = self.quantiser.level(-lowest).unwrap_or(0).saturating_sub(1);
-        for level in from..self.best[0] {
+        for level in from..=MAX_LEVEL {
             let shift = self.quantiser.nats(level) - first;
-            if shift.abs() <= reach && self.is_exact(shift) {
+            if shift > reach {
+                return false;
+            }
+            if shift >= -reach && self.is_exact(shift) {
                 std::mem::swap(&mut self.best, &mut self.candidate);
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// Whether all entries shifted by so many nats are levels.
@@ -139,7 +150,10 @@ impl<'a> Leveller<'a> {
         let factor = (-shift / 2.0).exp();
         for (&nats, &root) in self.nats.iter().zip(&self.roots) {
             match self.quantiser.level_of(nats + shift, root * factor) {
-                Some(level) if (self.quantiser.nats(level) - nats - shift).abs() < EXACT_NATS => {
+                Some(level)
+                    if (self.quantiser.nats(level) - nats - shift).abs()
+                        < EXACT_NATS + EXACT_RATIO * nats =>
+                {
                     self.candidate.push(level);
                 }
                 _ => return false,

@@ -8,7 +8,7 @@ pub(super) const MAX_CODE_BITS: u32 = 12;
 /// A prefix code: the length of every symbol's code word, 0 for symbols that do not occur.
 ///
 /// Words are given by length, then by symbol (RFC 1951, section 3.2.2). A code of a single symbol
-/// has a word of length 1 that takes no bits at all.
+/// has a word of one bit, so that everything takes bits and a small file cannot claim to be large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PrefixCode {
     lengths: Vec<u8>,
@@ -89,14 +89,6 @@ impl PrefixCode {
         symbols.sort_by_key(|&symbol| self.lengths[symbol]);
         symbols
     }
-
-    /// Bits of a symbol's word in the stream.
-    fn stream_bits(&self, symbol: usize, num_symbols: usize) -> u32 {
-        match num_symbols {
-            1 => 0,
-            _ => u32::from(self.lengths[symbol]),
-        }
-    }
 }
 
 /// Two ascending lists as one, and which of it is from the first; that one goes first if equal.
@@ -130,7 +122,7 @@ impl SymbolEncoder {
             let bits = u32::from(code.lengths[symbol]);
             word <<= bits - width;
             width = bits;
-            words[symbol] = (word, code.stream_bits(symbol, symbols.len()));
+            words[symbol] = (word, bits);
             word += 1;
         }
         Self { words }
@@ -151,20 +143,19 @@ pub(super) struct SymbolDecoder {
 }
 
 impl SymbolDecoder {
-    /// A decoder of a code whose symbols are below `2^16`; it reads zeros if the code is empty.
+    /// A decoder of a code whose symbols are below `2^16`; it takes bits even if the code is empty.
     pub(super) fn new(code: &PrefixCode) -> Self {
         let symbols = code.in_order();
         let mut table = Vec::with_capacity(1 << MAX_CODE_BITS);
         for &symbol in &symbols {
             let bits = u32::from(code.lengths[symbol]);
-            let entry = (symbol as u16, code.stream_bits(symbol, symbols.len()) as u8);
             let copies = match symbols.len() {
                 1 => 1 << MAX_CODE_BITS,
                 _ => 1 << (MAX_CODE_BITS - bits),
             };
-            table.extend(std::iter::repeat_n(entry, copies));
+            table.extend(std::iter::repeat_n((symbol as u16, bits as u8), copies));
         }
-        table.resize(1 << MAX_CODE_BITS, (0, 0));
+        table.resize(1 << MAX_CODE_BITS, (0, MAX_CODE_BITS as u8));
         Self { table }
     }
 
@@ -247,12 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn a_single_symbol_takes_no_bits() {
+    fn a_single_symbol_takes_one_bit() {
         let code = PrefixCode::for_counts(&[0, 9, 0]);
         let mut writer = BitWriter::default();
         (0..9).for_each(|_| SymbolEncoder::new(&code).write(1, &mut writer));
-        assert!(writer.into_bytes().is_empty());
-        assert_eq!(SymbolDecoder::new(&code).read(&mut BitReader::new(&[])), 1);
+        assert_eq!(writer.into_bytes(), [0, 0]);
     }
 
     #[test]

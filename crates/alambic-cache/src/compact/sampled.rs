@@ -34,6 +34,9 @@ pub(super) fn from_rows(
         num_rows,
         |&[_, distinct]: &[u16; NUM_HEADER_NUMBERS]| usize::from(distinct),
         |&[entropy, distinct], entries| {
+            if distinct > draws {
+                return None;
+            }
             targets.num_distinct.push(distinct);
             targets.entropy.push(entropy_of_number(entropy));
             for &(id, count) in entries {

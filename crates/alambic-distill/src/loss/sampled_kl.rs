@@ -59,19 +59,21 @@ impl SampledForwardKl {
     /// The estimate at every position, `[batch, seq]`, counted or not.
     ///
     /// # Errors
-    /// [`LossError::Shape`] when the targets cover other positions than the student.
+    /// [`LossError::Shape`] when the targets cover other positions than the student,
+    /// [`LossError::TokenOutOfVocabulary`] for a drawn id that the student does not have.
     pub fn per_token(
         &self,
         targets: &SampledTargetBatch,
         student: &LogProbs,
     ) -> Result<Tensor<2>, LossError> {
-        let [batch, seq, _] = student.dims();
+        let [batch, seq, vocab] = student.dims();
         let [target_batch, target_seq, _] = targets.dims();
         LossError::check_shape(
             "the teacher's targets",
             [target_batch, target_seq],
             [batch, seq],
         )?;
+        targets.check_ids(vocab)?;
         let drawn = student
             .tensor()
             .clone()

@@ -21,6 +21,7 @@ pub struct SampledTargetBatch {
     pub entropy: Tensor<2>,
     /// Temperature of the distribution that was drawn from.
     temperature: f64,
+    largest_token_id: u32,
 }
 
 impl SampledTargetBatch {
@@ -36,11 +37,14 @@ impl SampledTargetBatch {
         device: &Device,
     ) -> Self {
         let entries = [batch, seq, most];
+        let unsigned = token_ids.iter().map(|&id| id.cast_unsigned());
+        let largest_token_id = unsigned.max().unwrap_or(0);
         Self {
             token_ids: Tensor::from_data(TensorData::new(token_ids, entries), device),
             shares: Tensor::from_data(TensorData::new(shares, entries), device),
             entropy: Tensor::from_data(TensorData::new(entropy, [batch, seq]), device),
             temperature: 1.0,
+            largest_token_id,
         }
     }
 
@@ -53,6 +57,15 @@ impl SampledTargetBatch {
     /// Temperature of the distribution that was drawn from.
     pub fn temperature(&self) -> f64 {
         self.temperature
+    }
+
+    /// Refuses ids that a vocabulary does not have.
+    pub(super) fn check_ids(&self, vocab: usize) -> Result<(), LossError> {
+        let token_id = self.largest_token_id;
+        if (token_id as usize) < vocab {
+            return Ok(());
+        }
+        Err(LossError::TokenOutOfVocabulary { token_id, vocab })
     }
 
     /// Refuses any other temperature than that of the draws.
@@ -75,6 +88,7 @@ impl SampledTargetBatch {
             shares: self.shares.clone().slice(entries),
             entropy: self.entropy.clone().slice([0..batch, range]),
             temperature: self.temperature,
+            largest_token_id: self.largest_token_id,
         }
     }
 
@@ -92,6 +106,7 @@ impl SampledTargetBatch {
             shares: shares.select(0, rows.clone()).unsqueeze::<3>(),
             entropy: entropy.select(0, rows.clone()).unsqueeze::<2>(),
             temperature: self.temperature,
+            largest_token_id: self.largest_token_id,
         }
     }
 

@@ -105,7 +105,8 @@ impl Student {
         let num_terms = input.term_weights.len();
         let Some(labels) = &input.labels else {
             return LabelLosses {
-                total: hidden.sum() * 0.0, // so that every weight has a gradient, of 0
+                // So that every weight has a gradient, of 0.
+                total: (hidden.sum() + self.decoder.head_weight().sum()) * 0.0,
                 term_sums: Tensor::zeros([num_terms], &device),
             };
         };
