@@ -42,6 +42,7 @@ fn any_value() -> impl Strategy<Value = String> {
         (0..3000_i64).prop_map(|value| value.to_string()),
         any::<f64>().prop_map(|value| format!("{value:?}").replace("NaN", "nan")),
         any::<bool>().prop_map(|value| value.to_string()),
+        Just("unset".into()),
         "[a-z_]{0,12}",
         ".{0,12}",
         Just("[]".into()),

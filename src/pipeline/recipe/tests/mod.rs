@@ -9,6 +9,7 @@ mod reading;
 mod refused;
 mod resolved;
 mod unreadable;
+mod unset;
 
 use std::path::{Path, PathBuf};
 
