@@ -5,6 +5,7 @@ use super::*;
 /// Overrides of the stories recipe, the key that must be blamed, and a part of what is expected.
 const REFUSED: &[(&str, &str, &str)] = &[
     ("seed=-1", "seed", "a whole number"),
+    ("seed=unset", "seed", "a whole number"),
     ("seed=1.5", "seed", "a whole number"),
     ("seed=9223372036854775808", "seed", "a whole number"),
     ("data.files=[]", "data.files", "at least one file"),
@@ -70,7 +71,22 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "at least 1",
     ),
     ("cache.top_k=0", "cache.top_k", "at least 1"),
+    ("cache.top_k=unset", "cache", "cache.top_k and cache.values"),
     ("cache.values=f8", "cache.values", "\"f16\""),
+    (
+        "cache.values=unset",
+        "cache",
+        "cache.top_k and cache.values",
+    ),
+    ("cache.draws=0", "cache.draws", "1 to 4095"),
+    ("cache.draws=4096", "cache.draws", "1 to 4095"),
+    ("cache.draws=65536", "cache.draws", "0 to 65535"),
+    (
+        "cache.draws=50",
+        "cache",
+        "or cache.draws and cache.draw_seed",
+    ),
+    ("cache.draw_seed=-1", "cache.draw_seed", "a whole number"),
     (
         "cache.segments_per_shard=0",
         "cache.segments_per_shard",
