@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic::cache::verify;
+use alambic::cache::{CacheReader, CacheSpec, TargetKind, ValueType, verify};
 use alambic::distill::StopHandle;
 use alambic::pipeline::recipe::{LoadedRecipe, Recipe, RecipeText};
-use alambic::pipeline::report::{REPORT_HTML, REPORT_JSON, Report};
+use alambic::pipeline::report::{Arm, REPORT_HTML, REPORT_JSON, Report, ValidationPoint};
 use alambic::pipeline::{
     Contender, ContinuationOptions, NoProgress, PipelineError, RunOptions, Severity, continue_text,
     doctor, experiment, export, run,
@@ -128,6 +128,67 @@ fn a_run_leaves_a_report_a_student_and_a_cache_and_is_found_again() {
     })
     .unwrap();
     assert_eq!(streamed, continued.text);
+}
+
+/// Runs the small recipe with other targets in its cache; the report, and the cache's own account.
+fn run_with_targets(changes: &[&str]) -> (Report, CacheSpec) {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let report = run(&recipe(changes).unwrap(), &options(&out)).unwrap();
+    for split in ["train", "validation"] {
+        verify(&out.join("cache").join(split)).unwrap();
+    }
+    let page = std::fs::read_to_string(out.join(REPORT_HTML)).unwrap();
+    assert!(page.contains(&report.cache.kept), "{}", report.cache.kept);
+    let cache = CacheReader::open(&out.join("cache/train")).unwrap();
+    (report, cache.manifest().spec.clone())
+}
+
+/// The validations of the distilled student.
+fn validation_of_the_student(report: &Report) -> &[ValidationPoint] {
+    let mut curves = report.curves.iter();
+    let curve = curves.find(|curve| curve.arm == Arm::Distilled).unwrap();
+    assert!(!curve.validation.is_empty());
+    &curve.validation
+}
+
+#[test]
+fn a_student_of_drawn_tokens_is_watched_by_its_kl_and_by_no_agreement() {
+    let (report, spec) = run_with_targets(&[
+        "cache.top_k=unset",
+        "cache.values=unset",
+        "cache.draws=12",
+        "cache.draw_seed=3",
+    ]);
+    let drawn = TargetKind::Sampled { draws: 12, seed: 3 };
+    assert_eq!(spec.targets, drawn);
+    assert_eq!(report.cache.kept, "12 draws");
+    assert!(report.stages[0].detail.contains("12 draws of the teacher"));
+    assert!(report.table().contains("12 draws"));
+    assert_eq!(report.cache.mean_tail_mass, None);
+    for point in validation_of_the_student(&report) {
+        assert!(point.kl_to_teacher.is_finite() && point.kl_to_teacher > 0.0);
+        assert_eq!(point.top1_agreement, None);
+    }
+    assert!(report.student.kl_to_teacher > 0.0 && report.student.top1_agreement > 0.0);
+}
+
+#[test]
+fn a_student_of_coarse_levels_is_watched_by_its_kl_and_its_agreement() {
+    let (report, spec) = run_with_targets(&["cache.values=coarse", "cache.top_k=8"]);
+    let coarse = TargetKind::TopK {
+        k: 8,
+        values: ValueType::Coarse,
+    };
+    assert_eq!(spec.targets, coarse);
+    assert_eq!(report.cache.kept, "top 8");
+    assert!(report.stages[0].detail.contains("top 8 of the teacher"));
+    assert!(report.table().contains("top 8"));
+    assert!(report.cache.mean_tail_mass.is_some_and(|mass| mass > 0.0));
+    for point in validation_of_the_student(&report) {
+        assert!(point.kl_to_teacher.is_finite() && point.kl_to_teacher > 0.0);
+        assert!(point.top1_agreement.is_some());
+    }
 }
 
 #[test]

@@ -123,7 +123,8 @@ impl Command {
 #[derive(Debug, Args)]
 pub(crate) struct OverrideArguments {
     /// Set a key of the recipe; may be repeated, the later one counts. The value is TOML or a bare
-    /// string; relative paths start at the current directory.
+    /// string; the word unset leaves an optional key out; relative paths start at the current
+    /// directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
 }

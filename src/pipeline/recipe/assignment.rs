@@ -7,6 +7,8 @@ use super::source_tree::{Entry, Node, NodeValue};
 
 /// Keys in the longest key path that is read; the recipe itself needs four.
 const MAX_KEY_SEGMENTS: usize = 16;
+/// The bare word that leaves a key out, as if it were written nowhere; in quotes it is a string.
+const UNSET: &str = "unset";
 
 /// One override, read but not yet applied.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +22,8 @@ impl Assignment {
     /// Reads `key.path=value`.
     ///
     /// The value is TOML; what is not TOML is taken as a bare string, so that paths and words need
-    /// no quotes. A value that starts like a TOML string, array or table must be one.
+    /// no quotes. A value that starts like a TOML string, array or table must be one. The bare word
+    /// `unset` takes away what the file or an earlier override says.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let location = Location::Override {
             assignment: text.into(),
@@ -132,7 +135,10 @@ fn read_value(text: &str, location: &Location) -> Result<Node, String> {
         Ok(value) => Ok(value),
         Err(message) if text.starts_with(['"', '\'', '[', '{']) => Err(message),
         Err(_) => Ok(Node {
-            value: NodeValue::String(text.into()),
+            value: match text {
+                UNSET => NodeValue::Nothing,
+                text => NodeValue::String(text.into()),
+            },
             location: location.clone(),
         }),
     }
@@ -160,6 +166,10 @@ mod tests {
             ("a={ b = 1 }", "a table"),
             ("a=runs/first=best", "the string \"runs/first=best\""),
             ("a=", "the string \"\""),
+            ("a=unset", "nothing"),
+            ("a='unset'", "the string \"unset\""),
+            ("a=['unset']", "an array of 1 value"),
+            ("a=Unset", "the string \"Unset\""),
         ] {
             let tree = set("", assignment).unwrap();
             assert_eq!(tree.get("a").unwrap().describe(), described, "{assignment}");
@@ -193,6 +203,8 @@ mod tests {
             ("list.x=1", "list.x"),
             ("list.-1=1", "list.-1"),
             ("word.a=1", "word.a"),
+            ("list.2=unset", "list.2"),
+            ("word.a=unset", "word.a"),
             ("word=[1", "word"),
             ("word=\"open", "word"),
         ] {

@@ -82,13 +82,16 @@ impl CacheSection {
             .collect();
         let problem = Problem::new(
             "cache",
-            "top_k and values, or draws and draw_seed",
+            "cache.top_k and cache.values, or cache.draws and cache.draw_seed",
             match found.is_empty() {
                 true => "none of them".into(),
                 false => found.join(", "),
             },
         )
-        .advise("keep the most likely tokens (top_k), or draw tokens at random (draws)");
+        .advise(
+            "keep the most likely tokens (top_k), or draw tokens at random (draws); an override such as \
+             cache.top_k=unset leaves a key out",
+        );
         checker.require_all(&keys, false, problem);
     }
 

@@ -38,8 +38,9 @@ impl Recipe {
     /// Reads a recipe, applies overrides, resolves relative paths and validates the result.
     ///
     /// An override is `key.path=value`: the value is TOML, or else a bare string; array entries are
-    /// named by their index, as in `objective.terms.0.weight=1`; of two overrides of one key the
-    /// later one counts. Relative paths start at the recipe's directory when they stand in the
+    /// named by their index, as in `objective.terms.0.weight=1`; the bare word `unset` leaves an
+    /// optional key out, as in `cache.top_k=unset`; of two overrides of one key the later one
+    /// counts. Relative paths start at the recipe's directory when they stand in the
     /// file, and at the current directory when they stand in an override.
     ///
     /// # Errors

@@ -167,7 +167,22 @@ impl<'a> Reader<'a> {
     }
 
     fn misfit(&self, expected: &str, node: &Node) {
-        self.report(Problem::new(&self.key, expected, node.describe()).at(node.location.clone()));
+        let mut problem =
+            Problem::new(&self.key, expected, node.describe()).at(node.location.clone());
+        if node.value == NodeValue::Nothing {
+            problem = problem.advise(UNSET_ADVICE);
+        }
+        self.report(problem);
+    }
+
+    /// Hands over an integer from 0 to `most`.
+    fn whole_number<'de, V: Visitor<'de>>(self, most: u64, visitor: V) -> Result<V::Value, Misfit> {
+        let value = self.take(&format!("a whole number from 0 to {most}"), 0, |node| {
+            whole_number(node).filter(|value| *value <= most)
+        });
+        visitor
+            .visit_u64(value)
+            .map_err(|misfit: Misfit| misfit.within(&self.key))
     }
 
     fn report(&self, problem: Problem) {
@@ -214,8 +229,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The integers that both TOML and the recipe's types can hold.
-const WHOLE_NUMBER: &str = "a whole number from 0 to 9223372036854775807";
+/// The largest integer that both TOML and the recipe's types can hold.
+const LARGEST_INTEGER: u64 = i64::MAX as u64;
+/// What is said about an override that unsets a key that must be there.
+const UNSET_ADVICE: &str =
+    "only an optional key can be unset; to mean the word itself, write it in quotes";
 
 fn whole_number(node: &Node) -> Option<u64> {
     match &node.value {
@@ -253,10 +271,7 @@ impl<'de, 'a> de::Deserializer<'de> for Reader<'a> {
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let value = self.take(WHOLE_NUMBER, 0, whole_number);
-        visitor
-            .visit_u64(value)
-            .map_err(|misfit: Misfit| misfit.within(&self.key))
+        self.whole_number(LARGEST_INTEGER, visitor)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -280,8 +295,8 @@ impl<'de, 'a> de::Deserializer<'de> for Reader<'a> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.slot {
-            Slot::Present(_) => visitor.visit_some(self),
-            Slot::Missing(_) | Slot::Placeholder => visitor.visit_none(),
+            Slot::Present(node) if node.value != NodeValue::Nothing => visitor.visit_some(self),
+            Slot::Present(_) | Slot::Missing(_) | Slot::Placeholder => visitor.visit_none(),
         }
     }
 
@@ -382,15 +397,15 @@ impl<'de, 'a> de::Deserializer<'de> for Reader<'a> {
     }
 
     fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.deserialize_u64(visitor)
+        self.whole_number(u8::MAX.into(), visitor)
     }
 
     fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.deserialize_u64(visitor)
+        self.whole_number(u16::MAX.into(), visitor)
     }
 
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.deserialize_u64(visitor)
+        self.whole_number(u32::MAX.into(), visitor)
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {

@@ -32,6 +32,8 @@ pub(super) enum NodeValue {
     Datetime(String),
     Array(Vec<Node>),
     Table(BTreeMap<String, Entry>),
+    /// What an override that unsets its key leaves there; no text of TOML says this.
+    Nothing,
 }
 
 /// One key of a table: where the key stands, and its value.
@@ -150,6 +152,7 @@ impl Node {
                 count => format!("an array of {count} values"),
             },
             NodeValue::Table(_) => "a table".into(),
+            NodeValue::Nothing => "nothing".into(),
         }
     }
 }

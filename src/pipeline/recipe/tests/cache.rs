@@ -1,0 +1,156 @@
+//! What is kept of the teacher: the most likely tokens, or drawn ones.
+
+use alambic_cache::{TargetKind, ValueType};
+use alambic_distill::loss::LossKind;
+
+use super::*;
+
+/// The stories recipe with drawn tokens in place of the most likely ones.
+const DRAWN: [&str; 4] = [
+    "cache.top_k=unset",
+    "cache.values=unset",
+    "cache.draws=50",
+    "cache.draw_seed=3",
+];
+
+/// `DRAWN` and one more override.
+fn drawn_and(assignment: &str) -> Vec<&str> {
+    DRAWN.into_iter().chain([assignment]).collect()
+}
+
+#[test]
+fn the_most_likely_tokens_are_kept_with_each_type_of_values() {
+    for (word, values) in [
+        ("f16", ValueType::F16),
+        ("f32", ValueType::F32),
+        ("fine", ValueType::Fine),
+        ("coarse", ValueType::Coarse),
+    ] {
+        let recipe = parse(STORIES, &[&format!("cache.values={word}")])
+            .unwrap()
+            .recipe;
+        assert_eq!(recipe.cache.targets(), TargetKind::TopK { k: 32, values });
+    }
+}
+
+#[test]
+fn from_1_to_4095_tokens_are_drawn_and_the_seed_is_the_recipes() {
+    for draws in [1, 50, 4095] {
+        let assignment = format!("cache.draws={draws}");
+        let recipe = parse(STORIES, &drawn_and(&assignment)).unwrap().recipe;
+        assert_eq!(
+            recipe.cache.targets(),
+            TargetKind::Sampled { draws, seed: 3 }
+        );
+    }
+    for draws in [0, 4096] {
+        let assignment = format!("cache.draws={draws}");
+        let problem = problem(STORIES, &drawn_and(&assignment));
+        assert_eq!(
+            (problem.key.as_str(), problem.expected.as_str()),
+            ("cache.draws", "1 to 4095")
+        );
+        assert_eq!(problem.location, Some(Location::Override { assignment }));
+    }
+}
+
+#[test]
+fn only_the_two_whole_pairs_of_keys_name_a_kind_of_targets() {
+    const KEYS: [(&str, &str); 4] = [
+        ("cache.top_k", "32"),
+        ("cache.values", "f16"),
+        ("cache.draws", "50"),
+        ("cache.draw_seed", "3"),
+    ];
+    for subset in 0..1_u8 << KEYS.len() {
+        let given = |index: usize| subset & (1 << index) != 0;
+        let overrides: Vec<String> = KEYS
+            .iter()
+            .enumerate()
+            .map(|(index, (key, value))| match given(index) {
+                true => format!("{key}={value}"),
+                false => format!("{key}=unset"),
+            })
+            .collect();
+        let overrides: Vec<&str> = overrides.iter().map(String::as_str).collect();
+        if matches!(subset, 0b0011 | 0b1100) {
+            assert!(parse(STORIES, &overrides).is_ok(), "{overrides:?}");
+            continue;
+        }
+        let problem = problem(STORIES, &overrides);
+        let found: Vec<&str> = (0..KEYS.len())
+            .filter(|index| given(*index))
+            .map(|index| KEYS[index].0)
+            .collect();
+        let found = match found.is_empty() {
+            true => "none of them".to_string(),
+            false => found.join(", "),
+        };
+        assert_eq!((problem.key.as_str(), problem.found), ("cache", found));
+        for (key, _) in KEYS {
+            assert!(problem.expected.contains(key), "{}", problem.expected);
+        }
+        let advice = problem.advice.unwrap();
+        assert!(advice.contains("cache.top_k=unset"), "{advice}");
+    }
+}
+
+#[test]
+fn a_loss_that_draws_cannot_estimate_is_named_by_its_kind() {
+    for kind in LossKind::ALL {
+        let setting = match kind.setting() {
+            Some(setting) => format!(", {} = {}", setting.name(), setting.published()),
+            None => String::new(),
+        };
+        let terms = format!(
+            "objective.terms=[{{ kind = 'cross_entropy', weight = 1 }}, {{ kind = '{}', weight = 1{setting} }}]",
+            kind.name()
+        );
+        let found = match parse(STORIES, &drawn_and(&terms)) {
+            Ok(_) => Vec::new(),
+            Err(RecipeError::Invalid { problems, .. }) => problems,
+            Err(other) => panic!("{other}"),
+        };
+        let blamed = found
+            .iter()
+            .find(|problem| problem.expected.contains("cache.draws"));
+        let linear = matches!(kind, LossKind::ForwardKl | LossKind::CrossEntropy);
+        assert_eq!(blamed.is_none(), linear, "{kind:?}: {found:#?}");
+        if let Some(problem) = blamed {
+            assert_eq!(problem.key, "objective.terms.1.kind");
+            assert_eq!(problem.found, format!("{:?}", kind.name()));
+            assert!(problem.advice.is_some() && problem.location.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_misfit_of_the_draws_is_the_only_complaint() {
+    let reverse = "objective.terms.0.kind=reverse_kl";
+    for draws in ["many", "-1", "65536", "1.5"] {
+        let assignment = format!("cache.draws={draws}");
+        let mut overrides = drawn_and(&assignment);
+        overrides.push(reverse);
+        let problem = problem(STORIES, &overrides);
+        assert_eq!(
+            (problem.key.as_str(), problem.expected.as_str()),
+            ("cache.draws", "a whole number from 0 to 65535")
+        );
+        assert_eq!(problem.location, Some(Location::Override { assignment }));
+    }
+}
+
+#[test]
+fn drawn_tokens_are_written_out_and_read_back_the_same() {
+    let recipe = parse(STORIES, &DRAWN).unwrap().recipe;
+    let written = recipe.to_toml().unwrap();
+    assert!(
+        written.contains("draws = 50") && written.contains("draw_seed = 3"),
+        "{written}"
+    );
+    assert!(
+        !written.contains("top_k") && !written.contains("values"),
+        "{written}"
+    );
+    assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
+}
