@@ -32,6 +32,7 @@ struct Distributions {
     sampled_ids: Vec<u32>,
 }
 
+#[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let usage = "usage: size_and_speed DISTRIBUTIONS.safetensors VOCAB_SIZE";
@@ -51,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     measure(&given, vocab_size, TargetKind::Sampled { draws, seed: 0 })
 }
 
+#[allow(clippy::print_stdout)]
 fn measure(
     given: &Distributions,
     vocab_size: usize,

@@ -49,6 +49,19 @@ pub(crate) fn encode_shard(
         ArrowWriter::try_new_with_options(sink, layout::schema(spec.targets).clone(), options)
             .map_err(refuse)?;
     let compact = compact.map(|encoder| encoder.encode());
+    if let Some(row) = compact
+        .iter()
+        .flatten()
+        .position(|bytes| bytes.len() > MAX_COLUMN_VALUE_BYTES)
+    {
+        return Err(CacheError::InvalidRecord {
+            path: path.to_owned(),
+            row,
+            field: "targets".into(),
+            expected: format!("at most {MAX_COLUMN_VALUE_BYTES} bytes per segment and column"),
+            found: "more, cut segments shorter".into(),
+        });
+    }
     let mut first = 0;
     while first < records.len() {
         let num_rows = row_group_len(&records[first..], spec);
@@ -82,13 +95,11 @@ pub(crate) fn check_storable(
             found,
         })
     };
-    let Targets::TopK(targets) = &record.targets else {
-        return Ok(());
+    let entries = match &record.targets {
+        Targets::TopK(targets) => targets.token_ids.len(),
+        Targets::Sampled(targets) => targets.token_ids.len(),
     };
-    let TargetKind::TopK { k, values } = spec.targets else {
-        return Ok(());
-    };
-    let bytes = 4 * record.token_ids.len().max(targets.token_ids.len());
+    let bytes = record.token_ids.len().max(entries).saturating_mul(4);
     if bytes > MAX_COLUMN_VALUE_BYTES {
         let expected = format!("at most {MAX_COLUMN_VALUE_BYTES} bytes per segment and column");
         return refuse(
@@ -97,6 +108,10 @@ pub(crate) fn check_storable(
             format!("{bytes}, cut segments shorter"),
         );
     }
+    let (Targets::TopK(targets), TargetKind::TopK { k, values }) = (&record.targets, spec.targets)
+    else {
+        return Ok(());
+    };
     let lowest = match values {
         ValueType::F32 => return Ok(()),
         ValueType::F16 => f16::MIN.to_f32(),

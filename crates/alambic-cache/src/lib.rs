@@ -64,15 +64,19 @@
 //! Checked when it is written and again when it is read; a record that breaks a rule is
 //! [`CacheError::InvalidRecord`]:
 //! - at least one token, `loss_mask` as long as `token_ids` and `false` at 0;
-//! - one row of targets per counted label, `k` entries each, the same `k` in the whole cache;
+//! - one row of targets per counted label, of the kind, the `k` or the draws of the whole cache;
 //! - ids below `vocab_size`, distinct within a row;
-//! - log-probabilities finite, descending, at most 0 (within [`LOG_PROB_TOLERANCE_NATS`]);
-//! - tail mass in `[0, 1]`, exactly 0 if `k == vocab_size`; head and tail add up to 1 (within
-//!   [`MASS_TOLERANCE`]);
-//! - entropy in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]).
+//! - entropy in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]);
+//! - [`TopKTargets`]: log-probabilities finite, descending, at most 0 (within
+//!   [`LOG_PROB_TOLERANCE_NATS`]); tail mass in `[0, 1]`, exactly 0 if `k == vocab_size`; head and
+//!   tail add up to 1 (within [`MASS_TOLERANCE`]);
+//! - [`SampledTargets`]: ids ascending, each drawn at least once, as many draws in every row.
 //!
-//! Nothing is renormalised, clamped or dropped. Storing [`ValueType::F16`] rounds
-//! log-probabilities to nearest, a relative error of at most [`F16_RELATIVE_ERROR`].
+//! Nothing is clamped or dropped. [`ValueType::F32`] stores what it was given, [`ValueType::F16`]
+//! rounds log-probabilities to nearest, a relative error of at most [`F16_RELATIVE_ERROR`].
+//! [`ValueType::Fine`] and [`ValueType::Coarse`] store levels, which are read as a distribution
+//! whose head and tail add up to 1; with them, and with draws, the entropy is rounded to 1/64 nat,
+//! from 0 up.
 //!
 //! # What a directory promises
 //!

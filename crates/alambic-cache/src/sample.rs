@@ -19,6 +19,17 @@ pub(crate) fn spec(values: ValueType, k: usize) -> CacheSpec {
     }
 }
 
+/// One of every kind of targets, in every way to store them.
+pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
+    use ValueType::{Coarse, F16, F32, Fine};
+    let drawn = CacheSpec {
+        targets: TargetKind::Sampled { draws: 9, seed: 1 },
+        ..spec(F16, 1)
+    };
+    let likely = [F16, F32, Fine, Coarse].map(|values| spec(values, 8));
+    likely.into_iter().chain([drawn])
+}
+
 /// A record of a few tokens under a pseudo-random teacher; equal seeds give equal records.
 pub(crate) fn record(spec: &CacheSpec, seed: u64) -> TargetRecord {
     let mut numbers = Numbers(seed);

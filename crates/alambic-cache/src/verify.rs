@@ -236,8 +236,15 @@ mod tests {
 
     #[test]
     fn a_thousand_flipped_bits_of_shards_and_manifest_are_each_found() {
+        // A thousand for plain columns, and a thousand for bits.
+        for spec in [ValueType::F16, ValueType::Coarse].map(|values| sample::spec(values, 8)) {
+            find_flipped_bits(&spec);
+        }
+    }
+
+    fn find_flipped_bits(spec: &crate::CacheSpec) {
         let dir = tempfile::tempdir().unwrap();
-        sample::write_cache(dir.path(), &sample::spec(ValueType::F16, 8));
+        sample::write_cache(dir.path(), spec);
         let files: Vec<_> = ["shard-00000.parquet", "shard-00001.parquet", MANIFEST_FILE]
             .into_iter()
             .map(|name| (name, fs::read(dir.path().join(name)).unwrap()))

@@ -1,6 +1,8 @@
 //! A directory whose files appear whole or not at all, and are never overwritten.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, TryLockError};
+use std::hash::BuildHasher;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -111,9 +113,9 @@ impl WriteOnceDir {
         write: impl FnOnce(&mut dyn Sink) -> Result<(), CacheError>,
     ) -> Result<(), CacheError> {
         let target = self.path.join(file_name);
-        let temporary = self
-            .path
-            .join(format!("{}{file_name}", self.temporary_prefix));
+        let temporary =
+            self.path
+                .join(format!("{}{file_name}-{}", self.temporary_prefix, unique()));
         if target.exists() {
             return Err(CacheError::AlreadyExists { path: target });
         }
@@ -149,6 +151,13 @@ impl WriteOnceDir {
         }
         Ok(())
     }
+}
+
+/// A word that no other attempt has, so that two writers never share a temporary file, not even
+/// where locks do not reach.
+fn unique() -> String {
+    let random = RandomState::new().hash_one(std::process::id());
+    format!("{}-{random:016x}", std::process::id())
 }
 
 /// Creates a lock file if needed and takes its lock.

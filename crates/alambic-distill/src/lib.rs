@@ -40,6 +40,6 @@ pub use evaluate::{CALIBRATION_BINS, CalibrationBin, Evaluation, evaluate};
 pub use run_lock::RunLock;
 pub use seeding::derive_seed;
 pub use sequence_targets::SequenceTargets;
-pub use source::{PlainText, TrainingSource};
+pub use source::{PlainText, StoredTargets, TrainingSource};
 pub use stop::StopHandle;
 pub use windows::{DataPosition, Window, WindowConfig, Windows};

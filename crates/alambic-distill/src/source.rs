@@ -1,10 +1,19 @@
 //! What a student is trained on: shards of records, with or without teacher targets.
 
-use alambic_cache::{CacheReader, SegmentKey, TargetRecord, TopKTargets};
+use alambic_cache::{CacheReader, SegmentKey, TargetKind, TargetRecord, TopKTargets};
 use alambic_text::Segment;
 use sha2::{Digest, Sha256};
 
 use crate::DistillError;
+
+/// What the records of a source say about the teacher.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StoredTargets {
+    /// What is stored per label.
+    pub kind: TargetKind,
+    /// Temperature of the distributions.
+    pub temperature: f64,
+}
 
 /// Shards of training records that can be read in any order.
 pub trait TrainingSource: Send + Sync {
@@ -17,8 +26,13 @@ pub trait TrainingSource: Send + Sync {
     /// When the shard cannot be read or is damaged.
     fn read_shard(&self, index: usize) -> Result<Vec<TargetRecord>, DistillError>;
 
+    /// The teacher targets that the records carry, if any.
+    fn targets(&self) -> Option<StoredTargets>;
+
     /// Whether the records carry teacher targets.
-    fn has_targets(&self) -> bool;
+    fn has_targets(&self) -> bool {
+        self.targets().is_some()
+    }
 
     /// Size of the vocabulary that the token ids belong to.
     fn vocab_size(&self) -> usize;
@@ -36,8 +50,12 @@ impl TrainingSource for CacheReader {
         Ok(CacheReader::read_shard(self, index)?)
     }
 
-    fn has_targets(&self) -> bool {
-        true
+    fn targets(&self) -> Option<StoredTargets> {
+        let spec = &self.manifest().spec;
+        Some(StoredTargets {
+            kind: spec.targets,
+            temperature: spec.temperatures.first().copied().map_or(1.0, f64::from),
+        })
     }
 
     fn vocab_size(&self) -> usize {
@@ -97,8 +115,8 @@ where
         Ok(segments.iter().map(without_targets).collect())
     }
 
-    fn has_targets(&self) -> bool {
-        false
+    fn targets(&self) -> Option<StoredTargets> {
+        None
     }
 
     fn vocab_size(&self) -> usize {

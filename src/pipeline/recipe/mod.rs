@@ -115,7 +115,7 @@ impl Recipe {
         self.cache.check(&mut checker);
         self.student.check(&mut checker);
         self.objective
-            .check(self.training.total_steps, &mut checker);
+            .check(self.training.total_steps, &self.cache, &mut checker);
         self.cache
             .check_against(&self.objective.terms, &mut checker);
         self.optimizer.check(&mut checker);

@@ -5,6 +5,7 @@ use alambic_distill::loss::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::cache::CacheSection;
 use super::check::Checker;
 use super::problem::Problem;
 
@@ -37,8 +38,8 @@ impl ObjectiveSection {
     }
 
     /// Reports what is wrong inside this section.
-    pub(super) fn check(&self, total_steps: usize, checker: &mut Checker) {
-        self.check_temperature(checker);
+    pub(super) fn check(&self, total_steps: usize, cache: &CacheSection, checker: &mut Checker) {
+        self.check_temperature(cache, checker);
         checker.require(
             !self.terms.is_empty(),
             Problem::new("objective.terms", "at least one term", "an empty array")
@@ -82,7 +83,7 @@ impl ObjectiveSection {
         }
     }
 
-    fn check_temperature(&self, checker: &mut Checker) {
+    fn check_temperature(&self, cache: &CacheSection, checker: &mut Checker) {
         checker.positive("objective.temperature", self.temperature);
         if !self.temperature.is_finite() || self.temperature <= 0.0 || self.temperature == 1.0 {
             return;
@@ -90,10 +91,14 @@ impl ObjectiveSection {
         let found = format!("{:?}", self.temperature);
         let mut terms = self.terms.iter();
         let uses_cache = terms.any(|term| term.kind.compares_distributions());
+        if uses_cache && cache.draws.is_some() {
+            return; // tokens are drawn at this temperature
+        }
         let problem = if uses_cache {
-            Problem::new("objective.temperature", "1.0 for a divergence on a top-k cache", found).advise(
+            Problem::new("objective.temperature", "1.0 for a divergence on the most likely tokens", found).advise(
                 "the cache keeps the k largest probabilities and one mass for all others, and what that mass \
-                 becomes at another temperature depends on tokens that were not kept: set temperature = 1.0",
+                 becomes at another temperature depends on tokens that were not kept: set temperature = 1.0, or draw \
+                 tokens at this temperature (cache.draws)",
             )
         } else {
             Problem::new(
@@ -155,17 +160,17 @@ fn check_ramp(checker: &mut Checker, index: usize, term: &ObjectiveTerm, total_s
     );
 }
 
-/// Reports a term that reads what a top-k cache has not kept.
+/// Reports a term that reads what no cache keeps.
 fn check_logits(checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
     checker.require(
         !term.kind.needs_logits(),
         Problem::new(
             format!("objective.terms.{index}.kind"),
-            "a kind that a top-k cache can serve",
+            "a kind that a cache can serve",
             format!("{:?}", term.kind.name()),
         )
         .advise(
-            "it compares raw logits, and the cache keeps log-probabilities of a few tokens: use a divergence \
+            "it compares raw logits, and caches keep no logits: use a divergence \
              such as \"forward_kl\"",
         ),
     );

@@ -119,7 +119,10 @@ pub(crate) fn kept_targets(targets: TargetKind) -> String {
 pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> CaptureConfig {
     CaptureConfig {
         targets: recipe.cache.targets(),
-        temperature: 1.0,
+        temperature: match recipe.cache.draws {
+            Some(_) => recipe.objective.temperature as f32,
+            None => 1.0,
+        },
         segments_per_shard: recipe.cache.segments_per_shard,
         batch_segments: recipe.teacher.batch_segments,
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),

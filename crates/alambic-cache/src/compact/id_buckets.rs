@@ -79,7 +79,7 @@ impl IdBuckets {
         let mut starts = Vec::with_capacity(offset_bits.len());
         for &bits in &offset_bits {
             let width = 1u64.checked_shl(u32::from(bits)).filter(|_| bits <= 32)?;
-            if next % width != 0 {
+            if !next.is_multiple_of(width) {
                 return None;
             }
             starts.push(u32::try_from(next).ok()?);

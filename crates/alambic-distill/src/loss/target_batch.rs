@@ -68,16 +68,26 @@ impl TargetBatch {
         }
     }
 
-    /// The teacher's most likely token at every position, `[batch, seq]`; `None` if that is not
-    /// known, as of drawn tokens.
-    pub fn most_likely(&self) -> Option<Tensor<2, Int>> {
-        let tokens = match self {
-            Self::Sampled(_) => return None,
-            Self::Dense(teacher) => teacher.tensor().clone().argmax(2),
-            Self::Logits(teacher) => teacher.tensor().clone().argmax(2),
-            Self::TopK(targets) => targets.token_ids.clone().narrow(2, 0, 1),
+    /// Ones where `choices` `[batch, seq]` is the teacher's most likely token, or one of several
+    /// that are equally likely as they are stored; `None` if that is not known, as of drawn tokens.
+    pub fn agreement(&self, choices: Tensor<2, Int>) -> Option<Tensor<2>> {
+        let choices = choices.unsqueeze_dim::<3>(2);
+        let whole = |teacher: &Tensor<3>| {
+            let of_choice = teacher.clone().gather(2, choices.clone());
+            of_choice.greater_equal(teacher.clone().max_dim(2)).float()
         };
-        Some(tokens.squeeze_dim::<2>(2))
+        let agrees = match self {
+            Self::Sampled(_) => return None,
+            Self::Dense(teacher) => whole(teacher.tensor()),
+            Self::Logits(teacher) => whole(teacher.tensor()),
+            Self::TopK(targets) => {
+                let first = targets.log_probs.clone().narrow(2, 0, 1);
+                let is_first = targets.log_probs.clone().greater_equal(first).float();
+                let is_choice = targets.token_ids.clone().equal(choices).float();
+                (is_first * is_choice).sum_dim(2)
+            }
+        };
+        Some(agrees.squeeze_dim::<2>(2))
     }
 
     /// The teacher's raw logits, which `term` reads.

@@ -18,9 +18,10 @@ pub struct Temperature {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TemperatureFactor {
-    /// `T²`. The gradient of a divergence by the logits shrinks like `1 ÷ T²`; this keeps its scale
-    /// beside the other terms whatever `T` is (Hinton et al. 2015, arXiv:1503.02531, section 2).
-    /// The default.
+    /// `T²`. The gradient of a KL or Jensen–Shannon divergence by the logits shrinks like `1 ÷ T²`;
+    /// this keeps its scale beside the other terms whatever `T` is (Hinton et al. 2015,
+    /// arXiv:1503.02531, section 2). The gradient of the total variation shrinks like `1 ÷ T` only,
+    /// so that this factor makes it grow. The default.
     #[default]
     Squared,
     /// 1: the divergence as it is.

@@ -22,6 +22,7 @@ mod validation;
 use std::path::Path;
 use std::sync::Arc;
 
+use alambic_cache::TargetKind;
 use alambic_transformer::Decoder;
 use burn::module::Module;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
@@ -38,7 +39,7 @@ pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
 use crate::loss::Objective;
-use crate::{DistillError, RunLock, StopHandle, TrainingSource, Windows};
+use crate::{DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, Windows};
 use checkpoint::{CheckpointState, CheckpointStore, PARTS, RunIdentity};
 use schedule::ScheduledRate;
 use steps::{Run, RunEnd, StepGranular};
@@ -317,7 +318,9 @@ fn check_source(
             expected: "cross_entropy alone for data without a teacher",
         });
     }
-    check_targets(&config.objective)?;
+    if let Some(stored) = train.targets() {
+        check_targets(&config.objective, stored)?;
+    }
     let (window, limit) = (
         config.windows.sequence_tokens,
         student.config().max_position_embeddings,
@@ -332,21 +335,36 @@ fn check_source(
     Ok(())
 }
 
-/// Refuses terms that top-k targets cannot serve.
-fn check_targets(objective: &Objective) -> Result<(), DistillError> {
+/// Refuses an objective that the stored targets cannot serve.
+fn check_targets(objective: &Objective, stored: StoredTargets) -> Result<(), DistillError> {
     if objective.needs_logits() {
         return Err(DistillError::Setting {
             key: "objective",
             found: "logit_mse, which reads the teacher's raw logits".into(),
-            expected: "a divergence such as forward_kl for top-k targets, which keep none",
+            expected: "a divergence such as forward_kl, since caches keep no logits",
         });
     }
+    if !objective.compares_distributions() {
+        return Ok(());
+    }
+    if let TargetKind::Sampled { .. } = stored.kind {
+        for term in objective.terms() {
+            term.kind
+                .check_linear()
+                .map_err(|error| DistillError::Setting {
+                    key: "objective",
+                    found: error.to_string(),
+                    expected: "forward_kl or cross_entropy for drawn tokens",
+                })?;
+        }
+    }
     let temperature = objective.temperature().value();
-    if temperature != 1.0 && objective.compares_distributions() {
+    if temperature != stored.temperature {
         return Err(DistillError::Setting {
             key: "objective.temperature",
-            found: temperature.to_string(),
-            expected: "1 for top-k targets, whose tail at another temperature is not known",
+            found: format!("{temperature}, for targets at {}", stored.temperature),
+            expected: "the temperature of the targets: 1 for the most likely tokens, whose tail is \
+                       not known at any other, and that of the draws for drawn ones",
         });
     }
     Ok(())

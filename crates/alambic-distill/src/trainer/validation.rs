@@ -108,10 +108,9 @@ fn score_batch(
             }
             targets => ForwardKl.per_token(&targets.pair(&student, TailTreatment::TailBucket)?),
         });
-        if let Some(most_likely) = targets.most_likely() {
-            let first_choice = student.tensor().clone().argmax(2).squeeze_dim::<2>(2);
-            let agreements = read(first_choice.equal(most_likely).float());
-            *sums.agreements.get_or_insert(0.0) += agreements;
+        let first_choice = student.tensor().clone().argmax(2).squeeze_dim::<2>(2);
+        if let Some(agreement) = targets.agreement(first_choice) {
+            *sums.agreements.get_or_insert(0.0) += read(agreement);
         }
     }
     Ok(())

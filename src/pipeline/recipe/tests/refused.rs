@@ -126,7 +126,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "objective.temperature=2.0",
         "objective.temperature",
-        "1.0 for a divergence on a top-k cache",
+        "1.0 for a divergence on the most likely tokens",
     ),
     (
         "objective.temperature=0",
@@ -187,7 +187,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "objective.terms=[{ kind = 'logit_mse', weight = 1 }]",
         "objective.terms.0.kind",
-        "a top-k cache",
+        "a cache can serve",
     ),
     (
         "objective.terms.0.ramp={ kind = 'linear', to = -1, first_step = 1, last_step = 9 }",

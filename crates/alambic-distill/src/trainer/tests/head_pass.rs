@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use alambic_cache::CacheReader;
-use alambic_transformer::{Decoder, DecoderConfig};
+use alambic_transformer::Decoder;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::train::TrainStep;
 
 use super::small_run::{
     REORDERED_SUM_TOLERANCE, VOCAB, cache, config, record, settings, student, train_student,
+    untied_student,
 };
 use crate::loss::{HeadPass, Objective};
 use crate::test_device::test_device;
@@ -26,14 +27,6 @@ fn passes() -> [HeadPass; 4] {
         chunk_bytes: labels * VOCAB * 4,
     };
     [HeadPass::Whole, chunked(1), chunked(7), chunked(1_000)]
-}
-
-fn untied() -> Decoder {
-    let config = DecoderConfig {
-        tie_word_embeddings: false,
-        ..student().config().clone()
-    };
-    config.init(&test_device())
 }
 
 /// Losses of the steps, and what validation read.
@@ -60,7 +53,7 @@ fn run(student: Decoder, pass: HeadPass, cache: &Arc<CacheReader>) -> (Vec<f64>,
 fn every_pass_over_the_head_gives_the_same_steps_and_readings() {
     let directory = tempfile::tempdir().unwrap();
     let cache = cache(directory.path());
-    for start in [student(), untied()] {
+    for start in [student(), untied_student()] {
         let results = passes().map(|pass| run(start.clone(), pass, &cache));
         let [whole, chunked @ ..] = &results;
         assert_eq!((whole.0.len(), whole.1.len()), (8, 6));
@@ -96,8 +89,12 @@ fn a_micro_batch_without_labels_adds_nothing() {
     let sequences = sequences();
     let labels = sequences.iter().map(TargetSequence::num_labels).sum();
     let objective = config(1).objective;
-    for pass in passes() {
-        let student = Student::new(student(), objective.clone(), pass).train();
+    let students = || [student(), untied_student()];
+    for (pass, decoder) in passes()
+        .into_iter()
+        .flat_map(|pass| students().map(|decoder| (pass, decoder)))
+    {
+        let student = Student::new(decoder, objective.clone(), pass).train();
         let gradients = |sequences: &[TargetSequence]| {
             let batch = MicroBatch::new(sequences, &objective.factors(1), labels, &device);
             let output = student.step(batch);

@@ -97,10 +97,14 @@ pub(super) fn cache(directory: &Path) -> Arc<CacheReader> {
 /// burn's random seed belongs to the process: tests on other threads must not draw in between.
 static SEED_AND_INIT: Mutex<()> = Mutex::new(());
 
-pub(super) fn student() -> Decoder {
+fn seeded(config: &DecoderConfig) -> Decoder {
     let device = test_device();
     let _alone = SEED_AND_INIT.lock().unwrap();
     device.seed(3);
+    config.init(&device)
+}
+
+fn student_config() -> DecoderConfig {
     DecoderConfig {
         vocab_size: VOCAB,
         hidden_size: 16,
@@ -115,7 +119,18 @@ pub(super) fn student() -> Decoder {
         tie_word_embeddings: true,
         initializer_range: 0.05,
     }
-    .init(&device)
+}
+
+pub(super) fn student() -> Decoder {
+    seeded(&student_config())
+}
+
+/// A student whose head has weights of its own.
+pub(super) fn untied_student() -> Decoder {
+    seeded(&DecoderConfig {
+        tie_word_embeddings: false,
+        ..student_config()
+    })
 }
 
 pub(super) fn config(total_steps: u64) -> TrainerConfig {
