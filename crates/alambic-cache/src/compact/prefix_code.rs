@@ -19,7 +19,7 @@ impl PrefixCode {
     /// [`MAX_CODE_BITS`] bits.
     ///
     /// # Panics
-    /// If more than `2^MAX_CODE_BITS` symbols occur.
+    /// If there are more than `2^MAX_CODE_BITS` symbols.
     ///
     /// # References
     /// Larmore and Hirschberg 1990, "A fast algorithm for optimal length-limited Huffman codes"
@@ -27,8 +27,8 @@ impl PrefixCode {
     pub(super) fn for_counts(counts: &[u64]) -> Self {
         let mut symbols: Vec<usize> = (0..counts.len()).filter(|&i| counts[i] > 0).collect();
         assert!(
-            symbols.len() <= 1 << MAX_CODE_BITS,
-            "fewer symbols than code words"
+            counts.len() <= 1 << MAX_CODE_BITS,
+            "no more symbols than code words"
         );
         let mut lengths = vec![0; counts.len()];
         if let [only] = symbols[..] {
@@ -63,6 +63,9 @@ impl PrefixCode {
 
     /// A code of these word lengths; `None` if no prefix code has them.
     pub(super) fn from_lengths(lengths: Vec<u8>) -> Option<Self> {
+        if lengths.len() > 1 << MAX_CODE_BITS {
+            return None;
+        }
         let used: Vec<u8> = lengths.iter().copied().filter(|&bits| bits > 0).collect();
         if used.iter().any(|&bits| u32::from(bits) > MAX_CODE_BITS) {
             return None;
@@ -135,36 +138,46 @@ impl SymbolEncoder {
     }
 }
 
+/// How many entries the table of a decoder has: one for every run of [`MAX_CODE_BITS`] bits.
+const TABLE_ENTRIES: usize = 1 << MAX_CODE_BITS;
+/// Bits of an entry that hold the width of a word; the others hold its symbol.
+const WIDTH_BITS: u32 = 4;
+
 /// Reads symbols.
 #[derive(Debug)]
 pub(super) struct SymbolDecoder {
-    /// Symbol and width for every possible run of [`MAX_CODE_BITS`] bits.
-    table: Vec<(u16, u8)>,
+    /// Symbol and width of the word that every possible run of bits begins with.
+    table: Box<[u16; TABLE_ENTRIES]>,
 }
 
 impl SymbolDecoder {
-    /// A decoder of a code whose symbols are below `2^16`; it takes bits even if the code is empty.
+    /// A decoder; it takes bits even if the code is empty.
     pub(super) fn new(code: &PrefixCode) -> Self {
+        let entry = |symbol: usize, bits: u32| (symbol << WIDTH_BITS) as u16 | bits as u16;
+        let mut table = Vec::with_capacity(TABLE_ENTRIES);
         let symbols = code.in_order();
-        let mut table = Vec::with_capacity(1 << MAX_CODE_BITS);
         for &symbol in &symbols {
             let bits = u32::from(code.lengths[symbol]);
+            // The word of a single symbol may be spelt with either bit.
             let copies = match symbols.len() {
-                1 => 1 << MAX_CODE_BITS,
+                1 => TABLE_ENTRIES,
                 _ => 1 << (MAX_CODE_BITS - bits),
             };
-            table.extend(std::iter::repeat_n((symbol as u16, bits as u8), copies));
+            table.extend(std::iter::repeat_n(entry(symbol, bits), copies));
         }
-        table.resize(1 << MAX_CODE_BITS, (0, MAX_CODE_BITS as u8));
-        Self { table }
+        table.resize(TABLE_ENTRIES, entry(0, MAX_CODE_BITS));
+        let table = table.into_boxed_slice().try_into();
+        Self {
+            table: table.expect("a valid code fills the table"),
+        }
     }
 
     /// Takes a symbol from a reader that has [`MAX_CODE_BITS`] bits ready.
     #[inline]
     pub(super) fn read(&self, reader: &mut BitReader<'_>) -> u16 {
-        let (symbol, width) = self.table[reader.peek(MAX_CODE_BITS) as usize];
-        reader.skip(u32::from(width));
-        symbol
+        let entry = self.table[reader.peek(MAX_CODE_BITS) as usize % TABLE_ENTRIES];
+        reader.skip(u32::from(entry) & ((1 << WIDTH_BITS) - 1));
+        entry >> WIDTH_BITS
     }
 }
 

@@ -136,26 +136,37 @@ impl<'a> SetEncoder<'a> {
     }
 }
 
+/// All that reading needs to know of a bucket.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    start: u32,
+    offset_bits: u8,
+    /// Which code the steps from here are written with.
+    step_code: u8,
+}
+
 /// Reads sets.
 #[derive(Debug)]
 pub(super) struct SetDecoder {
-    buckets: IdBuckets,
-    /// The decoder of the steps from each bucket: an index into `steps`.
-    step_codes: Vec<u8>,
+    buckets: Vec<Bucket>,
     steps: Vec<SymbolDecoder>,
     numbers: SymbolDecoder,
 }
 
 impl SetDecoder {
     pub(super) fn new(code: SetCode) -> Self {
-        let step_codes = (0..code.buckets.len())
-            .map(|bucket| step_code(bucket, &code.buckets) as u8)
-            .collect();
+        let buckets = (0..code.buckets.len()).map(|bucket| {
+            let (start, offset_bits) = code.buckets.range(bucket);
+            Bucket {
+                start,
+                offset_bits: offset_bits as u8,
+                step_code: step_code(bucket, &code.buckets) as u8,
+            }
+        });
         Self {
-            step_codes,
+            buckets: buckets.collect(),
             steps: code.steps.iter().map(SymbolDecoder::new).collect(),
             numbers: SymbolDecoder::new(&code.numbers),
-            buckets: code.buckets,
         }
     }
 
@@ -174,17 +185,16 @@ impl SetDecoder {
             assert!(2 * MAX_CODE_BITS + 32 <= BitReader::REFILLED_BITS);
         }
         set.clear();
-        let mut bucket = 0;
+        let mut index = 0;
+        let mut bucket = *self.buckets.first()?;
         let mut lowest = 0;
         for _ in 0..size {
             reader.refill();
-            let steps = &self.steps[usize::from(*self.step_codes.get(bucket)?)];
-            bucket += usize::from(steps.read(reader));
-            if bucket >= self.buckets.len() {
-                return None;
-            }
-            let (start, offset_bits) = self.buckets.range(bucket);
-            let id = u64::from(start) + u64::from(reader.read(offset_bits));
+            let steps = self.steps.get(usize::from(bucket.step_code))?;
+            index += usize::from(steps.read(reader));
+            bucket = *self.buckets.get(index)?;
+            let offset = reader.read(u32::from(bucket.offset_bits));
+            let id = u64::from(bucket.start) + u64::from(offset);
             if id < lowest || reader.is_overrun() {
                 return None;
             }
