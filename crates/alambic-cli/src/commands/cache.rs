@@ -103,7 +103,11 @@ fn describe(info: &CacheInfo) -> String {
             )
         }
         TargetKind::Sampled { draws, .. } => {
-            format!("{draws} draws from {} tokens", spec.vocab_size)
+            let temperature = spec.temperatures.first().copied().unwrap_or(1.0);
+            format!(
+                "{draws} draws from {} tokens, at temperature {temperature}",
+                spec.vocab_size
+            )
         }
         other => format!("{other:?} of {} tokens", spec.vocab_size),
     };
