@@ -45,7 +45,7 @@ pub use sequence_targets::SequenceTargets;
 pub use source::{PlainText, TrainingSource};
 pub use stop::StopHandle;
 pub use teacher_check::{
-    Deviation, Measure, Quantity, QuantityCheck, RoundedOtherwise, Spread, TeacherCheck,
-    TeacherCheckConfig, verify_against_teacher,
+    Deviation, Measure, Quantity, QuantityCheck, Spread, TeacherCheck, TeacherCheckConfig,
+    verify_against_teacher,
 };
 pub use windows::{DataPosition, Window, WindowConfig, Windows};

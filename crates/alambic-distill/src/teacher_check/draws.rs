@@ -28,27 +28,24 @@ pub(super) fn compare(
                 .cumulated()
                 .zip(together.cumulated())
                 .map(|(first, second)| distance(first, second));
-            LabelComparison {
-                measured: vec![
-                    (
-                        Quantity::Draws,
-                        Measured {
-                            difference: alone.distance(first, &drawn),
-                            rounding: 0.0,
-                            control: moved.fold(0.0, f64::max),
-                        },
-                    ),
-                    (
-                        Quantity::Entropy,
-                        Measured {
-                            difference: distance(f64::from(drawn.entropy), entropy),
-                            rounding: ENTROPY_ROUNDING_NATS,
-                            control: distance(second_entropy, entropy),
-                        },
-                    ),
-                ],
-                other_levels: None,
-            }
+            vec![
+                (
+                    Quantity::Draws,
+                    Measured {
+                        difference: alone.distance(first, &drawn),
+                        rounding: 0.0,
+                        control: moved.fold(0.0, f64::max),
+                    },
+                ),
+                (
+                    Quantity::Entropy,
+                    Measured {
+                        difference: distance(f64::from(drawn.entropy), entropy),
+                        rounding: ENTROPY_ROUNDING_NATS,
+                        control: distance(second_entropy, entropy),
+                    },
+                ),
+            ]
         })
         .collect()
 }

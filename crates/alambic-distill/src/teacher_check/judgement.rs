@@ -2,9 +2,7 @@
 
 use alambic_cache::SegmentKey;
 
-use super::report::{
-    Deviation, Measure, Quantity, QuantityCheck, RoundedOtherwise, Spread, TeacherCheck,
-};
+use super::report::{Deviation, Measure, Quantity, QuantityCheck, Spread, TeacherCheck};
 
 /// How many times the control a difference may be: a capture is one run more, in batches of yet
 /// another shape, and perhaps on another machine.
@@ -14,8 +12,6 @@ pub(super) const CONTROL_MULTIPLE: f64 = 4.0;
 pub(super) const LABEL_TOLERANCE: f64 = 1e-3;
 /// The same for the mean over all labels, where such differences are smaller.
 pub(super) const MEAN_TOLERANCE: f64 = 1e-4;
-/// The share of labels that may be rounded to other levels for the same reason.
-pub(super) const ROUNDED_OTHERWISE_RATIO: f64 = 0.05;
 /// Deviating labels that are listed; all are counted.
 const MAX_LISTED_LABELS: usize = 10;
 
@@ -30,23 +26,8 @@ pub(super) struct Measured {
     pub(super) control: f64,
 }
 
-/// Whether the levels of one label are others than those that a live run is rounded to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OtherLevels {
-    /// In the cache.
-    pub(super) stored: bool,
-    /// In the second live run.
-    pub(super) control: bool,
-}
-
-/// Everything that was compared at one label.
-#[derive(Clone, Debug)]
-pub(super) struct LabelComparison {
-    /// The same quantities in the same order at all labels.
-    pub(super) measured: Vec<(Quantity, Measured)>,
-    /// Absent where no levels are stored.
-    pub(super) other_levels: Option<OtherLevels>,
-}
+/// Everything that was compared at one label: the same quantities in the same order at all labels.
+pub(super) type LabelComparison = Vec<(Quantity, Measured)>;
 
 /// Which label that is.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +70,7 @@ pub(super) fn judge(
 ) -> TeacherCheck {
     let quantities: Vec<QuantityCheck> = labels
         .first()
-        .map(|(_, first)| first.measured.as_slice())
+        .map(|(_, first)| first.as_slice())
         .unwrap_or_default()
         .iter()
         .enumerate()
@@ -97,15 +78,12 @@ pub(super) fn judge(
         .collect();
     let (num_deviating_labels, mut deviations) = deviations_of_labels(labels, &quantities);
     deviations.extend(deviations_of_means(labels, &quantities));
-    let rounded_otherwise = count_other_levels(labels);
-    deviations.extend(rounded_otherwise.and_then(|count| deviation_of_count(labels, count)));
     TeacherCheck {
         num_sampled,
         num_compared: num_sampled - num_not_comparable,
         num_not_comparable,
         num_labels: labels.len() as u64,
         quantities,
-        rounded_otherwise,
         num_deviating_labels,
         deviations,
     }
@@ -113,9 +91,7 @@ pub(super) fn judge(
 
 fn check_quantity(quantity: Quantity, column: usize, labels: &[Compared]) -> QuantityCheck {
     let spread = |pick: fn(&Measured) -> f64| {
-        let values = labels
-            .iter()
-            .map(|(_, label)| pick(&label.measured[column].1));
+        let values = labels.iter().map(|(_, label)| pick(&label[column].1));
         Spread {
             largest: values.clone().fold(0.0, larger),
             mean: values.sum::<f64>() / labels.len() as f64,
@@ -123,12 +99,18 @@ fn check_quantity(quantity: Quantity, column: usize, labels: &[Compared]) -> Qua
     };
     let control = spread(|measured| measured.control);
     let rounding = spread(|measured| measured.rounding);
+    let explained_mean = match quantity {
+        // Both sides are rounded, alike but for a few labels. These are as many as make the mean
+        // difference that of what was rounded: only chance is left to explain, a label's worth of it.
+        Quantity::Levels => rounding.largest / labels.len() as f64,
+        _ => rounding.mean,
+    };
     QuantityCheck {
         quantity,
         difference: spread(|measured| measured.difference),
         control,
         rounding,
-        allowed_mean: rounding.mean + CONTROL_MULTIPLE * control.mean + MEAN_TOLERANCE,
+        allowed_mean: explained_mean + CONTROL_MULTIPLE * control.mean + MEAN_TOLERANCE,
     }
 }
 
@@ -150,7 +132,6 @@ fn deviations_of_labels(
     let (mut count, mut listed) = (0, Vec::new());
     for (place, label) in labels {
         let deviating: Vec<Deviation> = label
-            .measured
             .iter()
             .zip(quantities)
             .filter_map(|((quantity, measured), check)| {
@@ -179,7 +160,7 @@ fn deviations_of_means(labels: &[Compared], quantities: &[QuantityCheck]) -> Vec
         .filter(|(_, check)| !is_within(check.difference.mean, check.allowed_mean));
     too_large
         .filter_map(|(column, check)| {
-            let of_label = |label: &Compared| label.1.measured[column].1.difference;
+            let of_label = |label: &Compared| label.1[column].1.difference;
             let (place, _) = labels
                 .iter()
                 .max_by(|a, b| of_label(a).total_cmp(&of_label(b)))?;
@@ -187,35 +168,4 @@ fn deviations_of_means(labels: &[Compared], quantities: &[QuantityCheck]) -> Vec
             Some(place.deviation(check.quantity, Measure::Mean, mean, check.allowed_mean))
         })
         .collect()
-}
-
-fn count_other_levels(labels: &[Compared]) -> Option<RoundedOtherwise> {
-    let levels: Vec<OtherLevels> = labels
-        .iter()
-        .filter_map(|(_, label)| label.other_levels)
-        .collect();
-    if levels.is_empty() {
-        return None;
-    }
-    let control = levels.iter().filter(|levels| levels.control).count() as u64;
-    let by_device = (ROUNDED_OTHERWISE_RATIO * levels.len() as f64).ceil() as u64;
-    Some(RoundedOtherwise {
-        labels: levels.iter().filter(|levels| levels.stored).count() as u64,
-        control,
-        allowed: CONTROL_MULTIPLE as u64 * control + by_device,
-    })
-}
-
-fn deviation_of_count(labels: &[Compared], count: RoundedOtherwise) -> Option<Deviation> {
-    if count.labels <= count.allowed {
-        return None;
-    }
-    let counts = |(_, label): &&Compared| label.other_levels.is_some_and(|levels| levels.stored);
-    let (first, _) = labels.iter().find(counts)?;
-    Some(first.deviation(
-        Quantity::LogProbs,
-        Measure::Count,
-        count.labels as f64,
-        count.allowed as f64,
-    ))
 }

@@ -1,5 +1,6 @@
 //! Whether a cache is what its teacher says.
 
+mod both_runs;
 mod draws;
 mod judgement;
 mod live_rows;
@@ -10,18 +11,10 @@ mod rounding;
 mod tests;
 mod top_k;
 
-use alambic_cache::{
-    CacheReader, CacheSpec, EpochOrder, SegmentKey, SegmentReader, TargetKind, TargetRecord,
-    Targets,
-};
+use alambic_cache::{CacheReader, CacheSpec, EpochOrder, SegmentKey, SegmentReader, TargetRecord};
 
-use judgement::{Compared, Place};
-use live_rows::LiveRows;
-pub use report::{
-    Deviation, Measure, Quantity, QuantityCheck, RoundedOtherwise, Spread, TeacherCheck,
-};
+pub use report::{Deviation, Measure, Quantity, QuantityCheck, Spread, TeacherCheck};
 
-use crate::token_batch::right_padded;
 use crate::{DistillError, teacher::Teacher};
 
 /// Which segments of a cache a teacher is asked about again.
@@ -42,34 +35,37 @@ pub struct TeacherCheckConfig {
 ///
 /// # What is compared
 /// The teacher reads every sampled segment twice: alone, and in a batch with others, that is in
-/// another shape and padded (in a sample of one, beside itself). The first run is compared with the
-/// cache; its difference from the second one, at the same labels, is the *control*. At every label:
+/// another shape and padded (a segment without others, beside itself). The first run is compared with
+/// the cache; how far the second one differs from it, in the same quantities, is the *control*. At
+/// every label:
 ///
-/// - for the most likely tokens `Σ p |Δ ln p|` over the stored ones, how far the least likely of them
-///   is below the `k`-th most likely one ([`Quantity::TokenIds`]; its control is the largest
-///   `|Δ ln p|` of the `k` most likely ones), tail mass and entropy;
-/// - for drawn tokens entropy, and how far the teacher's cumulated distribution would have to move
-///   for the stored tokens to be those that the cache's seed and the segment's key draw: 0 where the
-///   teacher gives the same numbers as at the capture, infinite for a token without probability.
+/// - for the most likely tokens: `Σ p |Δ ln p|` over the stored ones; how far the least likely of them
+///   is below the `k`-th most likely one, so that tokens may change places only where they are equally
+///   likely (control: the largest `|Δ ln p|` of the `k` most likely ones); tail mass; entropy. Where
+///   levels are stored ([`ValueType::level_steps`](alambic_cache::ValueType::level_steps)), also
+///   `Σ p |Δ ln p|` between them and what the teacher's answer would be stored as now;
+/// - for drawn tokens: how far the teacher's cumulated distribution would have to move for them to be
+///   those that the cache's seed and the segment's key draw, 0 where the teacher gives the numbers of
+///   the capture, infinite for a token without probability (control: how far it moves); entropy.
 ///
 /// # The rule
-/// A cache passes if
-/// 1. at every label, every difference is at most `rounding + 4 · control + 0.001`, where *control* is
-///    the largest one of that quantity;
-/// 2. the mean of every difference over all labels is at most `rounding + 4 · control + 0.0001`, where
-///    both are means;
-/// 3. where levels are stored ([`ValueType::level_steps`](alambic_cache::ValueType::level_steps)), at most
-///    `4 · control + 5 %` of the labels have other levels than those that the teacher's answer is
-///    rounded to now; *control* is how many labels the second run is rounded otherwise at. Levels are
-///    wide: this finds what is smaller than they are.
+/// A cache passes if, in nats or in probability,
+/// 1. every difference at every label is at most `rounding + 4 · control + 10⁻³`, where `rounding` is that
+///    of the label and `control` the largest one of the quantity;
+/// 2. the mean of every difference over all labels is at most `rounding + 4 · control + 10⁻⁴`, where both
+///    are means.
 ///
-/// In nats or in probability. *Rounding* is what the format explains: nothing for `f32`; 2⁻¹¹ of a
-/// log-probability, or 2⁻²⁵, for `f16`; for levels 0.63 of a step, at the probability after the
-/// largest shift that a writer makes, and what that can change of the sum that a reader divides by;
-/// 1/128 nat for an entropy that is stored in bits. The constants are for what a control on one machine
-/// need not show: that the cache was captured on another one.
+/// `rounding` is what the format explains: nothing for `f32`; 2⁻¹¹ of a log-probability, or 2⁻²⁵, for
+/// `f16`; for levels 0.63 of a step, at the probability after the largest shift that a writer makes, and
+/// what that can change of the sum that a reader divides by; 1/128 nat for an entropy that is stored in
+/// bits. For the difference of levels it is twice as much at a label, and in the mean the largest one
+/// divided by the number of labels: similar answers are rounded alike at all labels but a few, just so
+/// many that the mean difference stays what it was before rounding. This finds errors that are much
+/// smaller than levels are wide, as long as they concern many labels; in a single label they do not
+/// show.
 ///
-/// A difference that is not a number never passes.
+/// The constants are for what a control need not show: a capture on another device, which adds up in
+/// another order. A difference that is not a number never passes.
 ///
 /// # What cannot be compared
 /// A cache stores the student's tokens. Where the teacher read others (a prompt that the student does
@@ -115,7 +111,7 @@ pub fn verify_against_teacher(
                 batch.push((index, record));
             }
         }
-        compare_batch(teacher, &spec, &batch, &mut labels)?;
+        both_runs::compare(teacher, &spec, &batch, &mut labels)?;
         num_read += chunk.len() as u64;
         on_segments(num_read);
     }
@@ -205,51 +201,4 @@ fn check_length(
         expected: teacher.max_sequence_tokens(),
         found: record.num_tokens(),
     })
-}
-
-/// Compares segments with both runs of the teacher, label by label.
-fn compare_batch(
-    teacher: &dyn Teacher,
-    spec: &CacheSpec,
-    batch: &[(u64, TargetRecord)],
-    labels: &mut Vec<Compared>,
-) -> Result<(), DistillError> {
-    let mut ids: Vec<&[u32]> = batch
-        .iter()
-        .map(|(_, record)| record.token_ids.as_slice())
-        .collect();
-    match ids.as_slice() {
-        [] => return Ok(()),
-        &[only] => ids.push(only),
-        _ => {}
-    }
-    let together = teacher.log_probs(right_padded(&ids, teacher.device()));
-    for (row, (segment, record)) in batch.iter().enumerate() {
-        let alone = teacher.log_probs(right_padded(&[&record.token_ids], teacher.device()));
-        let live = LiveRows::new(&alone, &together, row, &record.loss_mask);
-        let comparisons = match (spec.targets, &record.targets) {
-            (TargetKind::TopK { values, .. }, Targets::TopK(stored)) => {
-                top_k::compare(stored, values, &live)
-            }
-            (TargetKind::Sampled { seed, .. }, Targets::Sampled(stored)) => {
-                draws::compare(stored, seed, &record.key, &live)
-            }
-            (kind, _) => {
-                return Err(DistillError::Setting {
-                    key: "targets",
-                    found: format!("{kind:?}"),
-                    expected: "the most likely or drawn tokens, which can be compared",
-                });
-            }
-        };
-        let tokens = (0..record.num_tokens()).filter(|&token| record.loss_mask[token]);
-        let places = tokens.enumerate().map(|(label, token)| Place {
-            segment: *segment,
-            key: record.key,
-            label,
-            token,
-        });
-        labels.extend(places.zip(comparisons));
-    }
-    Ok(())
 }

@@ -11,6 +11,9 @@ use serde::Serialize;
 pub enum Quantity {
     /// `Σ p |Δ ln p|` over the stored tokens, nats; `p` is the larger of both probabilities.
     LogProbs,
+    /// `Σ p |Δ ln p|` between what is stored and what the teacher's answer would be stored as, nats;
+    /// only where levels are stored.
+    Levels,
     /// How far the least likely stored token is below the `k`-th most likely one, nats.
     TokenIds,
     /// The difference of the mass of all tokens that are not stored.
@@ -25,7 +28,7 @@ pub enum Quantity {
 impl Quantity {
     fn unit(self) -> &'static str {
         match self {
-            Self::LogProbs | Self::TokenIds | Self::Entropy => " nats",
+            Self::LogProbs | Self::Levels | Self::TokenIds | Self::Entropy => " nats",
             Self::TailMass | Self::Draws => "",
         }
     }
@@ -35,6 +38,7 @@ impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LogProbs => "log-probabilities",
+            Self::Levels => "levels",
             Self::TokenIds => "token ids",
             Self::TailMass => "tail mass",
             Self::Draws => "draws",
@@ -67,17 +71,6 @@ pub struct QuantityCheck {
     pub allowed_mean: f64,
 }
 
-/// Labels whose levels are not those that the teacher's answer is rounded to now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct RoundedOtherwise {
-    /// In the cache.
-    pub labels: u64,
-    /// Between the two live runs.
-    pub control: u64,
-    /// How many pass.
-    pub allowed: u64,
-}
-
 /// By what a cache deviates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,14 +79,11 @@ pub enum Measure {
     Label,
     /// The mean difference over all labels.
     Mean,
-    /// The number of labels that are rounded to other levels.
-    Count,
 }
 
 /// A difference between cache and teacher that neither rounding nor the control explains.
 ///
-/// A deviation of a mean names the label with the largest difference, one of a count the first
-/// that counts.
+/// A deviation of a mean names the label with the largest difference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Deviation {
     /// The segment, counted through all shards.
@@ -108,7 +98,7 @@ pub struct Deviation {
     pub quantity: Quantity,
     /// In which measure.
     pub measure: Measure,
-    /// By how much.
+    /// By how much; infinite where a drawn token has no probability (`null` in JSON).
     pub difference: f64,
     /// The most that passes.
     pub allowed: f64,
@@ -140,10 +130,6 @@ impl fmt::Display for Deviation {
                 f,
                 "{quantity} off by {difference:.3e}{unit} in the mean of all labels, {allowed:.3e} allowed; the most here"
             ),
-            Measure::Count => write!(
-                f,
-                "{difference} labels rounded otherwise, {allowed} allowed; the first here"
-            ),
         }
     }
 }
@@ -162,11 +148,9 @@ pub struct TeacherCheck {
     pub num_labels: u64,
     /// Every quantity that was compared.
     pub quantities: Vec<QuantityCheck>,
-    /// Labels of other levels; absent where no levels are stored.
-    pub rounded_otherwise: Option<RoundedOtherwise>,
     /// Labels with a difference that is too large.
     pub num_deviating_labels: u64,
-    /// The first deviations of labels, in the order of segments, then those of means and counts.
+    /// The first deviations of labels, in the order of segments, then those of means.
     pub deviations: Vec<Deviation>,
 }
 

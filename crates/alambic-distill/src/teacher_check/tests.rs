@@ -287,7 +287,9 @@ fn log_probabilities_that_are_shifted_by_one_percent_are_found() {
             },
         );
         let check = check(shifted, &teacher);
-        let found = |deviation: &Deviation| deviation.quantity == Quantity::LogProbs;
+        let found = |deviation: &Deviation| {
+            [Quantity::LogProbs, Quantity::Levels].contains(&deviation.quantity)
+        };
         assert!(
             check.deviations.iter().any(found),
             "{targets:?}: {check:#?}"

@@ -2,7 +2,7 @@
 
 use alambic_cache::{TopKTargets, ValueType};
 
-use super::judgement::{LabelComparison, Measured, OtherLevels};
+use super::judgement::{LabelComparison, Measured};
 use super::live_rows::LiveRows;
 use super::report::Quantity;
 use super::rounding::{ENTROPY_ROUNDING_NATS, log_prob_error, normaliser_error};
@@ -16,7 +16,10 @@ pub(super) fn compare(
 ) -> Vec<LabelComparison> {
     let alone = select(stored.k, live.alone());
     let together = select(stored.k, live.together());
-    let other_levels = other_levels(stored, values, &alone, &together);
+    let rounded = values.level_steps().map(|_| {
+        // What cannot be stored is compared as it is: no writer would have taken it.
+        [&alone, &together].map(|live| live.rounded(values).unwrap_or_else(|| live.clone()))
+    });
     let mut is_stored = vec![false; live.vocab()];
     live.alone()
         .zip(live.together())
@@ -30,13 +33,13 @@ pub(super) fn compare(
                 values,
                 stored,
                 live: [Row::of(&alone, label), Row::of(&together, label)],
+                rounded: rounded
+                    .as_ref()
+                    .map(|[alone, together]| [Row::of(alone, label), Row::of(together, label)]),
                 log_probs: [first, second],
                 tails,
             };
-            LabelComparison {
-                measured: of_label.measure(),
-                other_levels: other_levels.as_ref().map(|levels| levels[label]),
-            }
+            of_label.measure()
         })
         .collect()
 }
@@ -61,7 +64,7 @@ fn mass_of_others(log_probs: &[f32], is_stored: &[bool]) -> f64 {
 }
 
 /// One row of targets.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 struct Row<'a> {
     token_ids: &'a [u32],
     log_probs: &'a [f32],
@@ -79,33 +82,11 @@ impl<'a> Row<'a> {
             entropy: targets.entropy[row],
         }
     }
-}
 
-/// Which rows have other levels than those that the first live run is rounded to; `None` where no
-/// levels are stored.
-fn other_levels(
-    stored: &TopKTargets,
-    values: ValueType,
-    alone: &TopKTargets,
-    together: &TopKTargets,
-) -> Option<Vec<OtherLevels>> {
-    values.level_steps()?;
-    let [alone, together] = [alone, together].map(|live| live.rounded(values));
-    let levels = |targets: Option<&TopKTargets>, row: usize| {
-        // The entropy is compared on its own.
-        targets.map(|targets| Row::of(targets, row)).map(|row| {
-            let ids_and_values = (row.token_ids.to_vec(), row.log_probs.to_vec());
-            (ids_and_values, row.tail_mass)
-        })
-    };
-    let rows = (0..stored.num_rows()).map(|row| {
-        let expected = levels(alone.as_ref(), row);
-        OtherLevels {
-            stored: levels(Some(stored), row) != expected,
-            control: levels(together.as_ref(), row) != expected,
-        }
-    });
-    Some(rows.collect())
+    fn entries(&self) -> impl Iterator<Item = (u32, f32)> {
+        let ids = self.token_ids.iter().copied();
+        ids.zip(self.log_probs.iter().copied())
+    }
 }
 
 /// One label: what is stored, and what the two live runs say.
@@ -113,6 +94,8 @@ struct Label<'a> {
     values: ValueType,
     stored: Row<'a>,
     live: [Row<'a>; 2],
+    /// What a reader would get of these; `None` where no levels are stored.
+    rounded: Option<[Row<'a>; 2]>,
     /// The whole rows of the live runs, `[vocab]`.
     log_probs: [&'a [f32]; 2],
     /// The live mass of all tokens that are not stored.
@@ -120,7 +103,7 @@ struct Label<'a> {
 }
 
 impl Label<'_> {
-    fn measure(&self) -> Vec<(Quantity, Measured)> {
+    fn measure(&self) -> LabelComparison {
         let [tail, second_tail] = self.tails;
         let head = self
             .stored
@@ -131,8 +114,9 @@ impl Label<'_> {
         let normaliser = normaliser_error(self.values, with_tail);
         let [first, second] = self.live.map(|row| f64::from(row.entropy));
         let tail_error = log_prob_error(self.values, tail.ln()) + normaliser;
-        vec![
-            (Quantity::LogProbs, self.measure_log_probs(normaliser)),
+        let log_probs = self.measure_log_probs(normaliser);
+        let levels = self.measure_levels(log_probs.rounding);
+        let others = [
             (Quantity::TokenIds, self.measure_token_ids()),
             (
                 Quantity::TailMass,
@@ -157,7 +141,10 @@ impl Label<'_> {
                     control: distance(second, first),
                 },
             ),
-        ]
+        ];
+        let levels = levels.map(|levels| (Quantity::Levels, levels));
+        let first = (Quantity::LogProbs, log_probs);
+        [first].into_iter().chain(levels).chain(others).collect()
     }
 
     fn live_log_prob(&self, id: u32) -> f64 {
@@ -179,6 +166,32 @@ impl Label<'_> {
             rounding,
             control,
         }
+    }
+
+    /// Both sides of a difference of levels are rounded.
+    fn measure_levels(&self, rounding: f64) -> Option<Measured> {
+        let [alone, together] = self.rounded?;
+        Some(Measured {
+            difference: self.distance_of_levels(&self.stored, &alone),
+            rounding: 2.0 * rounding,
+            control: self.distance_of_levels(&together, &alone),
+        })
+    }
+
+    /// `Σ p |Δ ln p|` over the tokens of the first row; one that the second does not have is compared
+    /// with what the teacher says.
+    fn distance_of_levels(&self, row: &Row<'_>, expected: &Row<'_>) -> f64 {
+        let mut by_id: Vec<(u32, f32)> = expected.entries().collect();
+        by_id.sort_unstable_by_key(|&(id, _)| id);
+        let differences = row.entries().map(|(id, found)| {
+            let found = f64::from(found);
+            let expected = match by_id.binary_search_by_key(&id, |&(id, _)| id) {
+                Ok(at) => f64::from(by_id[at].1),
+                Err(_) => self.live_log_prob(id),
+            };
+            found.max(expected).exp() * distance(found, expected)
+        });
+        differences.sum()
     }
 
     fn measure_token_ids(&self) -> Measured {
