@@ -14,6 +14,10 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) struct TokenSampler {
     random: ChaCha8Rng,
     temperature: f64,
+    /// The row's largest log-probability.
+    largest: f32,
+    /// The row's last token with any probability.
+    last_possible: usize,
     /// The row's probabilities, added up.
     up_to: Vec<f64>,
     /// The row's random numbers, ascending.
@@ -31,6 +35,8 @@ impl TokenSampler {
         Self {
             random: ChaCha8Rng::from_seed(bytes),
             temperature: f64::from(temperature),
+            largest: f32::NEG_INFINITY,
+            last_possible: 0,
             up_to: Vec::new(),
             draws: vec![0.0; usize::from(draws)],
             targets: SampledTargets::empty(draws, temperature),
@@ -45,7 +51,7 @@ impl TokenSampler {
         for &draw in &self.draws {
             // The last token with any probability takes what rounding leaves over.
             id += self.up_to[id..].partition_point(|&sum| sum <= draw);
-            let token = id.min(log_probs.len() - 1) as u32;
+            let token = id.min(self.last_possible) as u32;
             if self.targets.token_ids[before..].last() == Some(&token) {
                 *self.targets.counts.last_mut().expect("one count per id") += 1;
             } else {
@@ -59,17 +65,22 @@ impl TokenSampler {
     }
 
     /// Takes the random numbers of the next row and adds up its probabilities; its entropy, nats.
+    ///
+    /// A row without a distribution, of what is not a number or of nothing possible, gives an
+    /// entropy that is not a number, which no cache takes.
     pub(crate) fn begin_row(&mut self, log_probs: &[f32]) -> f64 {
-        // ln Σ p^(1/T) and Σ p^(1/T) ln p ÷ T; the largest power is 1 at least once p is.
-        let softened = |log_prob: f32| f64::from(log_prob) / self.temperature;
+        // With the largest exponent at 0 the sum is at least 1, whatever the temperature.
+        self.largest = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let (mut total, mut weighted) = (0.0, 0.0);
+        self.last_possible = 0;
         self.up_to.clear();
-        for &log_prob in log_probs {
-            let exponent = softened(log_prob);
+        for (id, &log_prob) in log_probs.iter().enumerate() {
+            let exponent = self.exponent(log_prob);
             let weight = exponent.exp();
             total += weight;
-            if weight > 0.0 {
+            if weight != 0.0 {
                 weighted += weight * exponent;
+                self.last_possible = id;
             }
             self.up_to.push(total);
         }
@@ -77,7 +88,12 @@ impl TokenSampler {
             *draw = self.random.random::<f64>() * total;
         }
         self.draws.sort_unstable_by(f64::total_cmp);
-        (total.ln() - weighted / total).max(0.0)
+        f64::ln(total) - weighted / total
+    }
+
+    /// Of a log-probability of the row, at the temperature: 0 for the largest.
+    fn exponent(&self, log_prob: f32) -> f64 {
+        f64::from(log_prob - self.largest) / self.temperature
     }
 
     /// The row's probabilities added up from the first token to each, 1 at the last.
@@ -92,7 +108,7 @@ impl TokenSampler {
     pub(crate) fn distance(&self, log_probs: &[f32], drawn: &SampledRow<'_>) -> f64 {
         let is_possible = |&id: &u32| {
             let log_prob = log_probs.get(id as usize).copied();
-            log_prob.is_some_and(|log_prob| (f64::from(log_prob) / self.temperature).exp() > 0.0)
+            log_prob.is_some_and(|log_prob| self.exponent(log_prob).exp() > 0.0)
         };
         if !drawn.token_ids.iter().all(is_possible) {
             return f64::INFINITY;
@@ -162,6 +178,23 @@ mod tests {
         for row in targets.rows() {
             assert_eq!(row.counts.iter().sum::<u16>(), 12);
             assert!(row.token_ids.is_sorted_by(|a, b| a < b));
+        }
+    }
+
+    #[test]
+    fn at_a_low_temperature_only_the_most_likely_token_is_drawn() {
+        let targets = drawn(5, 9, 1e-4, 3);
+        assert_eq!(targets.token_ids, [3; 5]);
+        assert_eq!(targets.entropy, [0.0; 5]);
+    }
+
+    #[test]
+    fn a_row_without_a_distribution_is_not_hidden() {
+        let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
+        for row in [[f32::NAN; 3], [f32::NEG_INFINITY; 3], [0.0, f32::NAN, -1.0]] {
+            let mut sampler = TokenSampler::new(4, 1.0, 1, &segment);
+            sampler.push(&row);
+            assert!(sampler.finish().entropy[0].is_nan(), "{row:?}");
         }
     }
 
