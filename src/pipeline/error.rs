@@ -81,6 +81,8 @@ impl PipelineError {
                 DistillError::Text(_)
                     | DistillError::SegmentTooLong { .. }
                     | DistillError::TokenOutOfVocabulary { .. }
+                    | DistillError::TeacherMismatch { .. }
+                    | DistillError::NotComparable { .. }
                     | DistillError::Empty { .. }
                     | DistillError::CheckpointMismatch { .. }
                     | DistillError::Setting { .. }

@@ -1,6 +1,7 @@
 //! What joins the crates: the recipe, its stages, and what they leave behind.
 
 mod answers;
+mod cache_check;
 mod continuation;
 mod doctor;
 mod error;
@@ -20,6 +21,7 @@ mod text_source;
 mod training_progress;
 mod training_setup;
 
+pub use cache_check::{CacheCheckOptions, check_cache};
 pub use continuation::{Continuation, ContinuationOptions, continue_text};
 pub use doctor::{Diagnosis, Finding, Severity, doctor};
 pub use error::PipelineError;

@@ -112,14 +112,7 @@ pub(crate) fn check_storable(
     else {
         return Ok(());
     };
-    let lowest = match values {
-        ValueType::F32 => return Ok(()),
-        ValueType::F16 => f16::MIN.to_f32(),
-        ValueType::Fine | ValueType::Coarse => {
-            let quantiser = values.quantiser();
-            quantiser.map_or(f32::MIN, |levels| levels.lowest_log_prob() as f32)
-        }
-    };
+    let lowest = values.lowest_log_prob();
     let log_probs = &targets.log_probs;
     match log_probs.iter().position(|&value| value < lowest) {
         None => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::CacheError;
@@ -72,6 +73,17 @@ impl ValueType {
             Self::F16 | Self::F32 => None,
             Self::Fine => Some((1.0 / 32.0, 0.25)),
             Self::Coarse => Some((1.0 / 16.0, 1.25)),
+        }
+    }
+
+    /// The least log-probability that can be stored.
+    pub(crate) fn lowest_log_prob(self) -> f32 {
+        match self {
+            Self::F32 => f32::MIN,
+            Self::F16 => f16::MIN.to_f32(),
+            Self::Fine | Self::Coarse => self
+                .quantiser()
+                .map_or(f32::MIN, |levels| levels.lowest_log_prob() as f32),
         }
     }
 

@@ -1,5 +1,9 @@
 //! The most probable tokens at every counted label.
 
+use half::f16;
+
+use crate::{MASS_TOLERANCE, ValueType, compact};
+
 /// The `k` most probable next tokens at each counted label of one segment, on the host.
 ///
 /// Row `j` belongs to the `j`-th `true` of the record's loss mask. Log-probabilities are in nats
@@ -42,5 +46,54 @@ impl TopKTargets {
     /// ```
     pub fn num_rows(&self) -> usize {
         self.tail_mass.len()
+    }
+    /// What a reader gets of these targets once they are stored as `values`.
+    ///
+    /// Log-probabilities are rounded; with levels, tail and entropy are too, and the entries of a row
+    /// stand in the order of their levels. What was rounded stays as it is when it is rounded again.
+    /// `None` for what a writer refuses: a log-probability that is not in the range of `values`, a row
+    /// whose head and tail do not add up to 1 (within [`MASS_TOLERANCE`]).
+    ///
+    /// # Panics
+    /// If the vectors are not as long as their shapes say.
+    ///
+    /// ```
+    /// use alambic_cache::{TopKTargets, ValueType};
+    /// let half = 2f32.ln();
+    /// let targets = TopKTargets {
+    ///     k: 2,
+    ///     token_ids: vec![3, 0],
+    ///     log_probs: vec![-half, -2.0 * half],
+    ///     tail_mass: vec![0.25],
+    ///     entropy: vec![1.5 * half],
+    /// };
+    /// assert_eq!(targets.rounded(ValueType::F32).as_ref(), Some(&targets));
+    /// let rounded = targets.rounded(ValueType::Fine).unwrap();
+    /// assert!((rounded.log_probs[1] + 2.0 * half).abs() < 0.63 / 32.0 / 0.5);
+    /// assert_eq!(rounded.entropy, [1.046875]); // 67 / 64
+    /// ```
+    pub fn rounded(&self, values: ValueType) -> Option<Self> {
+        let lowest = values.lowest_log_prob();
+        let is_storable = (0..self.num_rows()).all(|row| {
+            let head = &self.log_probs[row * self.k..(row + 1) * self.k];
+            let mass: f64 = head.iter().map(|&log_prob| f64::from(log_prob).exp()).sum();
+            let missing = mass + f64::from(self.tail_mass[row]) - 1.0;
+            missing.abs() <= f64::from(MASS_TOLERANCE) && head.iter().all(|&value| value >= lowest)
+        });
+        if !is_storable {
+            return None;
+        }
+        Some(match (values, values.quantiser()) {
+            (_, Some(quantiser)) => compact::rounded(self, &quantiser),
+            (ValueType::F16, None) => {
+                let log_probs = self.log_probs.iter();
+                let log_probs = log_probs.map(|&log_prob| f16::from_f32(log_prob).to_f32());
+                Self {
+                    log_probs: log_probs.collect(),
+                    ..self.clone()
+                }
+            }
+            (_, None) => self.clone(),
+        })
     }
 }

@@ -225,6 +225,7 @@ mod tests {
             assert_eq!(line.strip_suffix(" d"), Some(name));
         }
         for line in [
+            "cache verify a --teacher b --sample 8 --seed 1 --device cpu",
             "cache concat a b --out c",
             "cache filter a --out b --min-tokens 2 --max-tokens 9 --min-targets 1",
             "cache split a --out b --rest c --fraction 0.5 --seed 1",
@@ -252,6 +253,22 @@ mod tests {
                 ErrorKind::ValueValidation,
             ),
             ("cache seal", ErrorKind::MissingRequiredArgument),
+            (
+                "cache verify d --teacher t",
+                ErrorKind::MissingRequiredArgument,
+            ),
+            (
+                "cache verify d --sample 1",
+                ErrorKind::MissingRequiredArgument,
+            ),
+            (
+                "cache verify d --device cpu",
+                ErrorKind::MissingRequiredArgument,
+            ),
+            (
+                "cache verify d --teacher t --sample 0",
+                ErrorKind::ValueValidation,
+            ),
             ("cache concat a --out b", ErrorKind::TooFewValues),
             ("cache filter a --out b", ErrorKind::MissingRequiredArgument),
             (

@@ -30,6 +30,10 @@ pub(crate) fn exit_code(result: &anyhow::Result<Outcome>) -> u8 {
             verdict: Verdict::BadInput,
             ..
         }) => BAD_INPUT,
+        Ok(Outcome {
+            verdict: Verdict::Failed,
+            ..
+        }) => FAILED,
         Err(error) if asked_for_help(error) => DONE,
         Err(error) if is_bad_input(error) => BAD_INPUT,
         Err(_) => FAILED,
@@ -130,6 +134,7 @@ mod tests {
         };
         assert_eq!(exit_code(&Ok(outcome(Verdict::Done))), 0);
         assert_eq!(exit_code(&Ok(outcome(Verdict::BadInput))), 2);
+        assert_eq!(exit_code(&Ok(outcome(Verdict::Failed))), 1);
         assert_eq!(exit_code(&usage(&["alambic", "--help"])), 0);
         assert_eq!(exit_code(&usage(&["alambic", "--version"])), 0);
         assert_eq!(exit_code(&usage(&["alambic", "run"])), 2);

@@ -34,6 +34,8 @@ pub(crate) enum Verdict {
     Done,
     /// The command found that its input is wrong.
     BadInput,
+    /// The command found that what it checked is not as it should be.
+    Failed,
 }
 
 impl Outcome {
@@ -91,6 +93,7 @@ fn document(command: &str, result: &anyhow::Result<Outcome>) -> Value {
             "status": match outcome.verdict {
                 Verdict::Done => "done",
                 Verdict::BadInput => "bad_input",
+                Verdict::Failed => "failed",
             },
             "result": outcome.document,
         }),

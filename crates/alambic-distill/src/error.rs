@@ -54,6 +54,26 @@ pub enum DistillError {
         /// What was asked for.
         what: &'static str,
     },
+    /// A cache that another teacher filled.
+    #[error(
+        "the cache was captured from another teacher: its {field} is {expected}, this teacher's is {found}; name the model that filled the cache"
+    )]
+    TeacherMismatch {
+        /// What differs: "fingerprint" or "vocabulary".
+        field: &'static str,
+        /// What the cache says.
+        expected: String,
+        /// What the teacher says.
+        found: String,
+    },
+    /// The teacher read something else than the cache stores, in every segment of a sample.
+    #[error(
+        "none of the {num_segments} sampled segments can be compared: their keys name other tokens than the cache stores, because the teacher read a prompt that the student does not see; sample more segments, or capture again to compare"
+    )]
+    NotComparable {
+        /// How many segments were sampled.
+        num_segments: u64,
+    },
     /// There is nothing to work on.
     #[error("{what} is empty: {hint}")]
     Empty {

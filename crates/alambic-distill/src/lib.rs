@@ -5,7 +5,8 @@
 //! ```
 //!
 //! 1. A [`teacher::Teacher`] gives log-probabilities; [`teacher::DecoderTeacher`] is one in this process.
-//! 2. [`capture()`] writes its targets for a stream of segments into a cache, shard by shard.
+//! 2. [`capture()`] writes its targets for a stream of segments into a cache, shard by shard;
+//!    [`verify_against_teacher`] asks again about a sample of it.
 //! 3. A [`TrainingSource`] is a cache, or [`PlainText`] without a teacher. [`Windows`] draws from it all
 //!    sequences of one optimizer step; the order follows from seed and step alone.
 //! 4. [`trainer::Trainer`] minimises a [`loss::Objective`] and leaves checkpoints and `metrics.jsonl`.
@@ -25,6 +26,7 @@ mod sequence_targets;
 mod source;
 mod stop;
 pub mod teacher;
+mod teacher_check;
 #[cfg(test)]
 mod test_device;
 mod token_batch;
@@ -42,4 +44,8 @@ pub use seeding::derive_seed;
 pub use sequence_targets::SequenceTargets;
 pub use source::{PlainText, StoredTargets, TrainingSource};
 pub use stop::StopHandle;
+pub use teacher_check::{
+    Deviation, Measure, Quantity, QuantityCheck, Spread, TeacherCheck, TeacherCheckConfig,
+    verify_against_teacher,
+};
 pub use windows::{DataPosition, Window, WindowConfig, Windows};

@@ -1,6 +1,8 @@
 //! Drawing tokens from a teacher's distributions on the host.
 
-use alambic_cache::{SampledTargets, SegmentKey};
+use std::iter::repeat_n;
+
+use alambic_cache::{SampledRow, SampledTargets, SegmentKey};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -12,6 +14,10 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) struct TokenSampler {
     random: ChaCha8Rng,
     temperature: f64,
+    /// The row's largest log-probability.
+    largest: f32,
+    /// The row's last token with any probability.
+    last_possible: usize,
     /// The row's probabilities, added up.
     up_to: Vec<f64>,
     /// The row's random numbers, ascending.
@@ -29,6 +35,8 @@ impl TokenSampler {
         Self {
             random: ChaCha8Rng::from_seed(bytes),
             temperature: f64::from(temperature),
+            largest: f32::NEG_INFINITY,
+            last_possible: 0,
             up_to: Vec::new(),
             draws: vec![0.0; usize::from(draws)],
             targets: SampledTargets::empty(draws, temperature),
@@ -36,35 +44,14 @@ impl TokenSampler {
     }
 
     /// Adds one row of log-probabilities over the whole vocabulary, at temperature 1.
-    ///
-    /// A row without a distribution, of what is not a number or of nothing possible, gives an
-    /// entropy that is not a number, which no cache takes.
     pub(crate) fn push(&mut self, log_probs: &[f32]) {
-        // With the largest exponent at 0 the sum is at least 1, whatever the temperature.
-        let largest = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let (mut total, mut weighted, mut last_possible) = (0.0, 0.0, 0);
-        self.up_to.clear();
-        for (id, &log_prob) in log_probs.iter().enumerate() {
-            let exponent = f64::from(log_prob - largest) / self.temperature;
-            let weight = exponent.exp();
-            total += weight;
-            if weight != 0.0 {
-                weighted += weight * exponent;
-                last_possible = id;
-            }
-            self.up_to.push(total);
-        }
-        let entropy = f64::ln(total) - weighted / total;
-        for draw in &mut self.draws {
-            *draw = self.random.random::<f64>() * total;
-        }
-        self.draws.sort_unstable_by(f64::total_cmp);
+        let entropy = self.begin_row(log_probs);
         let before = self.targets.token_ids.len();
         let mut id = 0;
         for &draw in &self.draws {
             // The last token with any probability takes what rounding leaves over.
             id += self.up_to[id..].partition_point(|&sum| sum <= draw);
-            let token = id.min(last_possible) as u32;
+            let token = id.min(self.last_possible) as u32;
             if self.targets.token_ids[before..].last() == Some(&token) {
                 *self.targets.counts.last_mut().expect("one count per id") += 1;
             } else {
@@ -75,6 +62,65 @@ impl TokenSampler {
         let distinct = self.targets.token_ids.len() - before;
         self.targets.num_distinct.push(distinct as u16);
         self.targets.entropy.push(entropy as f32);
+    }
+
+    /// Takes the random numbers of the next row and adds up its probabilities; its entropy, nats.
+    ///
+    /// A row without a distribution, of what is not a number or of nothing possible, gives an
+    /// entropy that is not a number, which no cache takes.
+    pub(crate) fn begin_row(&mut self, log_probs: &[f32]) -> f64 {
+        // With the largest exponent at 0 the sum is at least 1, whatever the temperature.
+        self.largest = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let (mut total, mut weighted) = (0.0, 0.0);
+        self.last_possible = 0;
+        self.up_to.clear();
+        for (id, &log_prob) in log_probs.iter().enumerate() {
+            let exponent = self.exponent(log_prob);
+            let weight = exponent.exp();
+            total += weight;
+            if weight != 0.0 {
+                weighted += weight * exponent;
+                self.last_possible = id;
+            }
+            self.up_to.push(total);
+        }
+        for draw in &mut self.draws {
+            *draw = self.random.random::<f64>() * total;
+        }
+        self.draws.sort_unstable_by(f64::total_cmp);
+        f64::ln(total) - weighted / total
+    }
+
+    /// Of a log-probability of the row, at the temperature: 0 for the largest.
+    fn exponent(&self, log_prob: f32) -> f64 {
+        f64::from(log_prob - self.largest) / self.temperature
+    }
+
+    /// The row's probabilities added up from the first token to each, 1 at the last.
+    pub(crate) fn cumulated(&self) -> impl Iterator<Item = f64> {
+        let total = self.up_to.last().copied().unwrap_or(0.0);
+        self.up_to.iter().map(move |sum| sum / total)
+    }
+
+    /// How far the row's cumulated probabilities would have to move for these tokens to be drawn
+    /// with its random numbers: 0 for the tokens that [`push`](Self::push) draws, infinite where one
+    /// of them has no probability.
+    pub(crate) fn distance(&self, log_probs: &[f32], drawn: &SampledRow<'_>) -> f64 {
+        let is_possible = |&id: &u32| {
+            let log_prob = log_probs.get(id as usize).copied();
+            log_prob.is_some_and(|log_prob| self.exponent(log_prob).exp() > 0.0)
+        };
+        if !drawn.token_ids.iter().all(is_possible) {
+            return f64::INFINITY;
+        }
+        let total = self.up_to.last().copied().unwrap_or(0.0);
+        let ids = drawn.token_ids.iter().zip(drawn.counts);
+        let ids = ids.flat_map(|(&id, &count)| repeat_n(id as usize, usize::from(count)));
+        let missed = self.draws.iter().zip(ids).map(|(&draw, id)| {
+            let below = id.checked_sub(1).map_or(0.0, |below| self.up_to[below]);
+            (below - draw).max(draw - self.up_to[id])
+        });
+        missed.fold(0.0, f64::max) / total
     }
 
     /// Everything drawn.
@@ -150,6 +196,31 @@ mod tests {
             sampler.push(&row);
             assert!(sampler.finish().entropy[0].is_nan(), "{row:?}");
         }
+    }
+
+    #[test]
+    fn the_distance_of_drawn_tokens_is_what_the_probabilities_have_to_move() {
+        let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
+        let sampler = || TokenSampler::new(40, 1.0, 7, &segment);
+        let log_probs = PROBS.map(f32::ln);
+        let targets = drawn(20, 40, 1.0, 7);
+        let (mut same, mut moved) = (sampler(), sampler());
+        // A hundredth of the mass moves from token 3 to token 0, and all sums between with it.
+        let other = [0.06f32, 0.0, 0.3, 0.59, 0.05].map(f32::ln);
+        let mut largest = 0f64;
+        for row in targets.rows() {
+            same.begin_row(&log_probs);
+            assert_eq!(same.distance(&log_probs, &row), 0.0);
+            moved.begin_row(&other);
+            largest = largest.max(moved.distance(&other, &row));
+        }
+        assert!(largest > 0.0 && largest < 0.01 + 1e-6, "{largest}");
+        let impossible = SampledRow {
+            token_ids: &[1],
+            counts: &[40],
+            entropy: 0.0,
+        };
+        assert_eq!(same.distance(&log_probs, &impossible), f64::INFINITY);
     }
 
     #[test]

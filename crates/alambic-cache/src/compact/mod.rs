@@ -24,6 +24,7 @@ use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
 
 pub(crate) use quantiser::Quantiser;
 use row_code::{Row, RowCode, RowDecoder, RowEncoder};
+pub(crate) use top_k::rounded;
 
 /// How many header numbers a row has.
 fn num_header_numbers(kind: TargetKind) -> usize {

@@ -118,6 +118,44 @@ proptest! {
 }
 
 #[test]
+fn targets_are_rounded_as_a_shard_rounds_them() {
+    for values in [
+        ValueType::F32,
+        ValueType::F16,
+        ValueType::Fine,
+        ValueType::Coarse,
+    ] {
+        let spec = sample::spec(values, 8);
+        let records = sample::records(&spec, 40, 4);
+        for (written, read) in records
+            .iter()
+            .zip(decode(encoded(&spec, &records), &spec).unwrap())
+        {
+            let rounded = written.targets.top_k().unwrap().rounded(values).unwrap();
+            assert_eq!(Some(&rounded), read.targets.top_k(), "{values:?}");
+            assert_eq!(rounded.rounded(values), Some(rounded), "{values:?}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_stored_is_not_rounded() {
+    let spec = sample::spec(ValueType::F32, 8);
+    let mut record = sample::records(&spec, 40, 4).remove(1);
+    let targets = sample::top_k(&mut record);
+    targets.tail_mass[0] += targets.log_probs[7].exp();
+    targets.log_probs[7] = -70_000.0;
+    assert!(targets.rounded(ValueType::F32).is_some());
+    for values in [ValueType::F16, ValueType::Fine, ValueType::Coarse] {
+        assert_eq!(targets.rounded(values), None, "{values:?}");
+    }
+    for value in [f32::NAN, 0.0] {
+        targets.log_probs[7] = value;
+        assert_eq!(targets.rounded(ValueType::Coarse), None, "{value}");
+    }
+}
+
+#[test]
 fn codes_that_are_none_are_named() {
     let spec = sample::spec(ValueType::Coarse, 8);
     let mut bytes = encoded(&spec, &sample::records(&spec, 0, 4));

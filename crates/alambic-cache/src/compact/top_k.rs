@@ -51,32 +51,78 @@ pub(super) fn from_rows(
         tail_mass: Vec::with_capacity(num_rows.min(8 * bytes.len())),
         entropy: Vec::with_capacity(num_rows.min(8 * bytes.len())),
     };
-    let mut ordered = LevelOrder::default();
+    let mut levels = LevelReader::new(quantiser);
     rows.decode(
         bytes,
         num_rows,
         |_| k,
-        |&[entropy, tail, lowest]: &[u16; NUM_HEADER_NUMBERS], entries| {
-            let tail = match tail {
-                NO_TAIL => 0.0,
-                level => *quantiser.masses().get(usize::from(level - 1))?,
-            };
-            ordered.sort(entries, lowest)?;
-            let head: f64 = entries
-                .iter()
-                .map(|&(_, above)| quantiser.mass(lowest - above))
-                .sum();
-            let log_total = (head + tail).ln();
-            targets.token_ids.extend(&ordered.ids);
-            let log_probs = ordered.levels.iter();
-            let log_probs = log_probs.map(|&level| (-quantiser.nats(level) - log_total) as f32);
-            targets.log_probs.extend(log_probs);
-            targets.tail_mass.push((tail / (head + tail)) as f32);
-            targets.entropy.push(entropy_of_number(entropy));
-            Some(())
-        },
+        |header: &[u16; NUM_HEADER_NUMBERS], entries| levels.read(header, entries, &mut targets),
     )?;
     Some(targets)
+}
+
+/// What a reader gets of these targets.
+///
+/// # Panics
+/// If a log-probability has no level.
+pub(crate) fn rounded(targets: &TopKTargets, quantiser: &Quantiser) -> TopKTargets {
+    let mut read = TopKTargets {
+        k: targets.k,
+        token_ids: Vec::with_capacity(targets.token_ids.len()),
+        log_probs: Vec::with_capacity(targets.log_probs.len()),
+        tail_mass: Vec::with_capacity(targets.num_rows()),
+        entropy: Vec::with_capacity(targets.num_rows()),
+    };
+    let mut levels = LevelReader::new(quantiser);
+    for row in to_rows(targets, quantiser) {
+        let header: [u16; NUM_HEADER_NUMBERS] = row.header.try_into().expect("as written above");
+        levels
+            .read(&header, &row.entries, &mut read)
+            .expect("levels that were just made");
+    }
+    read
+}
+
+/// Makes targets of levels.
+struct LevelReader<'a> {
+    quantiser: &'a Quantiser,
+    ordered: LevelOrder,
+}
+
+impl<'a> LevelReader<'a> {
+    fn new(quantiser: &'a Quantiser) -> Self {
+        Self {
+            quantiser,
+            ordered: LevelOrder::default(),
+        }
+    }
+
+    /// Adds one row to `targets`; `None` if a level is out of range.
+    fn read(
+        &mut self,
+        &[entropy, tail, lowest]: &[u16; NUM_HEADER_NUMBERS],
+        entries: &[(u32, u16)],
+        targets: &mut TopKTargets,
+    ) -> Option<()> {
+        let (quantiser, ordered) = (self.quantiser, &mut self.ordered);
+        let tail = match tail {
+            NO_TAIL => 0.0,
+            level => *quantiser.masses().get(usize::from(level - 1))?,
+        };
+        ordered.sort(entries, lowest)?;
+        let head: f64 = entries
+            .iter()
+            .map(|&(_, above)| quantiser.mass(lowest - above))
+            .sum();
+        let log_total = (head + tail).ln();
+        targets.token_ids.extend(&ordered.ids);
+        let log_probs = ordered.levels.iter();
+        let log_probs = log_probs.map(|&level| (-quantiser.nats(level) - log_total) as f32);
+        targets.log_probs.extend(log_probs);
+        targets.tail_mass.push((tail / (head + tail)) as f32);
+        targets.entropy.push(entropy_of_number(entropy));
+        Some(())
+    }
 }
 
 /// Entries by level, those of equal level by id.

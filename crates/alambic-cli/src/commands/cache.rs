@@ -1,11 +1,13 @@
 //! `alambic cache`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use alambic::cache::{CacheInfo, CacheReader, TargetKind, seal, verify};
-use alambic::pipeline::PipelineError;
+use alambic::cache::{CacheInfo, CacheReader, TargetKind, seal};
+use alambic::pipeline::{PipelineError, Progress};
 use clap::{Args, Subcommand};
 
+use super::cache_verification::{self, VerifyArguments};
 use super::derived_cache::{self, ConcatArguments, FilterArguments, SplitArguments};
 use crate::output::Outcome;
 
@@ -15,9 +17,12 @@ pub(crate) enum CacheCommand {
     /// Show what a cache holds and which teacher filled it.
     #[command(after_help = "Example:\n  alambic cache info runs/first/cache/train")]
     Info(CacheArguments),
-    /// Read every shard and check it against the manifest.
-    #[command(after_help = "Example:\n  alambic cache verify runs/first/cache/train")]
-    Verify(CacheArguments),
+    /// Read every shard and check it against the manifest; ask the teacher again about a sample.
+    #[command(
+        after_help = "Examples:\n  alambic cache verify runs/first/cache/train\n  \
+                      alambic cache verify runs/first/cache/train --teacher downloads/teacher --sample 64"
+    )]
+    Verify(VerifyArguments),
     /// Complete a cache that several processes have captured, or say what is missing.
     #[command(after_help = "Example:\n  alambic cache seal runs/first/cache/train")]
     Seal(CacheArguments),
@@ -57,25 +62,17 @@ impl CacheCommand {
 }
 
 /// Looks into the cache, completes it or makes others of it.
-pub(crate) fn execute(command: &CacheCommand) -> anyhow::Result<Outcome> {
+pub(crate) fn execute(
+    command: &CacheCommand,
+    progress: Arc<dyn Progress>,
+) -> anyhow::Result<Outcome> {
     match command {
         CacheCommand::Info(arguments) => {
             let reader = CacheReader::open(&arguments.directory).map_err(PipelineError::from)?;
             let info = reader.info();
             Ok(Outcome::done(describe(&info), serde_json::to_value(&info)?))
         }
-        CacheCommand::Verify(arguments) => {
-            let report = verify(&arguments.directory).map_err(PipelineError::from)?;
-            let text = format!(
-                "whole: {} shards, {} segments, {} tokens, {} targets, {} bytes",
-                report.num_shards,
-                report.num_segments,
-                report.num_tokens,
-                report.num_targets,
-                report.bytes
-            );
-            Ok(Outcome::done(text, serde_json::to_value(report)?))
-        }
+        CacheCommand::Verify(arguments) => cache_verification::execute(arguments, progress),
         CacheCommand::Seal(arguments) => {
             seal(&arguments.directory).map_err(PipelineError::from)?;
             let reader = CacheReader::open(&arguments.directory).map_err(PipelineError::from)?;

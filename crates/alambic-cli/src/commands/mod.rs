@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and the call that does its work.
 
 pub(crate) mod cache;
+pub(crate) mod cache_verification;
 pub(crate) mod capture;
 pub(crate) mod derived_cache;
 pub(crate) mod doctor;
@@ -33,7 +34,7 @@ pub(crate) fn execute(
         Command::Evaluate(arguments) => recipe::run_until(arguments, RunStage::Evaluate, progress),
         Command::Doctor(arguments) => doctor::execute(arguments),
         Command::Generate(arguments) => generate::execute(arguments, output),
-        Command::Cache { command } => cache::execute(command),
+        Command::Cache { command } => cache::execute(command, progress),
         Command::Report(arguments) => report::execute(arguments),
         Command::Experiment(arguments) => recipe::experiment(arguments, progress),
         Command::Export(arguments) => export::execute(arguments),

@@ -1,0 +1,56 @@
+//! Segments of a cache beside the two runs of their teacher.
+
+use alambic_cache::{CacheSpec, TargetKind, TargetRecord, Targets};
+
+use super::judgement::{Compared, Place};
+use super::live_rows::LiveRows;
+use super::{draws, top_k};
+use crate::token_batch::right_padded;
+use crate::{DistillError, teacher::Teacher};
+
+/// Compares segments with both runs of the teacher, label by label.
+pub(super) fn compare(
+    teacher: &dyn Teacher,
+    spec: &CacheSpec,
+    batch: &[(u64, TargetRecord)],
+    labels: &mut Vec<Compared>,
+) -> Result<(), DistillError> {
+    let mut ids: Vec<&[u32]> = batch
+        .iter()
+        .map(|(_, record)| record.token_ids.as_slice())
+        .collect();
+    match ids.as_slice() {
+        [] => return Ok(()),
+        &[only] => ids.push(only),
+        _ => {}
+    }
+    let together = teacher.log_probs(right_padded(&ids, teacher.device()));
+    for (row, (segment, record)) in batch.iter().enumerate() {
+        let alone = teacher.log_probs(right_padded(&[&record.token_ids], teacher.device()));
+        let live = LiveRows::new(&alone, &together, row, &record.loss_mask);
+        let comparisons = match (spec.targets, &record.targets) {
+            (TargetKind::TopK { values, .. }, Targets::TopK(stored)) => {
+                top_k::compare(stored, values, &live)
+            }
+            (TargetKind::Sampled { seed, .. }, Targets::Sampled(stored)) => {
+                draws::compare(stored, seed, &record.key, &live)
+            }
+            (kind, _) => {
+                return Err(DistillError::Setting {
+                    key: "targets",
+                    found: format!("{kind:?}"),
+                    expected: "the most likely or drawn tokens, which can be compared",
+                });
+            }
+        };
+        let tokens = (0..record.num_tokens()).filter(|&token| record.loss_mask[token]);
+        let places = tokens.enumerate().map(|(label, token)| Place {
+            segment: *segment,
+            key: record.key,
+            label,
+            token,
+        });
+        labels.extend(places.zip(comparisons));
+    }
+    Ok(())
+}
