@@ -203,9 +203,42 @@ fn a_directory_of_another_recipe_is_refused_with_the_line_that_differs() {
     let other = recipe(&["optimizer.learning_rate=0.5"]).unwrap();
     let error = run(&other, &options(directory.path())).unwrap_err();
     assert!(
-        error.is_bad_input() && error.to_string().contains("learning_rate = 0.5"),
+        error.is_bad_input()
+            && error
+                .to_string()
+                .contains("found `learning_rate = 0.5` in [optimizer]"),
         "{error}"
     );
+}
+
+#[test]
+fn more_entries_than_the_teacher_has_tokens_are_refused_before_the_directory_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let error = run(&recipe(&["cache.top_k=5000"]).unwrap(), &options(&out)).unwrap_err();
+    assert!(
+        error.is_bad_input() && error.to_string().contains("cache.top_k"),
+        "{error}"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn the_seconds_of_a_stopped_capture_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let recipe = recipe(&["baseline.enabled=false"]).unwrap();
+    let stopped = options(directory.path());
+    stopped.stop.stop();
+    run(&recipe, &stopped).unwrap_err();
+    let seconds = || -> f64 {
+        let text = std::fs::read_to_string(directory.path().join("capture.json")).unwrap();
+        let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
+        facts["seconds"].as_f64().unwrap()
+    };
+    let before = seconds();
+    assert!(before > 0.0);
+    run(&recipe, &options(directory.path())).unwrap();
+    assert!(seconds() > before);
 }
 
 #[test]

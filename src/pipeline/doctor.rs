@@ -335,7 +335,10 @@ fn examine_cache(
         Ok(()) => diagnosis.add(
             Severity::Note,
             "cache",
-            format!("{} is whole and will be used", directory.display()),
+            format!(
+                "{} is complete and will be used; `alambic cache verify` checks its content",
+                directory.display()
+            ),
         ),
         Err(error) => diagnosis.add(Severity::Error, "cache", chain(&error)),
     }

@@ -108,12 +108,20 @@ impl RunDirectory {
         let differing = recipe
             .lines()
             .zip(found.lines())
-            .find(|(new, old)| new != old);
-        let (new, old) = differing.unwrap_or(("(a shorter recipe)", "(a longer recipe)"));
+            .position(|(new, old)| new != old);
+        let line = |text: &str| -> String {
+            let Some(index) = differing else {
+                return "other lines at the end".into();
+            };
+            let lines: Vec<&str> = text.lines().take(index + 1).collect();
+            let section = lines.iter().rev().find(|line| line.starts_with('['));
+            let changed = lines.last().copied().unwrap_or_default();
+            format!("`{changed}` in {}", section.unwrap_or(&"the first lines"))
+        };
         Err(PipelineError::Input {
             what: path.display().to_string(),
-            expected: format!("the recipe of this run, with `{new}`"),
-            found: format!("`{old}`"),
+            expected: format!("the recipe that this run began with, {}", line(&found)),
+            found: line(recipe),
             advice:
                 "choose another --out directory, or give back the recipe that this run began with"
                     .into(),

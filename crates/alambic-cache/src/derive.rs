@@ -106,6 +106,9 @@ pub fn filter(
 /// [`SegmentKey::draw`](crate::SegmentKey::draw) makes a random choice that gives equal segments
 /// the same side.
 ///
+/// The sides are completed one after the other. If it is killed between the two, the first one is a
+/// complete cache, which takes no writer: delete it before the split is repeated.
+///
 /// # Errors
 /// [`CacheError::NoSegments`] if a side is empty, the errors of [`CacheReader::read_shard`] and
 /// those of [`CacheWriter`](crate::CacheWriter).

@@ -59,6 +59,43 @@ fn a_cache_is_split_filtered_and_joined_without_its_teacher() {
         told(&["verify", made], directory);
     }
 
+    // Never into a directory that the command names for something else.
+    let doubled: [&[&str]; 4] = [
+        &["filter", whole, "--out", whole, "--min-tokens", "1"],
+        &["concat", "many", "few", "--out", "few"],
+        &[
+            "split",
+            whole,
+            "--out",
+            "new",
+            "--rest",
+            "new",
+            "--fraction",
+            "0.5",
+            "--seed",
+            "1",
+        ],
+        &[
+            "split",
+            whole,
+            "--out",
+            "new",
+            "--rest",
+            whole,
+            "--fraction",
+            "0.5",
+            "--seed",
+            "1",
+        ],
+    ];
+    for arguments in doubled {
+        let output = cache(arguments, directory);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("a directory of its own"), "{stderr}");
+        assert!(!directory.join("new").exists(), "{arguments:?}");
+    }
+
     let everything = told(
         &["filter", whole, "--out", "same", "--min-tokens", "1"],
         directory,

@@ -68,7 +68,7 @@ pub enum DistillError {
     },
     /// The teacher read something else than the cache stores, in every segment of a sample.
     #[error(
-        "none of the {num_segments} sampled segments can be compared: their keys name other tokens than the cache stores, because the teacher read a prompt that the student does not see; sample more segments, or capture again to compare"
+        "none of the {num_segments} sampled segments can be compared: their keys are not those of this teacher reading the stored tokens. Either the teacher read a prompt that the student does not see, and the cache cannot tell it, or another model made the cache under this one's fingerprint; capture again to be sure"
     )]
     NotComparable {
         /// How many segments were sampled.

@@ -16,7 +16,7 @@ use crate::pipeline::{LanguageModel, PipelineError, Progress};
 /// What capture leaves for the report; `capture.json`, or one such file for each part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CaptureFacts {
-    /// Seconds over all attempts that finished a cache, or a part of one.
+    /// Seconds over all attempts that finished a cache or a part of one, or were stopped on request.
     pub(crate) seconds: f64,
 }
 
@@ -40,6 +40,12 @@ enum SplitOutcome {
         seconds: f64,
         missing: MissingShards,
     },
+    /// A stop was requested; the shards so far are whole.
+    Stopped { seconds: f64 },
+}
+
+fn stopped() -> PipelineError {
+    PipelineError::Stopped { stage: "capture" }
 }
 
 /// Captures the training and validation caches, or finds them; the seconds that it took, those of
@@ -47,14 +53,17 @@ enum SplitOutcome {
 pub(crate) fn capture(plan: &Plan) -> Result<f64, PipelineError> {
     let mut seconds = seconds_of(plan, "capture.json")?;
     for (split, cache) in caches(plan) {
-        match capture_split(plan, split, &cache)? {
-            SplitOutcome::Found => {}
-            SplitOutcome::Complete { seconds: took } => {
-                seconds += took;
-                plan.directory
-                    .write_json("capture.json", &CaptureFacts { seconds })?;
-            }
+        let (took, is_stopped) = match capture_split(plan, split, &cache)? {
+            SplitOutcome::Found => continue,
+            SplitOutcome::Complete { seconds } => (seconds, false),
+            SplitOutcome::Stopped { seconds } => (seconds, true),
             SplitOutcome::PartComplete { .. } => unreachable!("the plan is that of one process"),
+        };
+        seconds += took;
+        plan.directory
+            .write_json("capture.json", &CaptureFacts { seconds })?;
+        if is_stopped {
+            return Err(stopped());
         }
     }
     for parts in plan
@@ -78,6 +87,12 @@ pub(crate) fn capture_part(plan: &Plan) -> Result<Vec<PartOutcome>, PipelineErro
             SplitOutcome::Found => (0.0, None),
             SplitOutcome::Complete { seconds } => (seconds, None),
             SplitOutcome::PartComplete { seconds, missing } => (seconds, Some(missing)),
+            SplitOutcome::Stopped { seconds: took } => {
+                seconds += took;
+                plan.directory
+                    .write_json(&facts, &CaptureFacts { seconds })?;
+                return Err(stopped());
+            }
         };
         seconds += took;
         plan.directory
@@ -144,7 +159,7 @@ fn capture_split(
     let found = || {
         let expected = config.cache_spec(&plan.teacher.teacher);
         check_found_cache(directory, &expected, &plan.teacher, &plan.text, split)?;
-        progress.note(&format!("the cache {} is whole", directory.display()));
+        progress.note(&format!("the cache {} is complete", directory.display()));
         Ok(SplitOutcome::Found)
     };
     if directory.join(alambic_cache::MANIFEST_FILE).exists() {
@@ -188,7 +203,7 @@ fn capture_split(
         CaptureOutcome::PartComplete(missing) => {
             Ok(SplitOutcome::PartComplete { seconds, missing })
         }
-        CaptureOutcome::Stopped(_) => Err(PipelineError::Stopped { stage: "capture" }),
+        CaptureOutcome::Stopped(_) => Ok(SplitOutcome::Stopped { seconds }),
     }
 }
 

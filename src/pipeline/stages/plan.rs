@@ -57,6 +57,23 @@ pub(crate) struct Plan {
     _lock: RunLock,
 }
 
+/// Refuses what only the teacher shows to be wrong, before the run directory has a recipe.
+fn check_against(recipe: &Recipe, teacher: &LanguageModel) -> Result<(), PipelineError> {
+    let (top_k, most) = (
+        recipe.cache.top_k.unwrap_or_default(),
+        teacher.teacher.vocab_size(),
+    );
+    if top_k <= most {
+        return Ok(());
+    }
+    Err(PipelineError::Input {
+        what: "cache.top_k".into(),
+        expected: format!("at most {most}, the teacher's vocabulary"),
+        found: top_k.to_string(),
+        advice: "keep fewer tokens".into(),
+    })
+}
+
 impl Plan {
     /// Opens teacher, text and run directory; writes the resolved recipe before anything else.
     pub(crate) fn open(loaded: &LoadedRecipe, options: &RunOptions) -> Result<Self, PipelineError> {
@@ -81,6 +98,7 @@ impl Plan {
     ) -> Result<Self, PipelineError> {
         let recipe = loaded.recipe.clone();
         let teacher = LanguageModel::load(&recipe.teacher.path, &options.device)?;
+        check_against(&recipe, &teacher)?;
         let text = TextSource::open(&recipe.data, &teacher, recipe.training.sequence_tokens)?;
         let directory = RunDirectory::create(&options.out)?;
         let lock = match part.is_whole() {

@@ -26,11 +26,12 @@ struct Candidate {
 }
 
 impl IdBuckets {
-    /// At most `max_buckets` buckets for ids that occur `counts[id]` times.
+    /// At most `max_buckets` buckets for ids below `vocab_size` that occur `counts[id]` times; those
+    /// behind the end of `counts` do not occur.
     ///
     /// Starts with one bucket for all ids and halves the one that occurs most often, the one of
     /// the lowest ids among several.
-    pub(super) fn for_counts(counts: &[u64], max_buckets: usize) -> Self {
+    pub(super) fn for_counts(counts: &[u64], vocab_size: usize, max_buckets: usize) -> Self {
         let mut up_to = vec![0u64];
         up_to.extend(counts.iter().scan(0, |sum, &count| {
             *sum += count;
@@ -45,7 +46,7 @@ impl IdBuckets {
                 offset_bits,
             }
         };
-        let mut heap = BinaryHeap::from([candidate(0, id_bits(counts.len()))]);
+        let mut heap = BinaryHeap::from([candidate(0, id_bits(vocab_size))]);
         let mut whole: Vec<(u32, u8)> = Vec::new();
         while heap.len() + whole.len() < max_buckets {
             let Some(heaviest) = heap.peek_mut().filter(|bucket| bucket.count > 0) else {
@@ -128,7 +129,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_id_has_one_bucket(counts in prop::collection::vec(0u64..100, 1..600), max in 1usize..300) {
-            let buckets = IdBuckets::for_counts(&counts, max);
+            let buckets = IdBuckets::for_counts(&counts, counts.len(), max);
             prop_assert!(buckets.len() <= max);
             for id in 0..counts.len() as u32 {
                 let (start, bits) = buckets.range(buckets.bucket(id));
@@ -144,7 +145,7 @@ mod tests {
         let mut counts = vec![1; 1000];
         counts[3] = 5000;
         counts[700] = 5000;
-        let buckets = IdBuckets::for_counts(&counts, 64);
+        let buckets = IdBuckets::for_counts(&counts, 1000, 64);
         for id in [3, 700] {
             assert_eq!(buckets.range(buckets.bucket(id)), (id, 0));
         }

@@ -35,19 +35,20 @@ impl SetCode {
         sets: impl Iterator<Item = &'a [Entry]> + Clone,
         vocab_size: usize,
     ) -> Self {
-        let mut ids = vec![0u64; vocab_size];
+        let mut ids = Vec::new();
         let mut numbers = Vec::new();
         let mut num_sets = 0;
         for set in sets.clone() {
             num_sets += 1;
             for &(id, number) in set {
-                ids[id as usize] += 1;
+                count(&mut ids, id as usize);
                 count(&mut numbers, usize::from(number));
             }
         }
         let mean = ids.iter().sum::<u64>() as usize / num_sets.max(1);
         let wanted = (mean * BUCKETS_PER_ID).next_power_of_two();
-        let buckets = IdBuckets::for_counts(&ids, wanted.clamp(MIN_BUCKETS, MAX_BUCKETS));
+        let buckets =
+            IdBuckets::for_counts(&ids, vocab_size, wanted.clamp(MIN_BUCKETS, MAX_BUCKETS));
         let mut steps = vec![Vec::new(); NUM_STEP_CODES];
         for set in sets {
             let mut bucket = 0;

@@ -115,6 +115,9 @@ fn describe_check(check: &TeacherCheck) -> String {
     ));
     let deviations = check.deviations.iter();
     lines.extend(deviations.map(|deviation| format!("  {deviation}")));
+    if check.num_unlisted_labels() > 0 {
+        lines.push(format!("  and {} more labels", check.num_unlisted_labels()));
+    }
     lines.join("\n")
 }
 

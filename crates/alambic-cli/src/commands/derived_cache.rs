@@ -92,6 +92,8 @@ pub(crate) fn concat(arguments: &ConcatArguments) -> anyhow::Result<Outcome> {
         .iter()
         .map(|directory| open(directory))
         .collect::<Result<_, _>>()?;
+    let directories = arguments.directories.iter();
+    expect_new(&arguments.out, directories.map(PathBuf::as_path))?;
     let manifest = concatenate(&sources, &arguments.out).map_err(PipelineError::from)?;
     Ok(outcome(&[(&arguments.out, &manifest)]))
 }
@@ -99,6 +101,7 @@ pub(crate) fn concat(arguments: &ConcatArguments) -> anyhow::Result<Outcome> {
 /// Keeps the segments that fulfil the conditions.
 pub(crate) fn keep(arguments: &FilterArguments) -> anyhow::Result<Outcome> {
     let source = open(&arguments.directory)?;
+    expect_new(&arguments.out, [arguments.directory.as_path()])?;
     let manifest = filter(&source, &arguments.out, |record| {
         arguments.conditions.hold(record)
     });
@@ -110,9 +113,29 @@ pub(crate) fn keep(arguments: &FilterArguments) -> anyhow::Result<Outcome> {
 pub(crate) fn divide(arguments: &SplitArguments) -> anyhow::Result<Outcome> {
     let source = open(&arguments.directory)?;
     let (out, rest) = (&arguments.out, &arguments.rest);
+    expect_new(out, [arguments.directory.as_path(), rest.as_path()])?;
+    expect_new(rest, [arguments.directory.as_path()])?;
     let by_chance = |record: &TargetRecord| record.key.draw(arguments.seed) < arguments.fraction;
     let [chosen, others] = split(&source, out, rest, by_chance).map_err(PipelineError::from)?;
     Ok(outcome(&[(out, &chosen), (rest, &others)]))
+}
+
+/// Refuses to write into a directory that the command has another use for.
+fn expect_new<'a>(
+    out: &Path,
+    others: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), PipelineError> {
+    // One that does not exist yet has no other spelling to look through.
+    let plain = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match others.into_iter().find(|other| plain(other) == plain(out)) {
+        None => Ok(()),
+        Some(other) => Err(PipelineError::Input {
+            what: format!("the new cache {}", out.display()),
+            expected: "a directory of its own".into(),
+            found: format!("{}, which this command names too", other.display()),
+            advice: "name another directory".into(),
+        }),
+    }
 }
 
 fn open(directory: &Path) -> Result<CacheReader, PipelineError> {

@@ -13,7 +13,7 @@ pub(super) const LABEL_TOLERANCE: f64 = 1e-3;
 /// The same for the mean over all labels, where such differences are smaller.
 pub(super) const MEAN_TOLERANCE: f64 = 1e-4;
 /// Deviating labels that are listed; all are counted.
-const MAX_LISTED_LABELS: usize = 10;
+pub(super) const MAX_LISTED_LABELS: usize = 10;
 
 /// One quantity at one label.
 #[derive(Clone, Copy, Debug)]

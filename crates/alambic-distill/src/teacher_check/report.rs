@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::judgement::MAX_LISTED_LABELS;
+
 /// What is compared at a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +157,12 @@ pub struct TeacherCheck {
 }
 
 impl TeacherCheck {
+    /// Deviating labels that are counted but not listed in [`Self::deviations`].
+    pub fn num_unlisted_labels(&self) -> u64 {
+        self.num_deviating_labels
+            .saturating_sub(MAX_LISTED_LABELS as u64)
+    }
+
     /// Whether the cache is what the teacher says.
     pub fn passed(&self) -> bool {
         self.deviations.is_empty()
