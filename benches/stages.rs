@@ -63,6 +63,7 @@ fn capture_config(model: &LanguageModel) -> CaptureConfig {
         segments_per_shard: 64,
         batch_segments: 64,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
+        reuse: Vec::new(),
         part: Part::whole(),
     }
 }

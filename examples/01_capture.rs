@@ -53,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         segments_per_shard: 64,
         batch_segments: 32,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),
+        reuse: Vec::new(),
         part: Part::whole(),
     };
     let stop = StopHandle::new();

@@ -44,8 +44,12 @@ class Bits:
         assert len(self.bits) - self.at < 8 and not self.bits[self.at :].any()
 
 
+# How many header numbers the kinds of rows have that take turns in the column `targets`.
+HEADERS = {"top_k": [3], "sampled": [2], "head_plus_sampled_tail": [3, 1]}
+
+
 class Codes:
-    """The codes of the column `targets`, from the footer."""
+    """The codes of one kind of rows of the column `targets`, from the footer."""
 
     def __init__(self, data, num_header_numbers):
         self.data, self.at = data, 0
@@ -54,7 +58,6 @@ class Codes:
         self.starts = np.concatenate([[0], np.cumsum(1 << self.offset_bits)])[:-1]
         self.steps = [self.code() for _ in range(16)]
         self.numbers = self.code()
-        assert self.at == len(data)
 
     def take(self, length):
         self.at += length
@@ -93,9 +96,22 @@ def nats_of_level(level, finest, largest):
     return bend_nats + (level - bend_level) * largest
 
 
-def read_levels(bits, codes, num_rows, k, steps):
-    """The most probable tokens, stored as levels."""
+def read_codes(data, headers):
+    """The codes of all kinds of rows, one after the other."""
+    codes = []
+    for num_header_numbers in headers:
+        codes.append(Codes(data, num_header_numbers))
+        data = data[codes[-1].at :]
+    assert not data
+    return codes
+
+
+def read_heads(bits, kinds, num_rows, k, steps):
+    """The most probable tokens, stored as levels, each row followed by its draws, if there are any."""
     rows = {"target_ids": [], "log_probs": [], "tail_mass": [], "entropy": []}
+    if len(kinds) == 2:
+        rows |= {"tail_ids": [], "tail_counts": []}
+    codes = kinds[0]
     for _ in range(num_rows):
         entropy, tail, lowest = (bits.symbol(code) for code in codes.header)
         ids, above = codes.entries(bits, k)
@@ -108,11 +124,17 @@ def read_levels(bits, codes, num_rows, k, steps):
         rows["log_probs"].append(log_probs - math.log(total))
         rows["tail_mass"].append(tail / total)
         rows["entropy"].append(entropy / 64)
+        for tail_codes in kinds[1:]:
+            (distinct,) = (bits.symbol(code) for code in tail_codes.header)
+            ids, counts = tail_codes.entries(bits, distinct)
+            rows["tail_ids"].append(ids)
+            rows["tail_counts"].append(counts)
     return rows
 
 
-def read_draws(bits, codes, num_rows):
+def read_draws(bits, kinds, num_rows):
     """Drawn tokens and how often each was drawn."""
+    (codes,) = kinds
     rows = {"target_ids": [], "counts": [], "entropy": []}
     for _ in range(num_rows):
         entropy, distinct = (bits.symbol(code) for code in codes.header)
@@ -143,7 +165,7 @@ def targets(row, spec, codes):
     if kind["kind"] == "sampled":
         rows = read_draws(bits, codes, num_rows)
     else:
-        rows = read_levels(bits, codes, num_rows, kind["k"], LEVEL_STEPS[kind["values"]])
+        rows = read_heads(bits, codes, num_rows, kind["k"], LEVEL_STEPS[kind["values"]])
     bits.end()
     return rows
 
@@ -154,8 +176,8 @@ def read_shard(path, spec):
     footer = pq.read_metadata(path).metadata
     codes = None
     if "targets" in table.column_names:
-        num_header_numbers = {"top_k": 3, "sampled": 2}[spec["targets"]["kind"]]
-        codes = Codes(base64.b64decode(footer[b"alambic.codes"]), num_header_numbers)
+        headers = HEADERS[spec["targets"]["kind"]]
+        codes = read_codes(base64.b64decode(footer[b"alambic.codes"]), headers)
     for index in range(table.num_rows):
         row = {name: table[name][index] for name in table.column_names}
         segment = {
@@ -185,6 +207,12 @@ def check_segment(segment, spec):
         assert (np.diff(log_probs) <= 0).all()
         assert 0 <= tail <= (kind["k"] < vocab_size)
         assert abs(np.exp(log_probs).sum() + tail - 1) <= 1e-2
+    if kind["kind"] == "head_plus_sampled_tail":
+        tails = zip(segment["tail_ids"], segment["tail_counts"])
+        for head, mass, (drawn, counts) in zip(ids, segment["tail_mass"], tails):
+            assert sorted(set(drawn)) == drawn and not set(drawn) & set(head)
+            assert all(0 <= token < vocab_size for token in drawn)
+            assert sum(counts) == (kind["draws"] if mass > 0 else 0) and all(n > 0 for n in counts)
 
 
 def main(directory):

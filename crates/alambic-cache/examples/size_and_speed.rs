@@ -156,11 +156,8 @@ fn sampled(given: &Distributions, rows: &[usize]) -> SampledTargets {
         let mut ids = given.sampled_ids[row * given.draws..(row + 1) * given.draws].to_vec();
         ids.sort_unstable();
         let runs: Vec<&[u32]> = ids.chunk_by(|a, b| a == b).collect();
-        targets.num_distinct.push(runs.len() as u16);
-        targets.token_ids.extend(runs.iter().map(|run| run[0]));
-        targets
-            .counts
-            .extend(runs.iter().map(|run| run.len() as u16));
+        let runs = runs.iter().map(|run| (run[0], run.len() as u16));
+        targets.drawn.push_row(runs);
         targets.entropy.push(given.entropy[row]);
     }
     targets

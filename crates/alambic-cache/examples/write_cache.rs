@@ -9,8 +9,8 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, SampledTargets, SegmentKey, TargetKind, TargetRecord,
-    TopKTargets, ValueType,
+    CacheReader, CacheSpec, CacheWriter, HeadPlusSampledTail, SampledTargets, SegmentKey,
+    TargetKind, TargetRecord, TopKTargets, ValueType,
 };
 
 const VOCAB_SIZE: u32 = 100;
@@ -62,6 +62,32 @@ fn record(teacher: &str, start: u32, num_tokens: u32) -> TargetRecord {
     }
 }
 
+/// The same segment with the most likely token as head, and a tail drawn from all but it.
+fn as_head_and_tail(record: TargetRecord, draws: u16) -> TargetRecord {
+    let Some(likely) = record.targets.top_k() else {
+        return record;
+    };
+    let mut head = TopKTargets {
+        k: 1,
+        token_ids: likely.token_ids.iter().step_by(K).copied().collect(),
+        log_probs: likely.log_probs.iter().step_by(K).copied().collect(),
+        tail_mass: vec![],
+        entropy: likely.entropy.clone(),
+    };
+    head.tail_mass = head.log_probs.iter().map(|lp| 1.0 - lp.exp()).collect();
+    let mut targets = HeadPlusSampledTail::new(head, draws, 1.0);
+    for ids in likely.token_ids.chunks(K) {
+        // The second one more often than the third, and no other at all.
+        let mut drawn = [(ids[1], draws - draws / 3), (ids[2], draws / 3)];
+        drawn.sort_unstable();
+        targets.tail.push_row(drawn);
+    }
+    TargetRecord {
+        targets: targets.into(),
+        ..record
+    }
+}
+
 /// The same segment with tokens drawn in the proportion of their probabilities.
 fn as_drawn(record: TargetRecord, draws: u16) -> TargetRecord {
     let Some(likely) = record.targets.top_k() else {
@@ -79,12 +105,8 @@ fn as_drawn(record: TargetRecord, draws: u16) -> TargetRecord {
         counts[0].1 = draws - counts[1..].iter().map(|&(_, count)| count).sum::<u16>();
         counts.retain(|&(_, count)| count > 0);
         counts.sort_unstable();
-        targets.num_distinct.push(counts.len() as u16);
         targets.entropy.push(entropy);
-        for (id, count) in counts {
-            targets.token_ids.push(id);
-            targets.counts.push(count);
-        }
+        targets.drawn.push_row(counts);
     }
     TargetRecord {
         targets: targets.into(),
@@ -101,6 +123,14 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
             seed: 0,
         });
     }
+    if name == "both" {
+        return Ok(TargetKind::HeadPlusSampledTail {
+            k: 1,
+            values: ValueType::Coarse,
+            draws: DRAWS,
+            seed: 0,
+        });
+    }
     let values: ValueType = serde_json::from_value(name.into())?;
     Ok(TargetKind::TopK { k: K, values })
 }
@@ -108,7 +138,7 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws";
+    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws|both";
     let dir = PathBuf::from(arguments.next().ok_or(usage)?);
     let targets = kind(&arguments.next().ok_or(usage)?)?;
     let teacher_fingerprint = "a1".repeat(32);
@@ -127,6 +157,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|i| record(&teacher_fingerprint, 20 * i, 4 + i))
         .map(|record| match targets {
             TargetKind::Sampled { draws, .. } => as_drawn(record, draws),
+            TargetKind::HeadPlusSampledTail { draws, .. } => as_head_and_tail(record, draws),
             _ => record,
         })
         .collect();

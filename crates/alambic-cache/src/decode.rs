@@ -72,7 +72,9 @@ impl ShardBatch<'_> {
     fn plain_targets(&self, row: usize, num_targets: usize) -> Result<TopKTargets, CacheError> {
         let (k, values) = match self.spec.targets {
             TargetKind::TopK { k, values } => (k, values),
-            TargetKind::Sampled { .. } => unreachable!("drawn tokens are stored as bits"),
+            TargetKind::Sampled { .. } | TargetKind::HeadPlusSampledTail { .. } => {
+                unreachable!("drawn tokens are stored as bits")
+            }
         };
         let value_bytes = values.plain_bytes().unwrap_or_default();
         let bytes = |column, value_bytes, per_target: usize| {

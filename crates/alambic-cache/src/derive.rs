@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::shard_filler::ShardFiller;
-use crate::{CacheError, CacheReader, CacheSpec, Manifest, TargetRecord};
+use crate::{CacheError, CacheReader, Manifest, TargetRecord};
 
 /// Writes the segments of all `sources`, in order, as one cache.
 ///
@@ -51,7 +51,7 @@ pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, Cach
     };
     let spec = &first.manifest().spec;
     for other in others {
-        expect_like(spec, other)?;
+        spec.expect_same_targets(&other.manifest().spec, other.dir())?;
     }
     let mut filler = ShardFiller::open(out, spec.clone())?;
     for source in sources {
@@ -155,28 +155,6 @@ pub fn split(
     Ok([chosen.finish()?, rest.finish()?])
 }
 
-fn expect_like(spec: &CacheSpec, other: &CacheReader) -> Result<(), CacheError> {
-    let found = CacheSpec {
-        segments_per_shard: spec.segments_per_shard,
-        ..other.manifest().spec.clone()
-    };
-    spec.expect_same(&found, other.dir())
-        .map_err(|error| match error {
-            CacheError::SpecMismatch {
-                path,
-                field,
-                expected,
-                found,
-            } => CacheError::UnlikeCaches {
-                path,
-                field,
-                expected,
-                found,
-            },
-            other => other,
-        })
-}
-
 fn for_each_record(
     source: &CacheReader,
     mut visit: impl FnMut(TargetRecord) -> Result<(), CacheError>,
@@ -197,7 +175,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{CacheWriter, ValueType, sample, verify};
+    use crate::{CacheSpec, CacheWriter, ValueType, sample, verify};
 
     fn open(dir: &Path) -> CacheReader {
         CacheReader::open(dir).unwrap()
@@ -324,7 +302,7 @@ mod tests {
         let message = concatenate(&[open(&first), open(&other)], &out)
             .unwrap_err()
             .to_string();
-        assert!(message.contains("other cannot be joined"), "{message}");
+        assert!(message.contains("other do not fit"), "{message}");
         assert!(message.contains("its teacher_fingerprint is"), "{message}");
         assert!(!out.exists());
     }

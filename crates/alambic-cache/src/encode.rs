@@ -97,7 +97,10 @@ pub(crate) fn check_storable(
     };
     let entries = match &record.targets {
         Targets::TopK(targets) => targets.token_ids.len(),
-        Targets::Sampled(targets) => targets.token_ids.len(),
+        Targets::Sampled(targets) => targets.drawn.token_ids.len(),
+        Targets::HeadPlusSampledTail(targets) => {
+            targets.head.token_ids.len() + targets.tail.token_ids.len()
+        }
     };
     let bytes = record.token_ids.len().max(entries).saturating_mul(4);
     if bytes > MAX_COLUMN_VALUE_BYTES {
@@ -108,8 +111,7 @@ pub(crate) fn check_storable(
             format!("{bytes}, cut segments shorter"),
         );
     }
-    let (Targets::TopK(targets), TargetKind::TopK { k, values }) = (&record.targets, spec.targets)
-    else {
+    let (Some(targets), Some((k, values))) = (record.targets.top_k(), spec.targets.head()) else {
         return Ok(());
     };
     let lowest = values.lowest_log_prob();

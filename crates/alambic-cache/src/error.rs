@@ -277,16 +277,16 @@ pub enum CacheError {
         /// The directory of the derived cache.
         path: PathBuf,
     },
-    /// Caches that cannot be one: they differ in more than the size of their shards.
-    #[error("{} cannot be joined to the first cache: its {field} is {found}, expected {expected}", path.display())]
+    /// Caches whose segments cannot stand in one: they differ in more than the size of their shards.
+    #[error("the segments of {} do not fit: its {field} is {found}, expected {expected}", path.display())]
     UnlikeCaches {
         /// The cache that differs.
         path: PathBuf,
         /// The first field of the specification that differs.
         field: &'static str,
-        /// The value in the first cache.
+        /// The value that it would have to have.
         expected: String,
-        /// The value in this one.
+        /// The value that it has.
         found: String,
     },
     /// The Parquet library refused to write or read.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    CacheError, CacheSpec, SampledTargets, TargetKind, TargetRecord, Targets, TopKTargets,
+    CacheError, CacheSpec, DrawnRow, DrawnTokens, HeadPlusSampledTail, SampledTargets, TargetKind,
+    TargetRecord, Targets, TopKTargets,
 };
 
 /// How far above 0 a log-probability may lie, nats: a log-softmax in f32 rounds at this scale.
@@ -83,6 +84,16 @@ impl RecordRules {
                         check_sampled_lengths(targets, draws, self.temperature, rows)?;
                         self.check_sampled(targets)
                     }
+                    (
+                        TargetKind::HeadPlusSampledTail { k, draws, .. },
+                        Targets::HeadPlusSampledTail(targets),
+                    ) => {
+                        check_top_k_lengths(&targets.head, k, rows)?;
+                        check_draws(targets.draws, targets.temperature, draws, self.temperature)?;
+                        check_drawn_lengths(&targets.tail, rows)?;
+                        self.check_top_k(&targets.head, k)?;
+                        self.check_tail(targets)
+                    }
                     (kind, _) => Err((
                         "targets".into(),
                         format!("{kind:?}, the same for every row of the cache"),
@@ -138,26 +149,56 @@ impl RecordRules {
     }
 
     fn check_sampled(&self, targets: &SampledTargets) -> Result<(), Broken> {
-        for (j, row) in targets.rows().enumerate() {
-            let ids = row.token_ids;
-            if let Some(i) = ids.iter().position(|&id| id as usize >= self.vocab_size) {
-                return Err(self.foreign_id(format!("targets.token_ids[{j}][{i}]"), ids[i]));
-            }
-            let ascend = ids.is_sorted_by(|first, second| first < second);
-            require(ascend, format_args!("targets.token_ids[{j}]"), || {
-                ("distinct ids in ascending order".into(), format!("{ids:?}"))
-            })?;
-            let total: u32 = row.counts.iter().map(|&count| u32::from(count)).sum();
-            let holds = total == u32::from(targets.draws) && row.counts.iter().all(|&n| n > 0);
-            require(holds, format_args!("targets.counts[{j}]"), || {
-                (
-                    format!("at least 1 each and {} together", targets.draws),
-                    format!("{:?}", row.counts),
-                )
-            })?;
-            self.check_entropy(row.entropy, j)?;
+        for (j, row) in targets.drawn.rows().enumerate() {
+            self.check_drawn(row, targets.draws, "targets.drawn", j)?;
+            self.check_entropy(targets.entropy[j], j)?;
         }
         Ok(())
+    }
+
+    fn check_tail(&self, targets: &HeadPlusSampledTail) -> Result<(), Broken> {
+        let heads = targets.head.token_ids.chunks_exact(targets.head.k);
+        for (j, (row, head)) in targets.tail.rows().zip(heads).enumerate() {
+            let has_mass = targets.head.tail_mass[j] > 0.0;
+            let draws = if has_mass { targets.draws } else { 0 };
+            self.check_drawn(row, draws, "targets.tail", j)?;
+            let of_head = |id| row.token_ids.binary_search(id).is_ok();
+            match head.iter().find(|id| of_head(id)) {
+                None => {}
+                Some(id) => {
+                    let field = format!("targets.tail.token_ids[{j}]");
+                    let expected = "ids that are not in the head".into();
+                    return Err((field, expected, id.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks one row of `field` that holds so many draws.
+    fn check_drawn(
+        &self,
+        row: DrawnRow<'_>,
+        draws: u16,
+        field: &str,
+        j: usize,
+    ) -> Result<(), Broken> {
+        let ids = row.token_ids;
+        if let Some(i) = ids.iter().position(|&id| id as usize >= self.vocab_size) {
+            return Err(self.foreign_id(format!("{field}.token_ids[{j}][{i}]"), ids[i]));
+        }
+        let ascend = ids.is_sorted_by(|first, second| first < second);
+        require(ascend, format_args!("{field}.token_ids[{j}]"), || {
+            ("distinct ids in ascending order".into(), format!("{ids:?}"))
+        })?;
+        let total: u32 = row.counts.iter().map(|&count| u32::from(count)).sum();
+        let holds = total == u32::from(draws) && row.counts.iter().all(|&n| n > 0);
+        require(holds, format_args!("{field}.counts[{j}]"), || {
+            (
+                format!("at least 1 each and {draws} together"),
+                format!("{:?}", row.counts),
+            )
+        })
     }
 
     fn check_ids(&mut self, ids: &[u32], j: usize) -> Result<(), Broken> {
@@ -254,36 +295,51 @@ fn check_sampled_lengths(
     temperature: f32,
     rows: usize,
 ) -> Result<(), Broken> {
+    check_draws(targets.draws, targets.temperature, draws, temperature)?;
+    check_lengths([("targets.entropy", targets.entropy.len(), rows)], rows)?;
+    check_drawn_lengths(&targets.drawn, rows)
+}
+
+/// Compares draws and temperature with those of the cache.
+fn check_draws(
+    draws: u16,
+    temperature: f32,
+    expected_draws: u16,
+    expected_temperature: f32,
+) -> Result<(), Broken> {
+    let same = |expected: String| format!("{expected}, the same for every row of the cache");
     require(
-        targets.temperature == temperature,
+        temperature == expected_temperature,
         "targets.temperature",
         || {
             (
-                format!("{temperature}, the same for every row of the cache"),
-                targets.temperature.to_string(),
+                same(expected_temperature.to_string()),
+                temperature.to_string(),
             )
         },
     )?;
-    require(targets.draws == draws, "targets.draws", || {
-        (
-            format!("{draws}, the same for every row of the cache"),
-            targets.draws.to_string(),
-        )
-    })?;
-    let entries = targets.num_distinct.iter().map(|&n| usize::from(n)).sum();
+    require(draws == expected_draws, "targets.draws", || {
+        (same(expected_draws.to_string()), draws.to_string())
+    })
+}
+
+fn check_drawn_lengths(drawn: &DrawnTokens, rows: usize) -> Result<(), Broken> {
+    let entries = drawn.num_distinct.iter().map(|&n| usize::from(n)).sum();
     check_lengths(
         [
-            ("targets.num_distinct", targets.num_distinct.len(), rows),
-            ("targets.entropy", targets.entropy.len(), rows),
-            ("targets.token_ids", targets.token_ids.len(), entries),
-            ("targets.counts", targets.counts.len(), entries),
+            ("targets.num_distinct", drawn.num_distinct.len(), rows),
+            ("drawn token_ids", drawn.token_ids.len(), entries),
+            ("drawn counts", drawn.counts.len(), entries),
         ],
         rows,
     )
 }
 
 /// Field, found and expected length of each.
-fn check_lengths(lengths: [(&str, usize, usize); 4], rows: usize) -> Result<(), Broken> {
+fn check_lengths<const N: usize>(
+    lengths: [(&str, usize, usize); N],
+    rows: usize,
+) -> Result<(), Broken> {
     for (field, found, expected) in lengths {
         require(found == expected, field, || {
             (

@@ -8,6 +8,7 @@
 //!   Several writers share a corpus by [`Part`]; the last one, or [`seal`], completes the cache.
 //! - [`CacheReader`] trains: it returns the records of one shard at a time.
 //! - [`SegmentReader`] reads single segments in any order, [`EpochOrder`] says in which.
+//! - [`TargetIndex`] finds segments by what the teacher read, so that it is not asked twice.
 //! - [`concatenate`], [`filter`] and [`split`] make caches of caches.
 //! - [`verify`] proves that nothing changed since the capture.
 //!
@@ -70,7 +71,9 @@
 //! - [`TopKTargets`]: log-probabilities finite, descending, at most 0 (within
 //!   [`LOG_PROB_TOLERANCE_NATS`]); tail mass in `[0, 1]`, exactly 0 if `k == vocab_size`; head and
 //!   tail add up to 1 (within [`MASS_TOLERANCE`]);
-//! - [`SampledTargets`]: ids ascending, each drawn at least once, as many draws in every row.
+//! - [`SampledTargets`]: ids ascending, each drawn at least once, as many draws in every row;
+//! - [`HeadPlusSampledTail`]: the head as above; as many draws in every row that has a tail, none of
+//!   them in the head.
 //!
 //! Nothing is clamped or dropped. [`ValueType::F32`] stores what it was given, [`ValueType::F16`]
 //! rounds log-probabilities to nearest, a relative error of at most [`F16_RELATIVE_ERROR`].
@@ -88,10 +91,12 @@
 mod compact;
 mod decode;
 mod derive;
+mod drawn_tokens;
 mod encode;
 mod epoch_order;
 mod error;
 mod extent;
+mod head_plus_sampled_tail;
 mod info;
 mod invariants;
 mod layout;
@@ -109,14 +114,17 @@ mod shard_file;
 mod shard_filler;
 mod shared_file;
 mod spec;
+mod target_index;
 mod top_k_targets;
 mod verify;
 mod write_once_dir;
 mod writer;
 
 pub use derive::{concatenate, filter, split};
+pub use drawn_tokens::{DrawnRow, DrawnTokens};
 pub use epoch_order::EpochOrder;
 pub use error::CacheError;
+pub use head_plus_sampled_tail::HeadPlusSampledTail;
 pub use info::CacheInfo;
 pub use invariants::{
     ENTROPY_TOLERANCE_NATS, F16_RELATIVE_ERROR, LOG_PROB_TOLERANCE_NATS, MASS_TOLERANCE,
@@ -127,11 +135,12 @@ pub use missing_shards::MissingShards;
 pub use part::Part;
 pub use reader::CacheReader;
 pub use record::{TargetRecord, Targets};
-pub use sampled_targets::{SampledRow, SampledTargets};
+pub use sampled_targets::SampledTargets;
 pub use seal::{Finished, seal};
 pub use segment_key::SegmentKey;
 pub use segment_reader::SegmentReader;
 pub use spec::{CacheSpec, FORMAT_VERSION, MAX_DRAWS, TargetKind, ValueType};
+pub use target_index::TargetIndex;
 pub use top_k_targets::TopKTargets;
 pub use verify::{VerifyReport, verify};
 pub use writer::CacheWriter;

@@ -1,6 +1,6 @@
 //! One segment with the teacher's targets: the row of a shard.
 
-use crate::{SampledTargets, SegmentKey, TopKTargets};
+use crate::{HeadPlusSampledTail, SampledTargets, SegmentKey, TopKTargets};
 
 /// What the teacher said at the counted labels of one segment.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub enum Targets {
     TopK(TopKTargets),
     /// Drawn tokens.
     Sampled(SampledTargets),
+    /// The most probable tokens, and drawn ones of the rest.
+    HeadPlusSampledTail(HeadPlusSampledTail),
 }
 
 impl Targets {
@@ -23,6 +25,7 @@ impl Targets {
         match self {
             Self::TopK(targets) => targets.num_rows(),
             Self::Sampled(targets) => targets.num_rows(),
+            Self::HeadPlusSampledTail(targets) => targets.num_rows(),
         }
     }
 
@@ -35,6 +38,7 @@ impl Targets {
     pub fn top_k(&self) -> Option<&TopKTargets> {
         match self {
             Self::TopK(targets) => Some(targets),
+            Self::HeadPlusSampledTail(targets) => Some(&targets.head),
             Self::Sampled(_) => None,
         }
     }
@@ -49,6 +53,12 @@ impl From<TopKTargets> for Targets {
 impl From<SampledTargets> for Targets {
     fn from(targets: SampledTargets) -> Self {
         Self::Sampled(targets)
+    }
+}
+
+impl From<HeadPlusSampledTail> for Targets {
+    fn from(targets: HeadPlusSampledTail) -> Self {
+        Self::HeadPlusSampledTail(targets)
     }
 }
 

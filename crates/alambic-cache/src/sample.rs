@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    CacheSpec, CacheWriter, Manifest, SampledTargets, SegmentKey, TargetKind, TargetRecord,
-    Targets, TopKTargets, ValueType,
+    CacheSpec, CacheWriter, HeadPlusSampledTail, Manifest, SampledTargets, SegmentKey, TargetKind,
+    TargetRecord, Targets, TopKTargets, ValueType,
 };
 
 /// A specification over a vocabulary of 50 tokens.
@@ -26,8 +26,17 @@ pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
         targets: TargetKind::Sampled { draws: 9, seed: 1 },
         ..spec(F16, 1)
     };
+    let both = [Fine, Coarse].map(|values| CacheSpec {
+        targets: TargetKind::HeadPlusSampledTail {
+            k: 8,
+            values,
+            draws: 9,
+            seed: 1,
+        },
+        ..spec(values, 1)
+    });
     let likely = [F16, F32, Fine, Coarse].map(|values| spec(values, 8));
-    likely.into_iter().chain([drawn])
+    likely.into_iter().chain([drawn]).chain(both)
 }
 
 /// A record of a few tokens under a pseudo-random teacher; equal seeds give equal records.
@@ -42,7 +51,12 @@ pub(crate) fn record(spec: &CacheSpec, seed: u64) -> TargetRecord {
         .collect();
     let num_targets = loss_mask.iter().filter(|&&counted| counted).count();
     let targets = match spec.targets {
-        TargetKind::TopK { k, .. } => top_k_targets(k, num_targets, spec.vocab_size, &mut numbers),
+        TargetKind::TopK { k, .. } => {
+            top_k_targets(k, num_targets, spec.vocab_size, &mut numbers).into()
+        }
+        TargetKind::HeadPlusSampledTail { k, draws, .. } => {
+            head_plus_sampled_tail(k, draws, num_targets, spec.vocab_size, &mut numbers)
+        }
         TargetKind::Sampled { draws, .. } => {
             sampled_targets(draws, num_targets, spec.vocab_size, &mut numbers)
         }
@@ -88,7 +102,7 @@ pub(crate) fn top_k(record: &mut TargetRecord) -> &mut TopKTargets {
     }
 }
 
-fn top_k_targets(k: usize, rows: usize, vocab_size: usize, numbers: &mut Numbers) -> Targets {
+fn top_k_targets(k: usize, rows: usize, vocab_size: usize, numbers: &mut Numbers) -> TopKTargets {
     let mut targets = TopKTargets {
         k,
         token_ids: vec![],
@@ -108,6 +122,32 @@ fn top_k_targets(k: usize, rows: usize, vocab_size: usize, numbers: &mut Numbers
         targets.tail_mass.push(mass as f32);
         targets.entropy.push(entropy(&entries));
     }
+    targets
+}
+
+fn head_plus_sampled_tail(
+    k: usize,
+    draws: u16,
+    rows: usize,
+    vocab_size: usize,
+    numbers: &mut Numbers,
+) -> Targets {
+    let head = top_k_targets(k, rows, vocab_size, numbers);
+    let mut targets = HeadPlusSampledTail::new(head, draws, 1.0);
+    for row in 0..rows {
+        let of_head = &targets.head.token_ids[row * k..(row + 1) * k];
+        let others: Vec<u32> = (0..vocab_size as u32)
+            .filter(|id| !of_head.contains(id))
+            .collect();
+        let mut drawn = std::collections::BTreeMap::new();
+        let has_tail = targets.head.tail_mass[row] > 0.0;
+        for _ in 0..if has_tail { draws } else { 0 } {
+            *drawn
+                .entry(others[numbers.below(others.len())])
+                .or_insert(0) += 1;
+        }
+        targets.tail.push_row(drawn);
+    }
     targets.into()
 }
 
@@ -125,9 +165,9 @@ fn sampled_targets(draws: u16, rows: usize, vocab_size: usize, numbers: &mut Num
             counts[id.unwrap_or(vocab_size - 1)] += 1;
         }
         let drawn = (0..vocab_size).filter(|&id| counts[id] > 0);
-        targets.num_distinct.push(drawn.clone().count() as u16);
-        targets.token_ids.extend(drawn.clone().map(|id| id as u32));
-        targets.counts.extend(drawn.map(|id| counts[id]));
+        targets
+            .drawn
+            .push_row(drawn.map(|id| (id as u32, counts[id])));
         targets.entropy.push(entropy(&entries));
     }
     targets.into()

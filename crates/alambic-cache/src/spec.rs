@@ -120,6 +120,17 @@ pub enum TargetKind {
         /// Where the random numbers start; they depend on it and on the segment's key alone.
         seed: u64,
     },
+    /// The `k` most probable tokens, and tokens drawn from among the others.
+    HeadPlusSampledTail {
+        /// Stored entries of the head, `1..=vocab_size`.
+        k: usize,
+        /// How their log-probabilities are stored: [`ValueType::Fine`] or [`ValueType::Coarse`].
+        values: ValueType,
+        /// Draws per target that has a tail, `1..=`[`MAX_DRAWS`].
+        draws: u16,
+        /// Where the random numbers start; they depend on it and on the segment's key alone.
+        seed: u64,
+    },
 }
 
 /// The most draws per target that a cache stores.
@@ -132,8 +143,15 @@ pub const MAX_DRAWS: u16 = 4095;
 impl TargetKind {
     /// The levels of the stored probabilities, if these are levels.
     pub(crate) fn quantiser(self) -> Option<Quantiser> {
+        self.head().and_then(|(_, values)| values.quantiser())
+    }
+
+    /// How many of the most probable tokens are stored, and how, if any are.
+    pub(crate) fn head(self) -> Option<(usize, ValueType)> {
         match self {
-            Self::TopK { values, .. } => values.quantiser(),
+            Self::TopK { k, values } | Self::HeadPlusSampledTail { k, values, .. } => {
+                Some((k, values))
+            }
             Self::Sampled { .. } => None,
         }
     }
@@ -142,7 +160,7 @@ impl TargetKind {
     pub(crate) fn is_compact(self) -> bool {
         match self {
             Self::TopK { values, .. } => values.plain_bytes().is_none(),
-            Self::Sampled { .. } => true,
+            Self::Sampled { .. } | Self::HeadPlusSampledTail { .. } => true,
         }
     }
 }
@@ -227,23 +245,33 @@ impl CacheSpec {
             return refuse("vocab_size", expected, self.vocab_size.to_string());
         }
         match self.targets {
-            TargetKind::TopK { k, .. } if !(1..=self.vocab_size).contains(&k) => {
+            TargetKind::TopK { k, .. } | TargetKind::HeadPlusSampledTail { k, .. }
+                if !(1..=self.vocab_size).contains(&k) =>
+            {
                 let expected = format!("in 1..={}", self.vocab_size);
                 return refuse("targets.k", expected, k.to_string());
             }
-            TargetKind::Sampled { draws, .. } if !(1..=MAX_DRAWS).contains(&draws) => {
+            TargetKind::Sampled { draws, .. } | TargetKind::HeadPlusSampledTail { draws, .. }
+                if !(1..=MAX_DRAWS).contains(&draws) =>
+            {
                 let expected = format!("in 1..={MAX_DRAWS}");
                 return refuse("targets.draws", expected, draws.to_string());
             }
-            TargetKind::TopK { .. } | TargetKind::Sampled { .. } => {}
+            TargetKind::HeadPlusSampledTail { values, .. } if values.quantiser().is_none() => {
+                let found = format!("{values:?}").to_lowercase();
+                return refuse("targets.values", "fine or coarse".into(), found);
+            }
+            TargetKind::TopK { .. }
+            | TargetKind::Sampled { .. }
+            | TargetKind::HeadPlusSampledTail { .. } => {}
         }
         let (valid, expected) = match (self.targets, &self.temperatures[..]) {
             (TargetKind::TopK { .. }, temperatures) => (temperatures == [1.0], "[1.0]"),
-            (TargetKind::Sampled { .. }, &[temperature]) => (
+            (_, &[temperature]) => (
                 temperature.is_finite() && temperature > 0.0,
                 "one finite number above 0",
             ),
-            (TargetKind::Sampled { .. }, _) => (false, "the one at which tokens are drawn"),
+            (_, _) => (false, "the one at which tokens are drawn"),
         };
         if !valid {
             let found = format!("{:?}", self.temperatures);
@@ -260,10 +288,34 @@ impl CacheSpec {
         let entries = match self.targets {
             TargetKind::TopK { k, .. } => k,
             TargetKind::Sampled { draws, .. } => usize::from(draws),
+            TargetKind::HeadPlusSampledTail { k, draws, .. } => k.saturating_add(draws.into()),
         };
         entries
             .saturating_mul(2 * size_of::<f32>())
             .saturating_add(2 * size_of::<f32>())
+    }
+
+    /// Refuses a cache whose segments cannot stand beside those of this specification: one that
+    /// differs in more than the size of its shards.
+    pub(crate) fn expect_same_targets(&self, other: &Self, path: &Path) -> Result<(), CacheError> {
+        let found = Self {
+            segments_per_shard: self.segments_per_shard,
+            ..other.clone()
+        };
+        self.expect_same(&found, path).map_err(|error| match error {
+            CacheError::SpecMismatch {
+                path,
+                field,
+                expected,
+                found,
+            } => CacheError::UnlikeCaches {
+                path,
+                field,
+                expected,
+                found,
+            },
+            other => other,
+        })
     }
 
     /// Refuses a shard whose specification differs, naming the first field that does.

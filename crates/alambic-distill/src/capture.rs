@@ -1,15 +1,17 @@
 //! Capture: a teacher reads text once, and its soft labels are kept in a cache.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use alambic_cache::{
-    CacheError, CacheSpec, CacheWriter, Finished, Manifest, MissingShards, Part, SegmentKey,
-    TargetKind, TargetRecord, Targets,
+    CacheError, CacheReader, CacheSpec, CacheWriter, Finished, Manifest, MissingShards, Part,
+    SegmentKey, TargetIndex, TargetKind, TargetRecord, Targets,
 };
 use alambic_text::Segment;
 use burn::tensor::{Int, Tensor, TensorData};
 
+use crate::head_plus_sampled_tail::HeadPlusSampledTailSelector;
 use crate::token_batch::{check_fits, label_rows, right_padded};
 use crate::token_sampler::TokenSampler;
 use crate::top_k::TopKSelector;
@@ -28,6 +30,9 @@ pub struct CaptureConfig {
     pub batch_segments: usize,
     /// Fingerprint of the tokenizer that made the segments.
     pub tokenizer_fingerprint: String,
+    /// Finished caches of the same teacher and the same kind of targets: a segment that one of them
+    /// holds is taken from there, and the teacher is not asked.
+    pub reuse: Vec<PathBuf>,
     /// Which shards this process captures; [`Part::whole`] unless several share the text.
     pub part: Part,
 }
@@ -55,6 +60,8 @@ pub struct CaptureProgress {
     pub segments: u64,
     /// Tokens in them.
     pub tokens: u64,
+    /// Segments whose targets were found in other caches, or earlier in their shard.
+    pub reused: u64,
 }
 
 /// How a capture ended.
@@ -74,6 +81,11 @@ pub enum CaptureOutcome {
 /// Shards that an earlier, interrupted capture left are kept: batches are fixed by shard, so the
 /// bytes are those of an undisturbed capture. Memory holds one shard of segments and one batch of
 /// dense distributions, `batch_segments · longest · vocab` numbers.
+///
+/// Equal segments of a shard are asked about once, and those that a cache of
+/// [`reuse`](CaptureConfig::reuse) holds not at all. Log-probabilities depend on the batch in the last
+/// bits, so the bytes of the cache depend on what is reused; its targets are those that the teacher gave
+/// for the same tokens and labels.
 ///
 /// With a [`Part`] of several, the processes that capture the others may run at the same time, here
 /// or elsewhere, as long as all are given the same segments. Each walks through all of them, which
@@ -97,6 +109,7 @@ where
     DistillError: From<E>,
 {
     check_config(teacher, config)?;
+    let mut known = known_targets(teacher, config)?;
     let mut writer = CacheWriter::open_part(dir, config.cache_spec(teacher), config.part)?;
     let mut progress = CaptureProgress::default();
     let mut num_shards = 0;
@@ -113,7 +126,7 @@ where
             continue;
         }
         let shard: Vec<Segment> = of_shard.collect::<Result<_, _>>()?;
-        write_shard(teacher, &mut writer, index, &shard, config)?;
+        progress.reused += write_shard(teacher, &mut writer, index, &shard, config, &mut known)?;
         progress.shards += 1;
         progress.segments += shard.len() as u64;
         progress.tokens += shard
@@ -134,6 +147,16 @@ where
     })
 }
 
+/// The targets of the caches that are reused.
+fn known_targets(
+    teacher: &dyn Teacher,
+    config: &CaptureConfig,
+) -> Result<TargetIndex, DistillError> {
+    let caches = config.reuse.iter().map(|path| CacheReader::open(path));
+    let caches = caches.collect::<Result<_, _>>()?;
+    Ok(TargetIndex::open(caches, &config.cache_spec(teacher))?)
+}
+
 fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), DistillError> {
     if !teacher.capabilities().dense {
         return Err(DistillError::TeacherCannot {
@@ -144,7 +167,7 @@ fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), Dis
         (
             "top_k",
             match config.targets {
-                TargetKind::TopK { k, .. } => k,
+                TargetKind::TopK { k, .. } | TargetKind::HeadPlusSampledTail { k, .. } => k,
                 _ => 1,
             },
             teacher.vocab_size(),
@@ -174,13 +197,15 @@ fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), Dis
     Ok(())
 }
 
+/// Writes one shard unless it is there; how many of its segments the teacher was not asked about.
 fn write_shard(
     teacher: &dyn Teacher,
     writer: &mut CacheWriter,
     index: usize,
     shard: &[Segment],
     config: &CaptureConfig,
-) -> Result<(), DistillError> {
+    known: &mut TargetIndex,
+) -> Result<u64, DistillError> {
     for segment in shard {
         let ids = segment.teacher().token_ids();
         check_fits(
@@ -199,9 +224,9 @@ fn write_shard(
         })
         .collect();
     if writer.has_shard(index, &keys)? {
-        return Ok(());
+        return Ok(0);
     }
-    let targets = score(teacher, shard, &keys, config);
+    let (targets, num_reused) = targets_of(teacher, shard, &keys, config, known)?;
     let records: Vec<TargetRecord> = shard
         .iter()
         .zip(&keys)
@@ -215,17 +240,49 @@ fn write_shard(
         .collect();
     match writer.write_shard(index, &records) {
         // A writer of a part that overlaps this one was faster, with the same segments.
-        Err(CacheError::AlreadyExists { .. }) if writer.has_shard(index, &keys)? => Ok(()),
-        outcome => Ok(outcome?),
+        Err(CacheError::AlreadyExists { .. }) if writer.has_shard(index, &keys)? => Ok(0),
+        outcome => {
+            outcome?;
+            Ok(num_reused)
+        }
     }
 }
 
-/// The targets of every segment, in the order of the shard.
+/// The targets of every segment, in the order of the shard, and how many were not asked for.
+fn targets_of(
+    teacher: &dyn Teacher,
+    shard: &[Segment],
+    keys: &[SegmentKey],
+    config: &CaptureConfig,
+    known: &mut TargetIndex,
+) -> Result<(Vec<Targets>, u64), DistillError> {
+    let mut found: BTreeMap<&SegmentKey, Targets> = BTreeMap::new();
+    let (mut to_ask, mut keys_to_ask) = (Vec::new(), Vec::new());
+    for (segment, key) in shard.iter().zip(keys) {
+        if found.contains_key(key) || keys_to_ask.contains(key) {
+            continue;
+        }
+        match known.find(key)? {
+            Some(record) => _ = found.insert(key, record.targets),
+            None => {
+                to_ask.push(segment);
+                keys_to_ask.push(*key);
+            }
+        }
+    }
+    let num_reused = (shard.len() - to_ask.len()) as u64;
+    let scored = score(teacher, &to_ask, &keys_to_ask, config);
+    found.extend(keys_to_ask.iter().zip(scored));
+    let targets = keys.iter().map(|key| found[key].clone()).collect();
+    Ok((targets, num_reused))
+}
+
+/// What the teacher says about every segment.
 ///
 /// Batches are made of segments of similar length, to waste little on padding.
 fn score(
     teacher: &dyn Teacher,
-    shard: &[Segment],
+    shard: &[&Segment],
     keys: &[SegmentKey],
     config: &CaptureConfig,
 ) -> Vec<Targets> {
@@ -233,7 +290,7 @@ fn score(
     by_length.sort_by_key(|&index| shard[index].teacher().token_ids().len());
     let mut targets: Vec<Option<Targets>> = vec![None; shard.len()];
     for batch in by_length.chunks(config.batch_segments) {
-        let segments: Vec<&Segment> = batch.iter().map(|&index| &shard[index]).collect();
+        let segments: Vec<&Segment> = batch.iter().map(|&index| shard[index]).collect();
         let keys: Vec<&SegmentKey> = batch.iter().map(|&index| &keys[index]).collect();
         let scored = score_batch(teacher, &segments, &keys, config);
         for (&index, scored) in batch.iter().zip(scored) {
@@ -331,6 +388,17 @@ fn select(portion: &Portion<'_>, vocab: usize, config: &CaptureConfig) -> Target
             rows.for_each(|row| sampler.push(row));
             sampler.finish().into()
         }
+        TargetKind::HeadPlusSampledTail { k, draws, seed, .. } => {
+            let temperature = config.temperature;
+            let mut selector =
+                HeadPlusSampledTailSelector::new(k, draws, temperature, seed, portion.key);
+            rows.for_each(|row| selector.push(row));
+            selector.finish().into()
+        }
         other => unreachable!("refused when the capture began: {other:?}"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -46,11 +46,12 @@ impl SequenceTargets {
     ) -> Self {
         let first = placed.clone().next().map(|(_, record)| &record.targets);
         let mut layout = match first {
-            Some(Targets::Sampled(targets)) => Layout::Sampled(SampledLayout {
-                temperature: targets.temperature,
-                rows: vec![Vec::new(); seq],
-                entropy: vec![0.0; seq],
-            }),
+            Some(Targets::Sampled(targets)) => {
+                Layout::Sampled(SampledLayout::empty(targets.temperature, seq))
+            }
+            Some(Targets::HeadPlusSampledTail(targets)) => {
+                Layout::Sampled(SampledLayout::empty(targets.temperature, seq))
+            }
             first => Layout::TopK(TopKLayout::zeros(
                 seq,
                 first
@@ -64,7 +65,10 @@ impl SequenceTargets {
             match (&mut layout, &record.targets) {
                 (Layout::TopK(layout), Targets::TopK(targets)) => layout.copy(targets, places),
                 (Layout::Sampled(layout), Targets::Sampled(targets)) => {
-                    layout.copy(targets, places);
+                    layout.copy(shares(targets), &targets.entropy, places);
+                }
+                (Layout::Sampled(layout), Targets::HeadPlusSampledTail(targets)) => {
+                    layout.copy(targets.probabilities(), &targets.head.entropy, places);
                 }
                 (_, targets) => panic!("one kind of targets per cache, found {targets:?}"),
             }
@@ -159,22 +163,41 @@ impl TopKLayout {
 }
 
 impl SampledLayout {
-    fn copy(&mut self, targets: &SampledTargets, places: impl Iterator<Item = usize>) {
-        let draws = f32::from(targets.draws);
-        for (row, at) in targets.rows().zip(places) {
-            let entries = row.token_ids.iter().zip(row.counts);
-            self.rows[at] = entries
-                .map(|(&id, &count)| (id as i32, f32::from(count) / draws))
-                .collect();
-            self.entropy[at] = row.entropy;
+    fn empty(temperature: f32, seq: usize) -> Self {
+        Self {
+            temperature,
+            rows: vec![Vec::new(); seq],
+            entropy: vec![0.0; seq],
         }
     }
+
+    /// Copies rows of estimated probabilities to these positions.
+    fn copy(
+        &mut self,
+        rows: impl Iterator<Item = Vec<(u32, f32)>>,
+        entropy: &[f32],
+        places: impl Iterator<Item = usize>,
+    ) {
+        for ((row, &entropy), at) in rows.zip(entropy).zip(places) {
+            self.rows[at] = row.into_iter().map(|(id, p)| (id as i32, p)).collect();
+            self.entropy[at] = entropy;
+        }
+    }
+}
+
+/// The shares of the drawn tokens, row by row.
+fn shares(targets: &SampledTargets) -> impl Iterator<Item = Vec<(u32, f32)>> {
+    let draws = f32::from(targets.draws);
+    targets.drawn.rows().map(move |row| {
+        let shares = row.counts.iter().map(|&count| f32::from(count) / draws);
+        row.token_ids.iter().copied().zip(shares).collect()
+    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use alambic_cache::SegmentKey;
+    use alambic_cache::{DrawnTokens, SegmentKey};
 
     use super::*;
 
@@ -187,9 +210,11 @@ mod tests {
             targets: SampledTargets {
                 draws: 4,
                 temperature: 1.0,
-                num_distinct: vec![1, 2],
-                token_ids: vec![first_id, 8, 9],
-                counts: vec![4, 3, 1],
+                drawn: DrawnTokens {
+                    num_distinct: vec![1, 2],
+                    token_ids: vec![first_id, 8, 9],
+                    counts: vec![4, 3, 1],
+                },
                 entropy: vec![0.5, 0.7],
             }
             .into(),

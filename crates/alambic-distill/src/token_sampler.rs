@@ -2,7 +2,7 @@
 
 use std::iter::repeat_n;
 
-use alambic_cache::{SampledRow, SampledTargets, SegmentKey};
+use alambic_cache::{DrawnRow, SampledTargets, SegmentKey};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -22,6 +22,8 @@ pub(crate) struct TokenSampler {
     up_to: Vec<f64>,
     /// The row's random numbers, ascending.
     draws: Vec<f64>,
+    /// What was drawn for the row.
+    row: Vec<(u32, u16)>,
     targets: SampledTargets,
 }
 
@@ -39,6 +41,7 @@ impl TokenSampler {
             last_possible: 0,
             up_to: Vec::new(),
             draws: vec![0.0; usize::from(draws)],
+            row: Vec::new(),
             targets: SampledTargets::empty(draws, temperature),
         }
     }
@@ -46,21 +49,25 @@ impl TokenSampler {
     /// Adds one row of log-probabilities over the whole vocabulary, at temperature 1.
     pub(crate) fn push(&mut self, log_probs: &[f32]) {
         let entropy = self.begin_row(log_probs);
-        let before = self.targets.token_ids.len();
+        self.row.clear();
         let mut id = 0;
         for &draw in &self.draws {
             // The last token with any probability takes what rounding leaves over.
             id += self.up_to[id..].partition_point(|&sum| sum <= draw);
             let token = id.min(self.last_possible) as u32;
-            if self.targets.token_ids[before..].last() == Some(&token) {
-                *self.targets.counts.last_mut().expect("one count per id") += 1;
-            } else {
-                self.targets.token_ids.push(token);
-                self.targets.counts.push(1);
+            match self.row.last_mut() {
+                Some((last, count)) if *last == token => *count += 1,
+                _ => self.row.push((token, 1)),
             }
         }
-        let distinct = self.targets.token_ids.len() - before;
-        self.targets.num_distinct.push(distinct as u16);
+        self.targets.drawn.push_row(self.row.iter().copied());
+        self.targets.entropy.push(entropy as f32);
+    }
+
+    /// Adds a row without any draws; its random numbers are used up all the same.
+    pub(crate) fn push_nothing(&mut self, log_probs: &[f32]) {
+        let entropy = self.begin_row(log_probs);
+        self.targets.drawn.push_row([]);
         self.targets.entropy.push(entropy as f32);
     }
 
@@ -105,7 +112,7 @@ impl TokenSampler {
     /// How far the row's cumulated probabilities would have to move for these tokens to be drawn
     /// with its random numbers: 0 for the tokens that [`push`](Self::push) draws, infinite where one
     /// of them has no probability.
-    pub(crate) fn distance(&self, log_probs: &[f32], drawn: &SampledRow<'_>) -> f64 {
+    pub(crate) fn distance(&self, log_probs: &[f32], drawn: &DrawnRow<'_>) -> f64 {
         let is_possible = |&id: &u32| {
             let log_prob = log_probs.get(id as usize).copied();
             log_prob.is_some_and(|log_prob| self.exponent(log_prob).exp() > 0.0)
@@ -151,7 +158,7 @@ mod tests {
             let softened = PROBS.map(|p| f64::from(p).powf(1.0 / f64::from(temperature)));
             let total: f64 = softened.iter().sum();
             let mut counts = [0u64; 5];
-            for (&id, &count) in targets.token_ids.iter().zip(&targets.counts) {
+            for (&id, &count) in targets.drawn.token_ids.iter().zip(&targets.drawn.counts) {
                 counts[id as usize] += u64::from(count);
             }
             let all = ROWS as f64 * f64::from(DRAWS);
@@ -175,7 +182,7 @@ mod tests {
     fn every_row_has_all_draws_and_ids_ascend() {
         let targets = drawn(50, 12, 1.0, 3);
         assert_eq!(targets.num_rows(), 50);
-        for row in targets.rows() {
+        for row in targets.drawn.rows() {
             assert_eq!(row.counts.iter().sum::<u16>(), 12);
             assert!(row.token_ids.is_sorted_by(|a, b| a < b));
         }
@@ -184,7 +191,7 @@ mod tests {
     #[test]
     fn at_a_low_temperature_only_the_most_likely_token_is_drawn() {
         let targets = drawn(5, 9, 1e-4, 3);
-        assert_eq!(targets.token_ids, [3; 5]);
+        assert_eq!(targets.drawn.token_ids, [3; 5]);
         assert_eq!(targets.entropy, [0.0; 5]);
     }
 
@@ -208,17 +215,16 @@ mod tests {
         // A hundredth of the mass moves from token 3 to token 0, and all sums between with it.
         let other = [0.06f32, 0.0, 0.3, 0.59, 0.05].map(f32::ln);
         let mut largest = 0f64;
-        for row in targets.rows() {
+        for row in targets.drawn.rows() {
             same.begin_row(&log_probs);
             assert_eq!(same.distance(&log_probs, &row), 0.0);
             moved.begin_row(&other);
             largest = largest.max(moved.distance(&other, &row));
         }
         assert!(largest > 0.0 && largest < 0.01 + 1e-6, "{largest}");
-        let impossible = SampledRow {
+        let impossible = DrawnRow {
             token_ids: &[1],
             counts: &[40],
-            entropy: 0.0,
         };
         assert_eq!(same.distance(&log_probs, &impossible), f64::INFINITY);
     }

@@ -57,6 +57,11 @@ impl TopKSelector {
         self.targets.entropy.push(entropy(log_probs, probs) as f32);
     }
 
+    /// What was collected so far.
+    pub(crate) fn targets(&self) -> &TopKTargets {
+        &self.targets
+    }
+
     /// Everything collected.
     pub(crate) fn finish(self) -> TopKTargets {
         self.targets

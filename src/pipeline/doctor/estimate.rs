@@ -76,6 +76,9 @@ pub(super) fn cache_bytes(recipe: &Recipe, train: &TextAmount) -> usize {
             None => k * BYTES_PER_COMPACT_ENTRY,
         },
         TargetKind::Sampled { draws, .. } => BYTES_PER_TARGET + usize::from(draws) / 2,
+        TargetKind::HeadPlusSampledTail { k, draws, .. } => {
+            k * BYTES_PER_COMPACT_ENTRY + BYTES_PER_TARGET + usize::from(draws) / 2
+        }
         _ => 0,
     };
     train.labels * target + train.tokens * BYTES_PER_TOKEN

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::check::Checker;
 use super::problem::Problem;
 
-/// The `[cache]` section: `top_k` with `values`, or `draws` with `draw_seed`.
+/// The `[cache]` section: `top_k` with `values`, or `draws` with `draw_seed`, or both: then the draws
+/// are from among the tokens that are not the most likely ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheSection {
@@ -17,12 +18,15 @@ pub struct CacheSection {
     pub top_k: Option<usize>,
     /// How the log-probabilities of the most likely tokens are stored.
     pub values: Option<ValueType>,
-    /// Tokens drawn per label from the teacher's distribution.
+    /// Tokens drawn per label from the teacher's distribution, or from what `top_k` leaves of it.
     pub draws: Option<u16>,
     /// Where the random numbers of the draws start.
     pub draw_seed: Option<u64>,
     /// Segments per shard file: the unit of resuming and of shuffling.
     pub segments_per_shard: usize,
+    /// Finished caches (directories with a `manifest.json`) of the same teacher and the same settings of
+    /// this section: what they hold is not captured again.
+    pub reuse: Option<Vec<PathBuf>>,
     /// Shares one cache between runs; inside the run directory when absent.
     pub path: Option<PathBuf>,
 }
@@ -36,6 +40,12 @@ impl CacheSection {
         match (self.top_k, self.values, self.draws, self.draw_seed) {
             (Some(k), Some(values), None, None) => TargetKind::TopK { k, values },
             (None, None, Some(draws), Some(seed)) => TargetKind::Sampled { draws, seed },
+            (Some(k), Some(values), Some(draws), Some(seed)) => TargetKind::HeadPlusSampledTail {
+                k,
+                values,
+                draws,
+                seed,
+            },
             other => panic!("a recipe is checked before it is used, found {other:?}"),
         }
     }
@@ -53,12 +63,15 @@ impl CacheSection {
         }
         self.check_kind(checker);
         checker.at_least(1, "cache.segments_per_shard", self.segments_per_shard);
+        for (index, path) in self.reuse.iter().flatten().enumerate() {
+            checker.path(&format!("cache.reuse.{index}"), path);
+        }
         if let Some(path) = &self.path {
             checker.path("cache.path", path);
         }
     }
 
-    /// Either the most likely tokens or drawn ones, with all that belongs to them.
+    /// The most likely tokens or drawn ones or both, with all that belongs to them.
     fn check_kind(&self, checker: &mut Checker) {
         let keys = [
             "cache.top_k",
@@ -72,7 +85,11 @@ impl CacheSection {
             self.draws.is_some(),
             self.draw_seed.is_some(),
         ];
-        if given == [true, true, false, false] || given == [false, false, true, true] {
+        let [top_k, values, draws, draw_seed] = given;
+        if (top_k || draws) && top_k == values && draws == draw_seed {
+            if draws {
+                self.check_levels(checker);
+            }
             return;
         }
         let found: Vec<&str> = keys
@@ -82,17 +99,30 @@ impl CacheSection {
             .collect();
         let problem = Problem::new(
             "cache",
-            "cache.top_k and cache.values, or cache.draws and cache.draw_seed",
+            "cache.top_k and cache.values, or cache.draws and cache.draw_seed, or all four",
             match found.is_empty() {
                 true => "none of them".into(),
                 false => found.join(", "),
             },
         )
         .advise(
-            "keep the most likely tokens (top_k), or draw tokens at random (draws); an override such as \
-             cache.top_k=unset leaves a key out",
+            "keep the most likely tokens (top_k), or draw tokens at random (draws), or draw from what the most \
+             likely ones leave (all four); an override such as cache.top_k=unset leaves a key out",
         );
         checker.require_all(&keys, false, problem);
+    }
+
+    /// Beside drawn tokens the most likely ones are stored in bits.
+    fn check_levels(&self, checker: &mut Checker) {
+        let plain = self.values.filter(|values| values.plain_bytes().is_some());
+        if let Some(values) = plain {
+            let problem = Problem::new(
+                "cache.values",
+                "\"fine\" or \"coarse\", because cache.draws is given too",
+                format!("{:?}", format!("{values:?}").to_lowercase()),
+            );
+            checker.require_all(&["cache.draws"], false, problem);
+        }
     }
 
     /// Reports losses that drawn tokens cannot estimate.

@@ -180,6 +180,9 @@ impl Bases<'_> {
             self.resolve_path(path, "data.chat_template", tree);
         }
         self.resolve_path(&mut recipe.teacher.path, "teacher.path", tree);
+        for (index, cache) in recipe.cache.reuse.iter_mut().flatten().enumerate() {
+            self.resolve_path(cache, &format!("cache.reuse.{index}"), tree);
+        }
         if let Some(path) = &mut recipe.cache.path {
             self.resolve_path(path, "cache.path", tree);
         }

@@ -126,6 +126,9 @@ pub(crate) fn kept_targets(targets: TargetKind) -> String {
     match targets {
         TargetKind::TopK { k, .. } => format!("top {k}"),
         TargetKind::Sampled { draws, .. } => format!("{draws} draws"),
+        TargetKind::HeadPlusSampledTail { k, draws, .. } => {
+            format!("top {k} and {draws} draws of the rest")
+        }
         other => format!("{other:?}"),
     }
 }
@@ -141,6 +144,7 @@ pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> Captur
         segments_per_shard: recipe.cache.segments_per_shard,
         batch_segments: recipe.teacher.batch_segments,
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
+        reuse: recipe.cache.reuse.clone().unwrap_or_default(),
         part: Part::whole(),
     }
 }
@@ -175,6 +179,7 @@ fn capture_split(
     );
     let started = Instant::now();
     let mut segments = plan.text.segments(split)?;
+    let mut reused = 0;
     progress.begin("segments", None);
     let outcome = alambic_distill::capture(
         &plan.teacher.teacher,
@@ -183,6 +188,7 @@ fn capture_split(
         &config,
         &plan.options.stop,
         |done| {
+            reused = done.reused;
             let rate = done.tokens as f64 / started.elapsed().as_secs_f64();
             progress.advance(
                 done.segments,
@@ -197,6 +203,11 @@ fn capture_split(
         outcome => outcome?,
     };
     note_cuts(progress.as_ref(), segments.stats());
+    if reused > 0 {
+        progress.note(&format!(
+            "{reused} segments taken from other caches or repeated in their shard: the teacher was not asked"
+        ));
+    }
     let seconds = started.elapsed().as_secs_f64();
     match outcome {
         CaptureOutcome::Complete(_) => Ok(SplitOutcome::Complete { seconds }),

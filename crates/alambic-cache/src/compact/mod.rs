@@ -6,10 +6,12 @@
 //! |---|---|---|
 //! | top-k | entropy, mass of the rest, lowest level | levels above the lowest |
 //! | sampled | entropy, distinct ids | how often it was drawn |
+//! | head plus sampled tail | those of top-k; then distinct ids | that of top-k; then how often it was drawn |
 //!
 //! The prefix codes of all numbers are made for the shard at hand and stand in its footer.
 
 mod bits;
+mod head_plus_sampled_tail;
 mod id_buckets;
 mod leveller;
 mod prefix_code;
@@ -22,22 +24,29 @@ mod top_k;
 
 use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
 
+use bits::BitWriter;
 pub(crate) use quantiser::Quantiser;
 use row_code::{Row, RowCode, RowDecoder, RowEncoder};
+use tables::TableReader;
 pub(crate) use top_k::rounded;
 
-/// How many header numbers a row has.
-fn num_header_numbers(kind: TargetKind) -> usize {
+/// How many header numbers rows have: one number for each kind of rows, which take turns.
+fn num_header_numbers(kind: TargetKind) -> &'static [usize] {
     match kind {
-        TargetKind::TopK { .. } => top_k::NUM_HEADER_NUMBERS,
-        TargetKind::Sampled { .. } => sampled::NUM_HEADER_NUMBERS,
+        TargetKind::TopK { .. } => &[top_k::NUM_HEADER_NUMBERS],
+        TargetKind::Sampled { .. } => &[sampled::NUM_HEADER_NUMBERS],
+        TargetKind::HeadPlusSampledTail { .. } => &[
+            top_k::NUM_HEADER_NUMBERS,
+            head_plus_sampled_tail::NUM_TAIL_HEADER_NUMBERS,
+        ],
     }
 }
 
 /// Writes the targets of one shard.
 #[derive(Debug)]
 pub(crate) struct CompactEncoder {
-    code: RowCode,
+    /// For rows that take turns.
+    codes: Vec<RowCode>,
     /// The rows of every record.
     records: Vec<Vec<Row>>,
 }
@@ -46,31 +55,43 @@ impl CompactEncoder {
     /// Makes the codes for these records; the specification stores levels.
     pub(crate) fn for_records(records: &[TargetRecord], spec: &CacheSpec) -> Self {
         let quantiser = spec.targets.quantiser();
+        let levels = || quantiser.as_ref().expect("the caller asked for levels");
         let rows = |record: &TargetRecord| match &record.targets {
-            Targets::TopK(targets) => top_k::to_rows(
-                targets,
-                quantiser.as_ref().expect("the caller asked for levels"),
-            ),
+            Targets::TopK(targets) => top_k::to_rows(targets, levels()),
             Targets::Sampled(targets) => sampled::to_rows(targets),
+            Targets::HeadPlusSampledTail(targets) => {
+                head_plus_sampled_tail::to_rows(targets, levels())
+            }
         };
         let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
-        let code = RowCode::for_rows(
-            records.iter().flatten(),
-            num_header_numbers(spec.targets),
-            spec.vocab_size,
-        );
-        Self { code, records }
+        let kinds = num_header_numbers(spec.targets);
+        let code = |(turn, &num_header_numbers): (usize, &usize)| {
+            let rows = records.iter().flatten().skip(turn).step_by(kinds.len());
+            RowCode::for_rows(rows, num_header_numbers, spec.vocab_size)
+        };
+        let codes = kinds.iter().enumerate().map(code).collect();
+        Self { codes, records }
     }
 
     /// The codes, for the footer.
     pub(crate) fn tables(&self) -> Vec<u8> {
-        self.code.to_tables()
+        let mut out = Vec::new();
+        self.codes
+            .iter()
+            .for_each(|code| code.write_tables(&mut out));
+        out
     }
 
     /// The targets of every record as bytes.
     pub(crate) fn encode(&self) -> Vec<Vec<u8>> {
-        let encoder = RowEncoder::new(&self.code);
-        let bytes = |rows: &Vec<Row>| encoder.encode(rows);
+        let encoders: Vec<RowEncoder<'_>> = self.codes.iter().map(RowEncoder::new).collect();
+        let bytes = |rows: &Vec<Row>| {
+            let mut writer = BitWriter::default();
+            for (row, encoder) in rows.iter().zip(encoders.iter().cycle()) {
+                encoder.write(row, &mut writer);
+            }
+            writer.into_bytes()
+        };
         self.records.iter().map(bytes).collect()
     }
 }
@@ -78,7 +99,8 @@ impl CompactEncoder {
 /// Reads the targets of one shard.
 #[derive(Debug)]
 pub(crate) struct CompactDecoder {
-    rows: RowDecoder,
+    /// For rows that take turns.
+    rows: Vec<RowDecoder>,
     kind: TargetKind,
     quantiser: Option<Quantiser>,
     /// The first of the specification.
@@ -88,9 +110,15 @@ pub(crate) struct CompactDecoder {
 impl CompactDecoder {
     /// A decoder with the codes of a footer; `None` if they are none.
     pub(crate) fn from_tables(tables: &[u8], spec: &CacheSpec) -> Option<Self> {
-        let code = RowCode::from_tables(tables, num_header_numbers(spec.targets), spec.vocab_size)?;
+        let mut tables = TableReader::new(tables);
+        let kinds = num_header_numbers(spec.targets).iter();
+        let codes = kinds.map(|&num| RowCode::read_tables(&mut tables, num, spec.vocab_size));
+        let rows = codes
+            .map(|code| code.map(RowDecoder::new))
+            .collect::<Option<_>>()?;
+        tables.is_at_end().then_some(())?;
         Some(Self {
-            rows: RowDecoder::new(code),
+            rows,
             kind: spec.targets,
             quantiser: spec.targets.quantiser(),
             temperature: *spec.temperatures.first()?,
@@ -99,15 +127,27 @@ impl CompactDecoder {
 
     /// The targets of one record; `None` if the bytes are not those of so many rows.
     pub(crate) fn decode(&self, bytes: &[u8], num_rows: usize) -> Option<Targets> {
-        match (self.kind, &self.quantiser) {
-            (TargetKind::TopK { k, .. }, Some(quantiser)) => {
-                top_k::from_rows(&self.rows, bytes, num_rows, k, quantiser).map(Targets::TopK)
+        match (self.kind, &self.quantiser, &self.rows[..]) {
+            (TargetKind::TopK { k, .. }, Some(quantiser), [rows]) => {
+                top_k::from_rows(rows, bytes, num_rows, k, quantiser).map(Targets::TopK)
             }
-            (TargetKind::Sampled { draws, .. }, _) => {
-                sampled::from_rows(&self.rows, bytes, num_rows, draws, self.temperature)
+            (TargetKind::Sampled { draws, .. }, _, [rows]) => {
+                sampled::from_rows(rows, bytes, num_rows, draws, self.temperature)
                     .map(Targets::Sampled)
             }
-            (TargetKind::TopK { .. }, None) => None,
+            (TargetKind::HeadPlusSampledTail { k, draws, .. }, Some(quantiser), [heads, tails]) => {
+                head_plus_sampled_tail::from_rows(
+                    [heads, tails],
+                    bytes,
+                    num_rows,
+                    k,
+                    draws,
+                    self.temperature,
+                    quantiser,
+                )
+                .map(Targets::HeadPlusSampledTail)
+            }
+            _ => None,
         }
     }
 }

@@ -55,25 +55,20 @@ impl RowCode {
         }
     }
 
-    pub(super) fn to_tables(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.header
-            .iter()
-            .for_each(|code| write_code(code, &mut out));
-        self.set.write_tables(&mut out);
-        out
+    pub(super) fn write_tables(&self, out: &mut Vec<u8>) {
+        self.header.iter().for_each(|code| write_code(code, out));
+        self.set.write_tables(out);
     }
 
-    pub(super) fn from_tables(
-        bytes: &[u8],
+    pub(super) fn read_tables(
+        tables: &mut TableReader<'_>,
         num_header_numbers: usize,
         vocab_size: usize,
     ) -> Option<Self> {
-        let mut tables = TableReader::new(bytes);
         let header = (0..num_header_numbers).map(|_| tables.code());
         let header = header.collect::<Option<_>>()?;
-        let set = SetCode::read_tables(&mut tables, vocab_size)?;
-        tables.is_at_end().then_some(Self { header, set })
+        let set = SetCode::read_tables(tables, vocab_size)?;
+        Some(Self { header, set })
     }
 }
 
@@ -92,16 +87,12 @@ impl<'a> RowEncoder<'a> {
         }
     }
 
-    /// The bits of all rows, one after the other.
-    pub(super) fn encode(&self, rows: &[Row]) -> Vec<u8> {
-        let mut writer = BitWriter::default();
-        for row in rows {
-            for (encoder, &number) in self.header.iter().zip(&row.header) {
-                encoder.write(usize::from(number), &mut writer);
-            }
-            self.set.write(&row.entries, &mut writer);
+    /// Appends the bits of one row.
+    pub(super) fn write(&self, row: &Row, writer: &mut BitWriter) {
+        for (encoder, &number) in self.header.iter().zip(&row.header) {
+            encoder.write(usize::from(number), writer);
         }
-        writer.into_bytes()
+        self.set.write(&row.entries, writer);
     }
 }
 
@@ -120,27 +111,20 @@ impl RowDecoder {
         }
     }
 
-    /// Reads `num_rows` rows of `N` header numbers; `None` if the bytes are not theirs.
-    ///
-    /// `size` tells from the header how many entries follow, `visit` takes a row.
-    pub(super) fn decode<const N: usize>(
+    /// Reads one row: its `N` header numbers, and its entries into `entries`; `None` if the bits are
+    /// no row. `size` tells from the header how many entries follow.
+    pub(super) fn read<const N: usize>(
         &self,
-        bytes: &[u8],
-        num_rows: usize,
+        reader: &mut BitReader<'_>,
         size: impl Fn(&[u16; N]) -> usize,
-        mut visit: impl FnMut(&[u16; N], &[Entry]) -> Option<()>,
-    ) -> Option<()> {
-        let mut reader = BitReader::new(bytes);
-        let mut entries = Vec::new();
-        for _ in 0..num_rows {
-            let mut header = [0; N];
-            for (number, decoder) in header.iter_mut().zip(&self.header) {
-                reader.refill();
-                *number = decoder.read(&mut reader);
-            }
-            self.set.read(&mut reader, size(&header), &mut entries)?;
-            visit(&header, &entries)?;
+        entries: &mut Vec<Entry>,
+    ) -> Option<[u16; N]> {
+        let mut header = [0; N];
+        for (number, decoder) in header.iter_mut().zip(&self.header) {
+            reader.refill();
+            *number = decoder.read(reader);
         }
-        reader.is_at_end().then_some(())
+        self.set.read(reader, size(&header), entries)?;
+        Some(header)
     }
 }

@@ -1,24 +1,20 @@
 //! Drawn tokens as rows.
 
+use super::bits::BitReader;
 use super::row_code::{Row, RowDecoder, entropy_of_number, entropy_to_number};
-use crate::SampledTargets;
+use super::set_code::Entry;
+use crate::{DrawnRow, SampledTargets};
 
 /// Entropy, number of distinct ids.
 pub(super) const NUM_HEADER_NUMBERS: usize = 2;
 
 pub(super) fn to_rows(targets: &SampledTargets) -> Vec<Row> {
-    targets
-        .rows()
-        .map(|row| Row {
-            header: vec![entropy_to_number(row.entropy), row.token_ids.len() as u16],
-            entries: row
-                .token_ids
-                .iter()
-                .copied()
-                .zip(row.counts.iter().copied())
-                .collect(),
-        })
-        .collect()
+    let rows = targets.drawn.rows().zip(&targets.entropy);
+    rows.map(|(row, &entropy)| Row {
+        header: vec![entropy_to_number(entropy), row.token_ids.len() as u16],
+        entries: entries(row),
+    })
+    .collect()
 }
 
 pub(super) fn from_rows(
@@ -29,22 +25,22 @@ pub(super) fn from_rows(
     temperature: f32,
 ) -> Option<SampledTargets> {
     let mut targets = SampledTargets::empty(draws, temperature);
-    rows.decode(
-        bytes,
-        num_rows,
-        |&[_, distinct]: &[u16; NUM_HEADER_NUMBERS]| usize::from(distinct),
-        |&[entropy, distinct], entries| {
-            if distinct > draws {
-                return None;
-            }
-            targets.num_distinct.push(distinct);
-            targets.entropy.push(entropy_of_number(entropy));
-            for &(id, count) in entries {
-                targets.token_ids.push(id);
-                targets.counts.push(count);
-            }
-            Some(())
-        },
-    )?;
-    Some(targets)
+    let mut reader = BitReader::new(bytes);
+    let mut entries = Vec::new();
+    for _ in 0..num_rows {
+        let size = |&[_, distinct]: &[u16; NUM_HEADER_NUMBERS]| usize::from(distinct);
+        let [entropy, distinct] = rows.read(&mut reader, size, &mut entries)?;
+        if distinct > draws {
+            return None;
+        }
+        targets.drawn.push_row(entries.iter().copied());
+        targets.entropy.push(entropy_of_number(entropy));
+    }
+    reader.is_at_end().then_some(targets)
+}
+
+/// The ids of a row with their counts.
+pub(super) fn entries(row: DrawnRow<'_>) -> Vec<Entry> {
+    let counts = row.counts.iter().copied();
+    row.token_ids.iter().copied().zip(counts).collect()
 }

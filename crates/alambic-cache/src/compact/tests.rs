@@ -103,9 +103,15 @@ proptest! {
     #[test]
     fn a_damaged_shard_gives_an_error_or_valid_records(
         flips in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..8),
-        is_sampled: bool,
+        kind in 0usize..3,
     ) {
-        let spec = if is_sampled { sampled(20) } else { sample::spec(ValueType::Coarse, 8) };
+        let both = TargetKind::HeadPlusSampledTail { k: 8, values: ValueType::Coarse, draws: 20, seed: 0 };
+        let likely = sample::spec(ValueType::Coarse, 8);
+        let spec = match kind {
+            0 => sampled(20),
+            1 => CacheSpec { targets: both, ..likely },
+            _ => likely,
+        };
         let mut bytes = encoded(&spec, &sample::records(&spec, 0, 4));
         for (position, value) in flips {
             let position = position.index(bytes.len());
@@ -113,6 +119,41 @@ proptest! {
         }
         if let Ok(records) = decode(bytes, &spec) {
             prop_assert_eq!(records.len(), 4);
+        }
+    }
+}
+
+#[test]
+fn a_head_comes_back_as_one_alone_does_and_what_was_drawn_from_its_tail_exactly() {
+    for values in [ValueType::Fine, ValueType::Coarse] {
+        for k in [1, 8, 49, 50] {
+            let targets = TargetKind::HeadPlusSampledTail {
+                k,
+                values,
+                draws: 30,
+                seed: 0,
+            };
+            let spec = CacheSpec {
+                targets,
+                ..sample::spec(values, k)
+            };
+            let written = sample::records(&spec, 7, 4);
+            let read = decode(encoded(&spec, &written), &spec).unwrap();
+            assert_eq!(read.len(), written.len());
+            for (written, read) in written.iter().zip(&read) {
+                let (Targets::HeadPlusSampledTail(written), Targets::HeadPlusSampledTail(read)) =
+                    (&written.targets, &read.targets)
+                else {
+                    panic!("heads and tails");
+                };
+                assert_eq!(written.head.rounded(values).as_ref(), Some(&read.head));
+                assert_eq!(written.tail, read.tail);
+                assert_eq!((read.draws, read.temperature), (30, 1.0));
+                for row in read.probabilities() {
+                    let total: f32 = row.iter().map(|&(_, probability)| probability).sum();
+                    assert!((total - 1.0).abs() < 1e-5, "{total}");
+                }
+            }
         }
     }
 }

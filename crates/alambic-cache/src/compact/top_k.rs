@@ -1,8 +1,10 @@
 //! The most probable tokens as rows.
 
+use super::bits::BitReader;
 use super::leveller::Leveller;
 use super::quantiser::Quantiser;
 use super::row_code::{Row, RowDecoder, entropy_of_number, entropy_to_number};
+use super::set_code::Entry;
 use crate::TopKTargets;
 
 /// Entropy, mass of the rest, lowest level.
@@ -44,21 +46,55 @@ pub(super) fn from_rows(
     k: usize,
     quantiser: &Quantiser,
 ) -> Option<TopKTargets> {
-    let mut targets = TopKTargets {
+    let mut reader = BitReader::new(bytes);
+    let mut read = TopKReader::new(rows, k, quantiser, num_rows.min(8 * bytes.len()));
+    for _ in 0..num_rows {
+        read.row(&mut reader)?;
+    }
+    reader.is_at_end().then_some(read.targets)
+}
+
+/// Reads row after row.
+pub(super) struct TopKReader<'a> {
+    rows: &'a RowDecoder,
+    levels: LevelReader<'a>,
+    entries: Vec<Entry>,
+    /// What was read so far.
+    pub(super) targets: TopKTargets,
+}
+
+impl<'a> TopKReader<'a> {
+    /// A reader with room for `capacity` rows.
+    pub(super) fn new(
+        rows: &'a RowDecoder,
+        k: usize,
+        quantiser: &'a Quantiser,
+        capacity: usize,
+    ) -> Self {
+        Self {
+            rows,
+            levels: LevelReader::new(quantiser),
+            entries: Vec::new(),
+            targets: with_capacity(k, capacity),
+        }
+    }
+
+    /// Reads one row; `None` if the bits are none.
+    pub(super) fn row(&mut self, reader: &mut BitReader<'_>) -> Option<()> {
+        let k = self.targets.k;
+        let header = self.rows.read(reader, |_| k, &mut self.entries)?;
+        self.levels.read(&header, &self.entries, &mut self.targets)
+    }
+}
+
+fn with_capacity(k: usize, num_rows: usize) -> TopKTargets {
+    TopKTargets {
         k,
-        token_ids: Vec::with_capacity(num_rows.saturating_mul(k).min(8 * bytes.len())),
-        log_probs: Vec::with_capacity(num_rows.saturating_mul(k).min(8 * bytes.len())),
-        tail_mass: Vec::with_capacity(num_rows.min(8 * bytes.len())),
-        entropy: Vec::with_capacity(num_rows.min(8 * bytes.len())),
-    };
-    let mut levels = LevelReader::new(quantiser);
-    rows.decode(
-        bytes,
-        num_rows,
-        |_| k,
-        |header: &[u16; NUM_HEADER_NUMBERS], entries| levels.read(header, entries, &mut targets),
-    )?;
-    Some(targets)
+        token_ids: Vec::with_capacity(num_rows.saturating_mul(k)),
+        log_probs: Vec::with_capacity(num_rows.saturating_mul(k)),
+        tail_mass: Vec::with_capacity(num_rows),
+        entropy: Vec::with_capacity(num_rows),
+    }
 }
 
 /// What a reader gets of these targets.
@@ -66,13 +102,7 @@ pub(super) fn from_rows(
 /// # Panics
 /// If a log-probability has no level.
 pub(crate) fn rounded(targets: &TopKTargets, quantiser: &Quantiser) -> TopKTargets {
-    let mut read = TopKTargets {
-        k: targets.k,
-        token_ids: Vec::with_capacity(targets.token_ids.len()),
-        log_probs: Vec::with_capacity(targets.log_probs.len()),
-        tail_mass: Vec::with_capacity(targets.num_rows()),
-        entropy: Vec::with_capacity(targets.num_rows()),
-    };
+    let mut read = with_capacity(targets.k, targets.num_rows());
     let mut levels = LevelReader::new(quantiser);
     for row in to_rows(targets, quantiser) {
         let header: [u16; NUM_HEADER_NUMBERS] = row.header.try_into().expect("as written above");

@@ -106,6 +106,17 @@ fn describe(info: &CacheInfo) -> String {
                 spec.vocab_size
             )
         }
+        TargetKind::HeadPlusSampledTail {
+            k, values, draws, ..
+        } => {
+            let values = format!("{values:?}").to_lowercase();
+            let temperature = spec.temperatures.first().copied().unwrap_or(1.0);
+            format!(
+                "the {k} most likely of {} tokens, {values}, and {draws} draws from the others, at \
+                 temperature {temperature}",
+                spec.vocab_size
+            )
+        }
         other => format!("{other:?} of {} tokens", spec.vocab_size),
     };
     format!(

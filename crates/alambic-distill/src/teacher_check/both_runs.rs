@@ -35,6 +35,20 @@ pub(super) fn compare(
             (TargetKind::Sampled { seed, .. }, Targets::Sampled(stored)) => {
                 draws::compare(stored, seed, &record.key, &live)
             }
+            (
+                TargetKind::HeadPlusSampledTail { values, seed, .. },
+                Targets::HeadPlusSampledTail(stored),
+            ) => {
+                let nothing = std::iter::repeat_n(&[][..], stored.num_rows());
+                let whole = live.softened(stored.temperature, nothing);
+                let heads = stored.head.token_ids.chunks_exact(stored.head.k);
+                let tails = live.softened(stored.temperature, heads);
+                top_k::compare(&stored.head, values, &whole)
+                    .into_iter()
+                    .zip(draws::compare_tail(stored, seed, &record.key, &tails))
+                    .map(|(head, tail)| head.into_iter().chain([tail]).collect())
+                    .collect()
+            }
             (kind, _) => {
                 return Err(DistillError::Setting {
                     key: "targets",

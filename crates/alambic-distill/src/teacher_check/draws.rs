@@ -1,6 +1,6 @@
 //! The drawn tokens that a cache stores, beside those that its seed draws now.
 
-use alambic_cache::{SampledTargets, SegmentKey};
+use alambic_cache::{DrawnRow, HeadPlusSampledTail, SampledTargets, SegmentKey};
 
 use super::judgement::{LabelComparison, Measured};
 use super::live_rows::LiveRows;
@@ -20,27 +20,16 @@ pub(super) fn compare(
     let (mut alone, mut together) = (sampler(), sampler());
     live.alone()
         .zip(live.together())
-        .zip(stored.rows())
-        .map(|((first, second), drawn)| {
+        .zip(stored.drawn.rows().zip(&stored.entropy))
+        .map(|((first, second), (drawn, &stored_entropy))| {
             let entropy = alone.begin_row(first);
             let second_entropy = together.begin_row(second);
-            let moved = alone
-                .cumulated()
-                .zip(together.cumulated())
-                .map(|(first, second)| distance(first, second));
             vec![
-                (
-                    Quantity::Draws,
-                    Measured {
-                        difference: alone.distance(first, &drawn),
-                        rounding: 0.0,
-                        control: moved.fold(0.0, f64::max),
-                    },
-                ),
+                (Quantity::Draws, measure(&alone, &together, first, &drawn)),
                 (
                     Quantity::Entropy,
                     Measured {
-                        difference: distance(f64::from(drawn.entropy), entropy),
+                        difference: distance(f64::from(stored_entropy), entropy),
                         rounding: ENTROPY_ROUNDING_NATS,
                         control: distance(second_entropy, entropy),
                     },
@@ -48,4 +37,49 @@ pub(super) fn compare(
             ]
         })
         .collect()
+}
+
+/// Compares what was drawn at every label from the tails that `live` holds.
+pub(super) fn compare_tail(
+    stored: &HeadPlusSampledTail,
+    seed: u64,
+    key: &SegmentKey,
+    live: &LiveRows,
+) -> Vec<(Quantity, Measured)> {
+    let sampler = || TokenSampler::new(stored.draws, 1.0, seed, key);
+    let (mut alone, mut together) = (sampler(), sampler());
+    live.alone()
+        .zip(live.together())
+        .zip(stored.tail.rows())
+        .map(|((first, second), drawn)| {
+            alone.begin_row(first);
+            together.begin_row(second);
+            let measured = match drawn.token_ids {
+                // The tail's mass says whether there should be any.
+                [] => Measured {
+                    difference: 0.0,
+                    rounding: 0.0,
+                    control: 0.0,
+                },
+                _ => measure(&alone, &together, first, &drawn),
+            };
+            (Quantity::Draws, measured)
+        })
+        .collect()
+}
+
+/// One row of draws beside the rows that the samplers of both runs have begun.
+fn measure(
+    alone: &TokenSampler,
+    together: &TokenSampler,
+    log_probs: &[f32],
+    drawn: &DrawnRow<'_>,
+) -> Measured {
+    let cumulated = alone.cumulated().zip(together.cumulated());
+    let moved = cumulated.map(|(first, second)| distance(first, second));
+    Measured {
+        difference: alone.distance(log_probs, drawn),
+        rounding: 0.0,
+        control: moved.fold(0.0, f64::max),
+    }
 }

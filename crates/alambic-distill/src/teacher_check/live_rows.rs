@@ -2,6 +2,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
+use crate::head_plus_sampled_tail::{remove, softened};
 use crate::loss::LogProbs;
 use crate::token_batch::label_rows;
 
@@ -28,6 +29,28 @@ impl LiveRows {
             vocab,
             alone: at_labels(alone, 0, loss_mask),
             together: at_labels(together, index, loss_mask),
+        }
+    }
+
+    /// The same rows at another temperature, without what `hidden` names at each label.
+    pub(super) fn softened<'a>(
+        &self,
+        temperature: f32,
+        hidden: impl Iterator<Item = &'a [u32]> + Clone,
+    ) -> Self {
+        let soften = |rows: &[f32]| {
+            let rows = rows.chunks_exact(self.vocab).zip(hidden.clone());
+            rows.flat_map(|(row, hidden)| {
+                let mut row = softened(row, temperature);
+                remove(&mut row, hidden);
+                row
+            })
+            .collect()
+        };
+        Self {
+            vocab: self.vocab,
+            alone: soften(&self.alone),
+            together: soften(&self.together),
         }
     }
 

@@ -46,7 +46,9 @@ pub struct TeacherCheckConfig {
 ///   `Σ p |Δ ln p|` between them and what the teacher's answer would be stored as now;
 /// - for drawn tokens: how far the teacher's cumulated distribution would have to move for them to be
 ///   those that the cache's seed and the segment's key draw, 0 where the teacher gives the numbers of
-///   the capture, infinite for a token without probability (control: how far it moves); entropy.
+///   the capture, infinite for a token without probability (control: how far it moves); entropy;
+/// - for a head with a drawn tail: both, the second one within the live distribution of the tokens that
+///   are not in the stored head.
 ///
 /// # The rule
 /// A cache passes if, in nats or in probability,

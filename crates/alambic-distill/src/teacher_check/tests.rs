@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, Part, SampledTargets, TargetKind, TargetRecord, Targets,
+    CacheReader, CacheSpec, CacheWriter, DrawnTokens, Part, TargetKind, TargetRecord, Targets,
     TopKTargets, ValueType,
 };
 use alambic_text::{DocumentSource, Segment, StudentTokens, TeacherTokens};
@@ -26,6 +26,12 @@ const TOP_K: [TargetKind; 4] = [
     top_k(ValueType::Coarse),
 ];
 const DRAWN: TargetKind = TargetKind::Sampled { draws: 30, seed: 5 };
+const BOTH: TargetKind = TargetKind::HeadPlusSampledTail {
+    k: 8,
+    values: ValueType::Coarse,
+    draws: 30,
+    seed: 5,
+};
 const EVERYTHING: TeacherCheckConfig = TeacherCheckConfig {
     num_segments: 100,
     seed: 1,
@@ -149,6 +155,7 @@ fn captured_with_prompts(
         segments_per_shard: 5,
         batch_segments: 3,
         tokenizer_fingerprint: "cd".repeat(32),
+        reuse: Vec::new(),
         part: Part::whole(),
     };
     let segments = (0..NUM_SEGMENTS).map(|index| {
@@ -211,33 +218,37 @@ fn shift(targets: &mut TopKTargets, labels: std::ops::Range<usize>) {
 /// Gives every label the targets of the next one, and the last those of the first.
 fn move_by_one(targets: &mut Targets) {
     match targets {
-        Targets::TopK(targets) => {
-            targets.token_ids.rotate_left(targets.k);
-            targets.log_probs.rotate_left(targets.k);
-            targets.tail_mass.rotate_left(1);
+        Targets::TopK(targets) => move_head(targets),
+        Targets::Sampled(targets) => {
+            move_drawn(&mut targets.drawn);
             targets.entropy.rotate_left(1);
         }
-        Targets::Sampled(SampledTargets {
-            num_distinct,
-            token_ids,
-            counts,
-            entropy,
-            ..
-        }) => {
-            let first = usize::from(num_distinct[0]);
-            token_ids.rotate_left(first);
-            counts.rotate_left(first);
-            num_distinct.rotate_left(1);
-            entropy.rotate_left(1);
+        Targets::HeadPlusSampledTail(targets) => {
+            move_head(&mut targets.head);
+            move_drawn(&mut targets.tail);
         }
         other => panic!("{other:?}"),
     }
 }
 
+fn move_head(targets: &mut TopKTargets) {
+    targets.token_ids.rotate_left(targets.k);
+    targets.log_probs.rotate_left(targets.k);
+    targets.tail_mass.rotate_left(1);
+    targets.entropy.rotate_left(1);
+}
+
+fn move_drawn(drawn: &mut DrawnTokens) {
+    let first = usize::from(drawn.num_distinct[0]);
+    drawn.token_ids.rotate_left(first);
+    drawn.counts.rotate_left(first);
+    drawn.num_distinct.rotate_left(1);
+}
+
 #[test]
 fn a_fresh_cache_passes_whatever_it_stores() {
     let teacher = SmallTeacher::new();
-    for targets in TOP_K.into_iter().chain([DRAWN]) {
+    for targets in TOP_K.into_iter().chain([DRAWN, BOTH]) {
         let directory = tempfile::tempdir().unwrap();
         let cache = captured(&teacher, targets, directory.path());
         let num_labels = cache.manifest().num_targets;
@@ -299,7 +310,7 @@ fn log_probabilities_that_are_shifted_by_one_percent_are_found() {
 
 #[test]
 fn a_teacher_that_changed_slightly_under_its_name_is_found() {
-    for targets in TOP_K.into_iter().chain([DRAWN]) {
+    for targets in TOP_K.into_iter().chain([DRAWN, BOTH]) {
         let directory = tempfile::tempdir().unwrap();
         let mut teacher = SmallTeacher::new();
         let cache = captured(&teacher, targets, directory.path());
@@ -313,7 +324,7 @@ fn a_teacher_that_changed_slightly_under_its_name_is_found() {
 fn targets_that_are_moved_by_one_label_are_found_and_their_segment_is_named() {
     const MOVED: u64 = 7;
     let teacher = SmallTeacher::new();
-    for targets in TOP_K.into_iter().chain([DRAWN]) {
+    for targets in TOP_K.into_iter().chain([DRAWN, BOTH]) {
         let directory = tempfile::tempdir().unwrap();
         let cache = captured(&teacher, targets, &directory.path().join("fresh"));
         let spec = cache.manifest().spec.clone();
@@ -382,15 +393,23 @@ fn a_single_shifted_label_is_named() {
 fn draws_of_another_seed_are_found() {
     let teacher = SmallTeacher::new();
     let directory = tempfile::tempdir().unwrap();
-    let cache = captured(&teacher, DRAWN, &directory.path().join("fresh"));
-    let targets = TargetKind::Sampled { draws: 30, seed: 6 };
-    let spec = CacheSpec {
-        targets,
-        ..cache.manifest().spec.clone()
-    };
-    let renamed = altered(&cache, spec, &directory.path().join("renamed"), |_, _| {});
-    let check = check(renamed, &teacher);
-    assert_eq!(check.deviations[0].quantity, Quantity::Draws);
+    for (name, mut targets) in [("draws", DRAWN), ("both", BOTH)] {
+        let directory = directory.path().join(name);
+        let cache = captured(&teacher, targets, &directory.join("fresh"));
+        let (TargetKind::Sampled { seed, .. } | TargetKind::HeadPlusSampledTail { seed, .. }) =
+            &mut targets
+        else {
+            panic!("drawn tokens");
+        };
+        *seed = 6;
+        let spec = CacheSpec {
+            targets,
+            ..cache.manifest().spec.clone()
+        };
+        let renamed = altered(&cache, spec, &directory.join("renamed"), |_, _| {});
+        let check = check(renamed, &teacher);
+        assert_eq!(check.deviations[0].quantity, Quantity::Draws);
+    }
 }
 
 #[test]

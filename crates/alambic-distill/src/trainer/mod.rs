@@ -39,11 +39,13 @@ pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
 use crate::loss::Objective;
-use crate::{DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, Windows};
+use crate::{
+    DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, WindowConfig, Windows,
+};
 use checkpoint::{CheckpointState, CheckpointStore, PARTS, RunIdentity};
 use schedule::ScheduledRate;
 use steps::{Run, RunEnd, StepGranular};
-use student::Student;
+pub(crate) use student::{MicroBatch, Student};
 
 /// Why a run returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +126,12 @@ impl Trainer {
         validation: Option<Arc<dyn TrainingSource>>,
         directory: &Path,
     ) -> Result<TrainingOutcome, DistillError> {
-        check_source(&student, &*train, &self.config)?;
+        check_source(
+            &student,
+            &*train,
+            &self.config.objective,
+            &self.config.windows,
+        )?;
         let _lock = RunLock::acquire(directory)?;
         let store = CheckpointStore::open(&directory.join("checkpoints"))?;
         let plain = student.device();
@@ -298,10 +305,11 @@ fn framework(error: Option<&dyn std::error::Error>) -> DistillError {
 }
 
 /// Refuses data that the student cannot learn from.
-fn check_source(
+pub(crate) fn check_source(
     student: &Decoder,
     train: &dyn TrainingSource,
-    config: &TrainerConfig,
+    objective: &Objective,
+    windows: &WindowConfig,
 ) -> Result<(), DistillError> {
     let (vocab, cached) = (student.config().vocab_size, train.vocab_size());
     if vocab != cached {
@@ -311,7 +319,7 @@ fn check_source(
             expected: "the vocabulary size of the data's tokenizer",
         });
     }
-    if config.objective.needs_targets() && !train.has_targets() {
+    if objective.needs_targets() && !train.has_targets() {
         return Err(DistillError::Setting {
             key: "objective",
             found: "a term that reads teacher targets".into(),
@@ -319,10 +327,10 @@ fn check_source(
         });
     }
     if let Some(stored) = train.targets() {
-        check_targets(&config.objective, stored)?;
+        check_targets(objective, stored)?;
     }
     let (window, limit) = (
-        config.windows.sequence_tokens,
+        windows.sequence_tokens,
         student.config().max_position_embeddings,
     );
     if window > limit {
@@ -347,7 +355,7 @@ fn check_targets(objective: &Objective, stored: StoredTargets) -> Result<(), Dis
     if !objective.compares_distributions() {
         return Ok(());
     }
-    if let TargetKind::Sampled { .. } = stored.kind {
+    if let TargetKind::Sampled { .. } | TargetKind::HeadPlusSampledTail { .. } = stored.kind {
         for term in objective.terms() {
             term.kind
                 .check_linear()

@@ -55,10 +55,10 @@ fn from_1_to_4095_tokens_are_drawn_and_the_seed_is_the_recipes() {
 }
 
 #[test]
-fn only_the_two_whole_pairs_of_keys_name_a_kind_of_targets() {
+fn only_whole_pairs_of_keys_name_a_kind_of_targets() {
     const KEYS: [(&str, &str); 4] = [
         ("cache.top_k", "32"),
-        ("cache.values", "f16"),
+        ("cache.values", "fine"),
         ("cache.draws", "50"),
         ("cache.draw_seed", "3"),
     ];
@@ -73,7 +73,7 @@ fn only_the_two_whole_pairs_of_keys_name_a_kind_of_targets() {
             })
             .collect();
         let overrides: Vec<&str> = overrides.iter().map(String::as_str).collect();
-        if matches!(subset, 0b0011 | 0b1100) {
+        if matches!(subset, 0b0011 | 0b1100 | 0b1111) {
             assert!(parse(STORIES, &overrides).is_ok(), "{overrides:?}");
             continue;
         }
@@ -93,6 +93,28 @@ fn only_the_two_whole_pairs_of_keys_name_a_kind_of_targets() {
         let advice = problem.advice.unwrap();
         assert!(advice.contains("cache.top_k=unset"), "{advice}");
     }
+}
+
+#[test]
+fn both_pairs_of_keys_name_a_head_whose_tail_is_drawn_and_which_is_stored_in_bits() {
+    const BOTH: [&str; 3] = ["cache.top_k=12", "cache.draws=20", "cache.draw_seed=3"];
+    for (word, values) in [("fine", ValueType::Fine), ("coarse", ValueType::Coarse)] {
+        let values_key = format!("cache.values={word}");
+        let overrides: Vec<&str> = BOTH.into_iter().chain([values_key.as_str()]).collect();
+        let recipe = parse(STORIES, &overrides).unwrap().recipe;
+        let expected = TargetKind::HeadPlusSampledTail {
+            k: 12,
+            values,
+            draws: 20,
+            seed: 3,
+        };
+        assert_eq!(recipe.cache.targets(), expected);
+    }
+    let problem = problem(STORIES, &BOTH);
+    assert_eq!(
+        (problem.key.as_str(), problem.found.as_str()),
+        ("cache.values", "\"f16\"")
+    );
 }
 
 #[test]

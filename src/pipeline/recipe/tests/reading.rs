@@ -10,7 +10,7 @@ fn every_recipe_of_the_repository_loads() {
     let mut loaded = 0;
     for entry in std::fs::read_dir(&directory).unwrap() {
         let path = entry.unwrap().path();
-        if path.ends_with(NOT_A_RECIPE) {
+        if path.ends_with(NOT_A_RECIPE) || path.is_dir() {
             continue;
         }
         let recipe = Recipe::load(&path, &[])
@@ -83,6 +83,7 @@ fn relative_paths_start_where_they_were_written() {
             "teacher.path=chat",
             "data.chat_template=chat.jinja",
             "cache.path=/absolute",
+            "cache.reuse=['/first', 'second']",
         ],
     )
     .unwrap()
@@ -97,6 +98,10 @@ fn relative_paths_start_where_they_were_written() {
         Some(ChatTemplateSource::File(here.join("chat.jinja")))
     );
     assert_eq!(recipe.cache.path, Some(PathBuf::from("/absolute")));
+    assert_eq!(
+        recipe.cache.reuse,
+        Some(vec![PathBuf::from("/first"), here.join("second")])
+    );
 
     let files = ["data.files=['a', 'b']", "data.files.1=c"];
     assert_eq!(

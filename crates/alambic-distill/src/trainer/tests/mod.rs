@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod gradient_fidelity;
 mod head_pass;
 mod recorded_run;
 mod small_run;
