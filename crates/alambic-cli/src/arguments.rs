@@ -11,6 +11,7 @@ use crate::commands::generate::GenerateArguments;
 use crate::commands::quickstart::QuickstartArguments;
 use crate::commands::recipe::RecipeArguments;
 use crate::commands::report::ReportArguments;
+use crate::commands::study::StudyArguments;
 use crate::output::OutputFormat;
 
 /// Distil small language models from large ones.
@@ -95,6 +96,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  alambic experiment recipe.toml --out runs/seeds --set 'experiment.seeds=[1, 2, 3]'"
     )]
     Experiment(RecipeArguments),
+    /// Compare variants of a recipe, several seeds each, on one test split.
+    #[command(
+        after_help = "Example:\n  alambic study configs/studies/target_study.toml --out runs/targets --device cpu"
+    )]
+    Study(StudyArguments),
     /// Write the student of a run as a Hugging Face directory.
     #[command(after_help = "Example:\n  alambic export runs/first --out exported --dtype bf16")]
     Export(ExportArguments),
@@ -114,6 +120,7 @@ impl Command {
             Self::Cache { command } => command.name(),
             Self::Report(_) => "report",
             Self::Experiment(_) => "experiment",
+            Self::Study(_) => "study",
             Self::Export(_) => "export",
         }
     }
@@ -215,6 +222,7 @@ mod tests {
             "generate d --prompt p",
             "report d",
             "experiment r --out d",
+            "study s --out d",
             "export d --out e",
         ] {
             let name = parse(line).unwrap().command.name();

@@ -10,6 +10,7 @@ pub(crate) mod generate;
 pub(crate) mod quickstart;
 pub(crate) mod recipe;
 pub(crate) mod report;
+pub(crate) mod study;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) fn execute(
         Command::Cache { command } => cache::execute(command, progress),
         Command::Report(arguments) => report::execute(arguments),
         Command::Experiment(arguments) => recipe::experiment(arguments, progress),
+        Command::Study(arguments) => study::execute(arguments, progress),
         Command::Export(arguments) => export::execute(arguments),
     }
 }
