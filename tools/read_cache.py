@@ -93,11 +93,21 @@ def nats_of_level(level, finest, largest):
     return bend_nats + (level - bend_level) * largest
 
 
-def read_levels(bits, codes, num_rows, k, steps):
+def tail_of_number(number, steps):
+    """The tail mass at a further temperature: by its own level or by that of the head."""
+    if number == 0:
+        return 0.0
+    if number <= 1024:
+        return math.exp(-nats_of_level(number - 1, *steps))
+    return 1 - math.exp(-nats_of_level(number - 1025, *steps))
+
+
+def read_levels(bits, codes, num_rows, k, temperatures, steps):
     """The most probable tokens, stored as levels."""
     rows = {"target_ids": [], "log_probs": [], "tail_mass": [], "entropy": []}
+    rows["tempered"] = [{"tail_mass": [], "entropy": []} for _ in temperatures]
     for _ in range(num_rows):
-        entropy, tail, lowest = (bits.symbol(code) for code in codes.header)
+        entropy, tail, lowest, *further = (bits.symbol(code) for code in codes.header)
         ids, above = codes.entries(bits, k)
         levels = [lowest - number for number in above]
         order = sorted(range(k), key=lambda i: (levels[i], ids[i]))
@@ -108,6 +118,9 @@ def read_levels(bits, codes, num_rows, k, steps):
         rows["log_probs"].append(log_probs - math.log(total))
         rows["tail_mass"].append(tail / total)
         rows["entropy"].append(entropy / 64)
+        for tempered, entropy, tail in zip(rows["tempered"], further[::2], further[1::2]):
+            tempered["tail_mass"].append(tail_of_number(tail, steps))
+            tempered["entropy"].append(entropy / 64)
     return rows
 
 
@@ -123,10 +136,17 @@ def read_draws(bits, codes, num_rows):
     return rows
 
 
-def plain_targets(row, k, values):
+def plain_targets(row, k, values, temperatures):
     """The most probable tokens, stored as numbers."""
     value_type = {"f16": "<f2", "f32": "<f4"}[values]
+    tempered = []
+    if temperatures:
+        names = ["tail_mass", "entropy"]
+        columns = [np.frombuffer(row["tempered_" + name].as_buffer(), "<f4") for name in names]
+        columns = [column.reshape(len(temperatures), -1) for column in columns]
+        tempered = [dict(zip(names, rows)) for rows in zip(*columns)]
     return {
+        "tempered": tempered,
         "target_ids": np.frombuffer(row["target_ids"].as_buffer(), "<u4").reshape(-1, k),
         "log_probs": np.frombuffer(row["target_log_probs"].as_buffer(), value_type).reshape(-1, k),
         "tail_mass": np.frombuffer(row["tail_mass"].as_buffer(), "<f4"),
@@ -137,13 +157,15 @@ def plain_targets(row, k, values):
 def targets(row, spec, codes):
     """The targets of one segment."""
     kind, num_rows = spec["targets"], row["num_targets"].as_py()
+    further = spec["temperatures"][1:]
     if codes is None:
-        return plain_targets(row, kind["k"], kind["values"])
+        return plain_targets(row, kind["k"], kind["values"], further)
     bits = Bits(row["targets"].as_py())
     if kind["kind"] == "sampled":
         rows = read_draws(bits, codes, num_rows)
     else:
-        rows = read_levels(bits, codes, num_rows, kind["k"], LEVEL_STEPS[kind["values"]])
+        steps = LEVEL_STEPS[kind["values"]]
+        rows = read_levels(bits, codes, num_rows, kind["k"], further, steps)
     bits.end()
     return rows
 
@@ -155,6 +177,7 @@ def read_shard(path, spec):
     codes = None
     if "targets" in table.column_names:
         num_header_numbers = {"top_k": 3, "sampled": 2}[spec["targets"]["kind"]]
+        num_header_numbers += 2 * len(spec["temperatures"][1:])
         codes = Codes(base64.b64decode(footer[b"alambic.codes"]), num_header_numbers)
     for index in range(table.num_rows):
         row = {name: table[name][index] for name in table.column_names}
@@ -164,6 +187,12 @@ def read_shard(path, spec):
             "loss_mask": row["loss_mask"].values.to_numpy(zero_copy_only=False),
         }
         yield segment | targets(row, spec, codes)
+
+
+def at_temperature(log_probs, tail_mass, temperature):
+    """Log-probabilities of the head at a temperature, from those at 1 and the tail there."""
+    head = np.asarray(log_probs, np.float64) / temperature
+    return head - np.log(np.exp(head - head.max()).sum()) - head.max() + math.log1p(-tail_mass)
 
 
 def check_segment(segment, spec):
@@ -185,6 +214,16 @@ def check_segment(segment, spec):
         assert (np.diff(log_probs) <= 0).all()
         assert 0 <= tail <= (kind["k"] < vocab_size)
         assert abs(np.exp(log_probs).sum() + tail - 1) <= 1e-2
+    assert len(segment["tempered"]) == len(spec["temperatures"][1:])
+    for temperature, tempered in zip(spec["temperatures"][1:], segment["tempered"]):
+        assert len(tempered["tail_mass"]) == len(tempered["entropy"]) == len(ids)
+        for log_probs, tail in zip(segment["log_probs"], tempered["tail_mass"]):
+            assert 0 <= tail < 1 and (tail == 0 or kind["k"] < vocab_size)
+            head = at_temperature(log_probs, tail, temperature)
+            assert abs(np.exp(head).sum() + tail - 1) <= 1e-6
+        for entropy, entropy_at_1 in zip(tempered["entropy"], segment["entropy"]):
+            assert (entropy - entropy_at_1) * (temperature - 1) >= -2e-2 * abs(temperature - 1)
+            assert -1e-3 <= entropy <= math.log(vocab_size) + 1e-2
 
 
 def main(directory):

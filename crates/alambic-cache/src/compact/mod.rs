@@ -4,7 +4,7 @@
 //!
 //! | targets | header | number of an id |
 //! |---|---|---|
-//! | top-k | entropy, mass of the rest, lowest level | levels above the lowest |
+//! | top-k | entropy, mass of the rest, lowest level; entropy and mass at further temperatures | levels above the lowest |
 //! | sampled | entropy, distinct ids | how often it was drawn |
 //!
 //! The prefix codes of all numbers are made for the shard at hand and stand in its footer.
@@ -18,6 +18,7 @@ mod row_code;
 mod sampled;
 mod set_code;
 mod tables;
+mod tail_number;
 mod top_k;
 
 use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
@@ -27,9 +28,12 @@ use row_code::{Row, RowCode, RowDecoder, RowEncoder};
 pub(crate) use top_k::rounded;
 
 /// How many header numbers a row has.
-fn num_header_numbers(kind: TargetKind) -> usize {
-    match kind {
-        TargetKind::TopK { .. } => top_k::NUM_HEADER_NUMBERS,
+fn num_header_numbers(spec: &CacheSpec) -> usize {
+    match spec.targets {
+        TargetKind::TopK { .. } => {
+            let further = spec.further_temperatures().len();
+            top_k::NUM_HEADER_NUMBERS + top_k::NUM_FURTHER_NUMBERS * further
+        }
         TargetKind::Sampled { .. } => sampled::NUM_HEADER_NUMBERS,
     }
 }
@@ -56,7 +60,7 @@ impl CompactEncoder {
         let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
         let code = RowCode::for_rows(
             records.iter().flatten(),
-            num_header_numbers(spec.targets),
+            num_header_numbers(spec),
             spec.vocab_size,
         );
         Self { code, records }
@@ -83,17 +87,19 @@ pub(crate) struct CompactDecoder {
     quantiser: Option<Quantiser>,
     /// The first of the specification.
     temperature: f32,
+    further_temperatures: Vec<f32>,
 }
 
 impl CompactDecoder {
     /// A decoder with the codes of a footer; `None` if they are none.
     pub(crate) fn from_tables(tables: &[u8], spec: &CacheSpec) -> Option<Self> {
-        let code = RowCode::from_tables(tables, num_header_numbers(spec.targets), spec.vocab_size)?;
+        let code = RowCode::from_tables(tables, num_header_numbers(spec), spec.vocab_size)?;
         Some(Self {
             rows: RowDecoder::new(code),
             kind: spec.targets,
             quantiser: spec.targets.quantiser(),
             temperature: *spec.temperatures.first()?,
+            further_temperatures: spec.further_temperatures().to_vec(),
         })
     }
 
@@ -101,7 +107,9 @@ impl CompactDecoder {
     pub(crate) fn decode(&self, bytes: &[u8], num_rows: usize) -> Option<Targets> {
         match (self.kind, &self.quantiser) {
             (TargetKind::TopK { k, .. }, Some(quantiser)) => {
-                top_k::from_rows(&self.rows, bytes, num_rows, k, quantiser).map(Targets::TopK)
+                let further = &self.further_temperatures;
+                top_k::from_rows(&self.rows, bytes, num_rows, (k, further), quantiser)
+                    .map(Targets::TopK)
             }
             (TargetKind::Sampled { draws, .. }, _) => {
                 sampled::from_rows(&self.rows, bytes, num_rows, draws, self.temperature)

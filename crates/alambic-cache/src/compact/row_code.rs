@@ -130,16 +130,36 @@ impl RowDecoder {
         size: impl Fn(&[u16; N]) -> usize,
         mut visit: impl FnMut(&[u16; N], &[Entry]) -> Option<()>,
     ) -> Option<()> {
+        self.decode_further(bytes, num_rows, size, |header, _, entries| {
+            visit(header, entries)
+        })
+    }
+
+    /// The same for rows of `N` header numbers or more; `visit` gets the further ones apart.
+    pub(super) fn decode_further<const N: usize>(
+        &self,
+        bytes: &[u8],
+        num_rows: usize,
+        size: impl Fn(&[u16; N]) -> usize,
+        mut visit: impl FnMut(&[u16; N], &[u16], &[Entry]) -> Option<()>,
+    ) -> Option<()> {
+        let (first, others) = self.header.split_at_checked(N)?;
         let mut reader = BitReader::new(bytes);
-        let mut entries = Vec::new();
+        let number = |decoder: &SymbolDecoder, reader: &mut BitReader<'_>| {
+            reader.refill();
+            decoder.read(reader)
+        };
+        let (mut further, mut entries) = (vec![0; others.len()], Vec::new());
         for _ in 0..num_rows {
             let mut header = [0; N];
-            for (number, decoder) in header.iter_mut().zip(&self.header) {
-                reader.refill();
-                *number = decoder.read(&mut reader);
+            for (place, decoder) in header.iter_mut().zip(first) {
+                *place = number(decoder, &mut reader);
+            }
+            for (place, decoder) in further.iter_mut().zip(others) {
+                *place = number(decoder, &mut reader);
             }
             self.set.read(&mut reader, size(&header), &mut entries)?;
-            visit(&header, &entries)?;
+            visit(&header, &further, &entries)?;
         }
         reader.is_at_end().then_some(())
     }

@@ -3,10 +3,13 @@
 use super::leveller::Leveller;
 use super::quantiser::Quantiser;
 use super::row_code::{Row, RowDecoder, entropy_of_number, entropy_to_number};
-use crate::TopKTargets;
+use super::tail_number::{number_of_tail, tail_of_number};
+use crate::{TemperedTail, TopKTargets};
 
 /// Entropy, mass of the rest, lowest level.
 pub(super) const NUM_HEADER_NUMBERS: usize = 3;
+/// Entropy and mass of the rest at each further temperature.
+pub(super) const NUM_FURTHER_NUMBERS: usize = 2;
 
 /// The header number of a tail without any mass; 1 more than the level stands for all others.
 const NO_TAIL: u16 = 0;
@@ -29,10 +32,12 @@ pub(super) fn to_rows(targets: &TopKTargets, quantiser: &Quantiser) -> Vec<Row> 
                 .collect();
             entries.sort_unstable();
             let tail = tail.first().map_or(NO_TAIL, |level| 1 + level);
-            Row {
-                header: vec![entropy_to_number(targets.entropy[row]), tail, lowest],
-                entries,
+            let mut header = vec![entropy_to_number(targets.entropy[row]), tail, lowest];
+            for tempered in &targets.tempered {
+                header.push(entropy_to_number(tempered.entropy[row]));
+                header.push(number_of_tail(tempered.tail_mass[row], quantiser));
             }
+            Row { header, entries }
         })
         .collect()
 }
@@ -41,7 +46,7 @@ pub(super) fn from_rows(
     rows: &RowDecoder,
     bytes: &[u8],
     num_rows: usize,
-    k: usize,
+    (k, further_temperatures): (usize, &[f32]),
     quantiser: &Quantiser,
 ) -> Option<TopKTargets> {
     let mut targets = TopKTargets {
@@ -50,14 +55,20 @@ pub(super) fn from_rows(
         log_probs: Vec::with_capacity(num_rows.saturating_mul(k).min(8 * bytes.len())),
         tail_mass: Vec::with_capacity(num_rows.min(8 * bytes.len())),
         entropy: Vec::with_capacity(num_rows.min(8 * bytes.len())),
+        tempered: Vec::new(),
     };
+    let mut tempered = TemperedTail::empty(further_temperatures);
     let mut levels = LevelReader::new(quantiser);
-    rows.decode(
+    rows.decode_further(
         bytes,
         num_rows,
         |_| k,
-        |header: &[u16; NUM_HEADER_NUMBERS], entries| levels.read(header, entries, &mut targets),
+        |header: &[u16; NUM_HEADER_NUMBERS], further, entries| {
+            read_further(further, &mut tempered, quantiser)?;
+            levels.read(header, entries, &mut targets)
+        },
     )?;
+    targets.tempered = tempered;
     Some(targets)
 }
 
@@ -72,15 +83,34 @@ pub(crate) fn rounded(targets: &TopKTargets, quantiser: &Quantiser) -> TopKTarge
         log_probs: Vec::with_capacity(targets.log_probs.len()),
         tail_mass: Vec::with_capacity(targets.num_rows()),
         entropy: Vec::with_capacity(targets.num_rows()),
+        tempered: Vec::new(),
     };
+    let temperatures: Vec<f32> = targets.tempered.iter().map(|t| t.temperature).collect();
+    let mut tempered = TemperedTail::empty(&temperatures);
     let mut levels = LevelReader::new(quantiser);
     for row in to_rows(targets, quantiser) {
-        let header: [u16; NUM_HEADER_NUMBERS] = row.header.try_into().expect("as written above");
+        let (header, further) = row.header.split_first_chunk().expect("as written above");
         levels
-            .read(&header, &row.entries, &mut read)
+            .read(header, &row.entries, &mut read)
+            .and_then(|()| read_further(further, &mut tempered, quantiser))
             .expect("levels that were just made");
     }
+    read.tempered = tempered;
     read
+}
+
+/// Adds one row to the targets at the further temperatures; `None` if a number is none of a tail.
+fn read_further(
+    numbers: &[u16],
+    tempered: &mut [TemperedTail],
+    quantiser: &Quantiser,
+) -> Option<()> {
+    let (numbers, _) = numbers.as_chunks::<NUM_FURTHER_NUMBERS>();
+    for (&[entropy, tail], tempered) in numbers.iter().zip(tempered) {
+        tempered.entropy.push(entropy_of_number(entropy));
+        tempered.tail_mass.push(tail_of_number(tail, quantiser)?);
+    }
+    Some(())
 }
 
 /// Makes targets of levels.

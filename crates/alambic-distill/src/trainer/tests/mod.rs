@@ -5,4 +5,5 @@
 mod head_pass;
 mod recorded_run;
 mod small_run;
+mod tempered_targets;
 mod weight_ramp;
