@@ -59,7 +59,7 @@ fn capture_config(model: &LanguageModel) -> CaptureConfig {
             k: TOP_K,
             values: ValueType::F16,
         },
-        temperature: 1.0,
+        temperatures: vec![1.0],
         segments_per_shard: 64,
         batch_segments: 64,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),

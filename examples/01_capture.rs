@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             k: 16,
             values: ValueType::F16,
         },
-        temperature: 1.0,
+        temperatures: vec![1.0],
         segments_per_shard: 64,
         batch_segments: 32,
         tokenizer_fingerprint: model.tokenizer.fingerprint().to_owned(),

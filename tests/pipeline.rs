@@ -192,6 +192,20 @@ fn a_student_of_coarse_levels_is_watched_by_its_kl_and_its_agreement() {
 }
 
 #[test]
+fn a_student_is_trained_at_a_temperature_that_the_cache_declares() {
+    let (report, spec) = run_with_targets(&[
+        "cache.values=fine",
+        "cache.top_k=8",
+        "cache.temperatures=[1.0, 2.0]",
+        "objective.temperature=2.0",
+    ]);
+    assert_eq!(spec.temperatures, [1.0, 2.0]);
+    for point in validation_of_the_student(&report) {
+        assert!(point.kl_to_teacher.is_finite() && point.kl_to_teacher > 0.0);
+    }
+}
+
+#[test]
 fn a_directory_of_another_recipe_is_refused_with_the_line_that_differs() {
     let directory = tempfile::tempdir().unwrap();
     let stopped = options(directory.path());

@@ -96,6 +96,15 @@ def nats_of_level(level, finest, largest):
     return bend_nats + (level - bend_level) * largest
 
 
+def tail_of_number(number, steps):
+    """The tail mass at a further temperature: by its own level or by that of the head."""
+    if number == 0:
+        return 0.0
+    if number <= 1024:
+        return math.exp(-nats_of_level(number - 1, *steps))
+    return 1 - math.exp(-nats_of_level(number - 1025, *steps))
+
+
 def read_codes(data, headers):
     """The codes of all kinds of rows, one after the other."""
     codes = []
@@ -106,14 +115,15 @@ def read_codes(data, headers):
     return codes
 
 
-def read_heads(bits, kinds, num_rows, k, steps):
+def read_heads(bits, kinds, num_rows, k, temperatures, steps):
     """The most probable tokens, stored as levels, each row followed by its draws, if there are any."""
     rows = {"target_ids": [], "log_probs": [], "tail_mass": [], "entropy": []}
+    rows["tempered"] = [{"tail_mass": [], "entropy": []} for _ in temperatures]
     if len(kinds) == 2:
         rows |= {"tail_ids": [], "tail_counts": []}
     codes = kinds[0]
     for _ in range(num_rows):
-        entropy, tail, lowest = (bits.symbol(code) for code in codes.header)
+        entropy, tail, lowest, *further = (bits.symbol(code) for code in codes.header)
         ids, above = codes.entries(bits, k)
         levels = [lowest - number for number in above]
         order = sorted(range(k), key=lambda i: (levels[i], ids[i]))
@@ -129,6 +139,9 @@ def read_heads(bits, kinds, num_rows, k, steps):
             ids, counts = tail_codes.entries(bits, distinct)
             rows["tail_ids"].append(ids)
             rows["tail_counts"].append(counts)
+        for tempered, entropy, tail in zip(rows["tempered"], further[::2], further[1::2]):
+            tempered["tail_mass"].append(tail_of_number(tail, steps))
+            tempered["entropy"].append(entropy / 64)
     return rows
 
 
@@ -145,10 +158,17 @@ def read_draws(bits, kinds, num_rows):
     return rows
 
 
-def plain_targets(row, k, values):
+def plain_targets(row, k, values, temperatures):
     """The most probable tokens, stored as numbers."""
     value_type = {"f16": "<f2", "f32": "<f4"}[values]
+    tempered = []
+    if temperatures:
+        names = ["tail_mass", "entropy"]
+        columns = [np.frombuffer(row["tempered_" + name].as_buffer(), "<f4") for name in names]
+        columns = [column.reshape(len(temperatures), -1) for column in columns]
+        tempered = [dict(zip(names, rows)) for rows in zip(*columns)]
     return {
+        "tempered": tempered,
         "target_ids": np.frombuffer(row["target_ids"].as_buffer(), "<u4").reshape(-1, k),
         "log_probs": np.frombuffer(row["target_log_probs"].as_buffer(), value_type).reshape(-1, k),
         "tail_mass": np.frombuffer(row["tail_mass"].as_buffer(), "<f4"),
@@ -159,13 +179,15 @@ def plain_targets(row, k, values):
 def targets(row, spec, codes):
     """The targets of one segment."""
     kind, num_rows = spec["targets"], row["num_targets"].as_py()
+    further = spec["temperatures"][1:]
     if codes is None:
-        return plain_targets(row, kind["k"], kind["values"])
+        return plain_targets(row, kind["k"], kind["values"], further)
     bits = Bits(row["targets"].as_py())
     if kind["kind"] == "sampled":
         rows = read_draws(bits, codes, num_rows)
     else:
-        rows = read_heads(bits, codes, num_rows, kind["k"], LEVEL_STEPS[kind["values"]])
+        steps = LEVEL_STEPS[kind["values"]]
+        rows = read_heads(bits, codes, num_rows, kind["k"], further, steps)
     bits.end()
     return rows
 
@@ -177,6 +199,8 @@ def read_shard(path, spec):
     codes = None
     if "targets" in table.column_names:
         headers = HEADERS[spec["targets"]["kind"]]
+        if spec["targets"]["kind"] == "top_k":
+            headers = [headers[0] + 2 * len(spec["temperatures"][1:])]
         codes = read_codes(base64.b64decode(footer[b"alambic.codes"]), headers)
     for index in range(table.num_rows):
         row = {name: table[name][index] for name in table.column_names}
@@ -186,6 +210,12 @@ def read_shard(path, spec):
             "loss_mask": row["loss_mask"].values.to_numpy(zero_copy_only=False),
         }
         yield segment | targets(row, spec, codes)
+
+
+def at_temperature(log_probs, tail_mass, temperature):
+    """Log-probabilities of the head at a temperature, from those at 1 and the tail there."""
+    head = np.asarray(log_probs, np.float64) / temperature
+    return head - np.log(np.exp(head - head.max()).sum()) - head.max() + math.log1p(-tail_mass)
 
 
 def check_segment(segment, spec):
@@ -213,6 +243,17 @@ def check_segment(segment, spec):
             assert sorted(set(drawn)) == drawn and not set(drawn) & set(head)
             assert all(0 <= token < vocab_size for token in drawn)
             assert sum(counts) == (kind["draws"] if mass > 0 else 0) and all(n > 0 for n in counts)
+        return
+    assert len(segment["tempered"]) == len(spec["temperatures"][1:])
+    for temperature, tempered in zip(spec["temperatures"][1:], segment["tempered"]):
+        assert len(tempered["tail_mass"]) == len(tempered["entropy"]) == len(ids)
+        for log_probs, tail in zip(segment["log_probs"], tempered["tail_mass"]):
+            assert 0 <= tail < 1 and (tail == 0 or kind["k"] < vocab_size)
+            head = at_temperature(log_probs, tail, temperature)
+            assert abs(np.exp(head).sum() + tail - 1) <= 1e-6
+        for entropy, entropy_at_1 in zip(tempered["entropy"], segment["entropy"]):
+            assert (entropy - entropy_at_1) * (temperature - 1) >= -2e-2 * abs(temperature - 1)
+            assert -1e-3 <= entropy <= math.log(vocab_size) + 1e-2
 
 
 def main(directory):

@@ -108,6 +108,7 @@ fn record(index: u64) -> TargetRecord {
         log_probs: Vec::with_capacity(rows * K),
         tail_mass: vec![0.0625; rows],
         entropy: vec![2.0; rows],
+        tempered: vec![],
     };
     for _ in 0..rows {
         let first = next(VOCAB_SIZE / K as u64) * K as u64;

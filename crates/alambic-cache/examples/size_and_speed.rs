@@ -135,6 +135,7 @@ fn top_k(given: &Distributions, k: usize, rows: &[usize]) -> TopKTargets {
         log_probs: vec![],
         tail_mass: vec![],
         entropy: vec![],
+        tempered: vec![],
     };
     for &row in rows {
         let range = row * given.k..row * given.k + k;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run -p alambic-cache --example write_cache -- target/cache-coarse coarse
+//! cargo run -p alambic-cache --example write_cache -- target/cache-softened coarse 2 0.5
 //! python tools/read_cache.py target/cache-coarse
 //! ```
 
@@ -10,43 +11,63 @@ use std::path::PathBuf;
 
 use alambic_cache::{
     CacheReader, CacheSpec, CacheWriter, HeadPlusSampledTail, SampledTargets, SegmentKey,
-    TargetKind, TargetRecord, TopKTargets, ValueType,
+    TargetKind, TargetRecord, TemperedTail, TopKTargets, ValueType,
 };
 
 const VOCAB_SIZE: u32 = 100;
 const K: usize = 8;
 
-/// One target of a teacher whose favourite is `favourite` and whose probabilities fall as 1/rank².
-fn push_target(targets: &mut TopKTargets, favourite: u32) {
-    let weight = |rank: u32| 1.0 / f64::from(rank * rank);
+/// Probabilities at a temperature that fall as 1/rank² at 1, in the order of ranks from 1.
+fn probabilities(temperature: f32) -> Vec<f64> {
+    let weight = |rank: u32| f64::from(rank).powf(-2.0 / f64::from(temperature));
     let partition: f64 = (1..=VOCAB_SIZE).map(weight).sum();
-    let probability = |rank: u32| weight(rank) / partition;
-    let entropy: f64 = (1..=VOCAB_SIZE)
-        .map(|rank| -probability(rank) * probability(rank).ln())
-        .sum();
+    let ranks = 1..=VOCAB_SIZE;
+    ranks.map(|rank| weight(rank) / partition).collect()
+}
+
+/// Mass of all but the most probable tokens, and entropy.
+fn tail_and_entropy(probabilities: &[f64]) -> (f32, f32) {
+    let tail: f64 = probabilities[K..].iter().sum();
+    let entropy: f64 = probabilities.iter().map(|p| -p * p.ln()).sum();
+    (tail as f32, entropy as f32)
+}
+
+/// One target of a teacher whose favourite is `favourite`.
+fn push_target(targets: &mut TopKTargets, favourite: u32) {
+    let likely = probabilities(1.0);
+    let (tail, entropy) = tail_and_entropy(&likely);
     let head = K as u32;
     targets
         .token_ids
         .extend((0..head).map(|rank| (favourite + rank) % VOCAB_SIZE));
     targets
         .log_probs
-        .extend((1..=head).map(|rank| probability(rank).ln() as f32));
-    targets
-        .tail_mass
-        .push((head + 1..=VOCAB_SIZE).map(probability).sum::<f64>() as f32);
-    targets.entropy.push(entropy as f32);
+        .extend(likely[..K].iter().map(|p| p.ln() as f32));
+    targets.tail_mass.push(tail);
+    targets.entropy.push(entropy);
+    for tempered in &mut targets.tempered {
+        let (tail, entropy) = tail_and_entropy(&probabilities(tempered.temperature));
+        tempered.tail_mass.push(tail);
+        tempered.entropy.push(entropy);
+    }
 }
 
 /// A segment that counts up from `start`; the teacher expects it to.
-fn record(teacher: &str, start: u32, num_tokens: u32) -> TargetRecord {
+fn record(teacher: &str, start: u32, num_tokens: u32, temperatures: &[f32]) -> TargetRecord {
     let token_ids: Vec<u32> = (0..num_tokens).map(|i| (start + i) % VOCAB_SIZE).collect();
     let loss_mask: Vec<bool> = (0..num_tokens).map(|i| i > 1).collect();
+    let without_rows = |&temperature: &f32| TemperedTail {
+        temperature,
+        tail_mass: Vec::new(),
+        entropy: Vec::new(),
+    };
     let mut targets = TopKTargets {
         k: K,
         token_ids: Vec::new(),
         log_probs: Vec::new(),
         tail_mass: Vec::new(),
         entropy: Vec::new(),
+        tempered: temperatures.iter().map(without_rows).collect(),
     };
     let labels = token_ids
         .iter()
@@ -73,6 +94,7 @@ fn as_head_and_tail(record: TargetRecord, draws: u16) -> TargetRecord {
         log_probs: likely.log_probs.iter().step_by(K).copied().collect(),
         tail_mass: vec![],
         entropy: likely.entropy.clone(),
+        tempered: vec![],
     };
     head.tail_mass = head.log_probs.iter().map(|lp| 1.0 - lp.exp()).collect();
     let mut targets = HeadPlusSampledTail::new(head, draws, 1.0);
@@ -138,9 +160,12 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws|both";
+    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws|both [TEMPERATURE ...]";
     let dir = PathBuf::from(arguments.next().ok_or(usage)?);
     let targets = kind(&arguments.next().ok_or(usage)?)?;
+    let further: Vec<f32> = arguments
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>()?;
     let teacher_fingerprint = "a1".repeat(32);
     let mut writer = CacheWriter::open(
         &dir,
@@ -149,12 +174,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             tokenizer_fingerprint: "b2".repeat(32),
             vocab_size: VOCAB_SIZE as usize,
             targets,
-            temperatures: vec![1.0],
+            temperatures: [&[1.0], &further[..]].concat(),
             segments_per_shard: 3,
         },
     )?;
     let records: Vec<_> = (0..5)
-        .map(|i| record(&teacher_fingerprint, 20 * i, 4 + i))
+        .map(|i| record(&teacher_fingerprint, 20 * i, 4 + i, &further))
         .map(|record| match targets {
             TargetKind::Sampled { draws, .. } => as_drawn(record, draws),
             TargetKind::HeadPlusSampledTail { draws, .. } => as_head_and_tail(record, draws),

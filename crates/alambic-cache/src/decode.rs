@@ -10,7 +10,8 @@ use half::slice::HalfFloatSliceExt;
 use crate::compact::CompactDecoder;
 use crate::layout;
 use crate::{
-    CacheError, CacheSpec, SegmentKey, TargetKind, TargetRecord, Targets, TopKTargets, ValueType,
+    CacheError, CacheSpec, SegmentKey, TargetKind, TargetRecord, Targets, TemperedTail,
+    TopKTargets, ValueType,
 };
 
 /// One batch of a shard; its columns have the types of the layout, their values may be hostile.
@@ -93,7 +94,35 @@ impl ShardBatch<'_> {
             },
             tail_mass: to_f32(bytes(layout::COLUMN_TAIL_MASS, 4, 1)?),
             entropy: to_f32(bytes(layout::COLUMN_ENTROPY, 4, 1)?),
+            tempered: self.plain_tempered(row, num_targets)?,
         })
+    }
+
+    /// Tails and entropies at the further temperatures, `[temperatures - 1, rows]` each.
+    fn plain_tempered(
+        &self,
+        row: usize,
+        num_targets: usize,
+    ) -> Result<Vec<TemperedTail>, CacheError> {
+        let temperatures = self.spec.further_temperatures();
+        if temperatures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let numbers = |column| {
+            let bytes = num_targets.saturating_mul(4 * temperatures.len());
+            self.binary(column, row, bytes).map(to_f32)
+        };
+        let tail_mass = numbers(layout::COLUMN_TEMPERED_TAIL_MASS)?;
+        let entropy = numbers(layout::COLUMN_TEMPERED_ENTROPY)?;
+        let tail = |(i, &temperature): (usize, &f32)| {
+            let rows = i * num_targets..(i + 1) * num_targets;
+            TemperedTail {
+                temperature,
+                tail_mass: tail_mass[rows.clone()].to_vec(),
+                entropy: entropy[rows].to_vec(),
+            }
+        };
+        Ok(temperatures.iter().enumerate().map(tail).collect())
     }
 
     fn count(&self, column: usize, row: usize) -> usize {

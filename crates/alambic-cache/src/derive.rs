@@ -31,7 +31,7 @@ use crate::{CacheError, CacheReader, Manifest, TargetRecord};
 /// # };
 /// # let record = |token_ids: Vec<u32>| TargetRecord {
 /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
 /// # };
 /// # let (first, second, both) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("c"));
 /// # for (path, ids) in [(&first, [1, 2]), (&second, [3, 0])] {
@@ -77,7 +77,7 @@ pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, Cach
 /// # };
 /// # let record = |token_ids: Vec<u32>| TargetRecord {
 /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
 /// # };
 /// # let (source, out) = (dir.path().join("a"), dir.path().join("b"));
 /// # let mut writer = CacheWriter::open(&source, spec)?;
@@ -124,7 +124,7 @@ pub fn filter(
 /// # };
 /// # let record = |token_ids: Vec<u32>| TargetRecord {
 /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
 /// # };
 /// # let (source, chosen, rest) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("c"));
 /// # let mut writer = CacheWriter::open(&source, spec)?;

@@ -45,9 +45,8 @@ pub(crate) fn encode_shard(
         .with_properties(layout::writer_properties(footer))
         // The Parquet types say everything; an embedded Arrow schema could contradict them.
         .with_skip_arrow_metadata(true);
-    let mut writer =
-        ArrowWriter::try_new_with_options(sink, layout::schema(spec.targets).clone(), options)
-            .map_err(refuse)?;
+    let mut writer = ArrowWriter::try_new_with_options(sink, layout::schema(spec).clone(), options)
+        .map_err(refuse)?;
     let compact = compact.map(|encoder| encoder.encode());
     if let Some(row) = compact
         .iter()
@@ -68,7 +67,7 @@ pub(crate) fn encode_shard(
         let range = first..first + num_rows;
         let targets = match &compact {
             Some(bytes) => vec![binary_column(&bytes[range.clone()])],
-            None => plain_columns(&records[range.clone()], spec.targets),
+            None => plain_columns(&records[range.clone()], spec),
         };
         let batch = to_batch(&records[range], spec, targets).map_err(refuse)?;
         writer.write(&batch).map_err(refuse)?;
@@ -165,14 +164,11 @@ fn to_batch(
         )),
     ];
     columns.extend(targets);
-    Ok(RecordBatch::try_new(
-        layout::schema(spec.targets).clone(),
-        columns,
-    )?)
+    Ok(RecordBatch::try_new(layout::schema(spec).clone(), columns)?)
 }
 
-/// Ids, log-probabilities, tail and entropy of targets that are stored plainly.
-fn plain_columns(records: &[TargetRecord], kind: TargetKind) -> Vec<ArrayRef> {
+/// Ids, log-probabilities, tails and entropies of targets that are stored plainly.
+fn plain_columns(records: &[TargetRecord], spec: &CacheSpec) -> Vec<ArrayRef> {
     let column = |write: fn(&TopKTargets, &mut Vec<u8>)| {
         let values: Vec<Vec<u8>> = records
             .iter()
@@ -189,13 +185,13 @@ fn plain_columns(records: &[TargetRecord], kind: TargetKind) -> Vec<ArrayRef> {
         binary_column(&values)
     };
     let half_precision = matches!(
-        kind,
+        spec.targets,
         TargetKind::TopK {
             values: ValueType::F16,
             ..
         }
     );
-    vec![
+    let mut columns = vec![
         column(|targets, out| extend_u32(out, &targets.token_ids)),
         match half_precision {
             true => column(|targets, out| extend_f16(out, &targets.log_probs)),
@@ -203,7 +199,18 @@ fn plain_columns(records: &[TargetRecord], kind: TargetKind) -> Vec<ArrayRef> {
         },
         column(|targets, out| extend_f32(out, &targets.tail_mass)),
         column(|targets, out| extend_f32(out, &targets.entropy)),
-    ]
+    ];
+    if !spec.further_temperatures().is_empty() {
+        columns.push(column(|targets, out| {
+            let tails = targets.tempered.iter();
+            tails.for_each(|tail| extend_f32(out, &tail.tail_mass));
+        }));
+        columns.push(column(|targets, out| {
+            let tails = targets.tempered.iter();
+            tails.for_each(|tail| extend_f32(out, &tail.entropy));
+        }));
+    }
+    columns
 }
 
 fn concat<T: Copy>(records: &[TargetRecord], field: impl Fn(&TargetRecord) -> &[T]) -> Vec<T> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::tempered_rules::TemperedRules;
 use crate::{
     CacheError, CacheSpec, DrawnRow, DrawnTokens, HeadPlusSampledTail, SampledTargets, TargetKind,
     TargetRecord, Targets, TopKTargets,
@@ -48,11 +49,12 @@ pub(crate) struct RecordRules {
     kind: TargetKind,
     temperature: f32,
     max_entropy: f32,
+    tempered: TemperedRules,
     seen: Vec<u64>,
 }
 
 /// A broken rule: field, expected, found.
-type Broken = (String, String, String);
+pub(crate) type Broken = (String, String, String);
 
 impl RecordRules {
     pub(crate) fn new(spec: &CacheSpec) -> Self {
@@ -61,6 +63,7 @@ impl RecordRules {
             kind: spec.targets,
             temperature: spec.temperatures.first().copied().unwrap_or(1.0),
             max_entropy: (spec.vocab_size as f32).ln() + ENTROPY_TOLERANCE_NATS,
+            tempered: TemperedRules::new(spec),
             seen: Vec::new(),
         }
     }
@@ -78,7 +81,8 @@ impl RecordRules {
                 match (self.kind, &record.targets) {
                     (TargetKind::TopK { k, .. }, Targets::TopK(targets)) => {
                         check_top_k_lengths(targets, k, rows)?;
-                        self.check_top_k(targets, k)
+                        self.check_top_k(targets, k)?;
+                        self.tempered.check(targets)
                     }
                     (TargetKind::Sampled { draws, .. }, Targets::Sampled(targets)) => {
                         check_sampled_lengths(targets, draws, self.temperature, rows)?;
@@ -374,7 +378,7 @@ fn check_log_probs(log_probs: &[f32], j: usize) -> Result<f64, Broken> {
     Ok(head)
 }
 
-fn require(
+pub(crate) fn require(
     holds: bool,
     field: impl std::fmt::Display,
     describe: impl FnOnce() -> (String, String),

@@ -10,7 +10,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use crate::{CacheSpec, FORMAT_VERSION, TargetKind};
+use crate::{CacheSpec, FORMAT_VERSION};
 
 /// Name of the manifest, written last: a directory that holds it is a whole cache.
 ///
@@ -38,20 +38,37 @@ pub(crate) const COLUMN_TARGET_IDS: usize = 5;
 pub(crate) const COLUMN_TARGET_LOG_PROBS: usize = 6;
 pub(crate) const COLUMN_TAIL_MASS: usize = 7;
 pub(crate) const COLUMN_ENTROPY: usize = 8;
+/// The plain columns of further temperatures, if there are any.
+pub(crate) const COLUMN_TEMPERED_TAIL_MASS: usize = 9;
+pub(crate) const COLUMN_TEMPERED_ENTROPY: usize = 10;
 
 /// A row group ends once its targets reach this size, so that a reader's buffers stay small.
 pub(crate) const ROW_GROUP_TARGET_BYTES: usize = 16 << 20;
 
 /// The columns of a shard, in order; none may hold nulls.
-pub(crate) fn schema(kind: TargetKind) -> &'static SchemaRef {
-    match kind.is_compact() {
-        true => &COMPACT_SCHEMA,
-        false => &PLAIN_SCHEMA,
+pub(crate) fn schema(spec: &CacheSpec) -> &'static SchemaRef {
+    match (
+        spec.targets.is_compact(),
+        spec.further_temperatures().is_empty(),
+    ) {
+        (true, _) => &COMPACT_SCHEMA,
+        (false, true) => &PLAIN_SCHEMA,
+        (false, false) => &TEMPERED_SCHEMA,
     }
 }
 
-static PLAIN_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    with_segment_columns(&["target_ids", "target_log_probs", "tail_mass", "entropy"])
+const PLAIN_COLUMNS: [&str; 4] = ["target_ids", "target_log_probs", "tail_mass", "entropy"];
+
+static PLAIN_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| with_segment_columns(&PLAIN_COLUMNS));
+
+static TEMPERED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    with_segment_columns(
+        &[
+            &PLAIN_COLUMNS[..],
+            &["tempered_tail_mass", "tempered_entropy"],
+        ]
+        .concat(),
+    )
 });
 
 static COMPACT_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| with_segment_columns(&["targets"]));

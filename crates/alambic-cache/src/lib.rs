@@ -41,6 +41,7 @@
 //!         log_probs: vec![0.5f32.ln(), 0.25f32.ln(), 0.5f32.ln(), 0.25f32.ln()],
 //!         tail_mass: vec![0.25, 0.25],
 //!         entropy: vec![1.75 * 2f32.ln(); 2],
+//!         tempered: vec![], // no further temperatures
 //!     }.into(),
 //! };
 //!
@@ -70,7 +71,9 @@
 //! - entropy in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]);
 //! - [`TopKTargets`]: log-probabilities finite, descending, at most 0 (within
 //!   [`LOG_PROB_TOLERANCE_NATS`]); tail mass in `[0, 1]`, exactly 0 if `k == vocab_size`; head and
-//!   tail add up to 1 (within [`MASS_TOLERANCE`]);
+//!   tail add up to 1 (within [`MASS_TOLERANCE`]); at each further temperature a tail mass in
+//!   `[0, 1)`, an entropy on the right side of that at 1, and with the head a sum `Σ p^(1/T)` that a
+//!   distribution over the vocabulary can have;
 //! - [`SampledTargets`]: ids ascending, each drawn at least once, as many draws in every row;
 //! - [`HeadPlusSampledTail`]: the head as above; as many draws in every row that has a tail, none of
 //!   them in the head.
@@ -78,7 +81,7 @@
 //! Nothing is clamped or dropped. [`ValueType::F32`] stores what it was given, [`ValueType::F16`]
 //! rounds log-probabilities to nearest, a relative error of at most [`F16_RELATIVE_ERROR`].
 //! [`ValueType::Fine`] and [`ValueType::Coarse`] store levels, which are read as a distribution
-//! whose head and tail add up to 1; with them, and with draws, the entropy is rounded to 1/64 nat,
+//! whose head and tail add up to 1, at every temperature; with them, and with draws, the entropy is rounded to 1/64 nat,
 //! from 0 up.
 //!
 //! # What a directory promises
@@ -115,6 +118,8 @@ mod shard_filler;
 mod shared_file;
 mod spec;
 mod target_index;
+mod tempered_rules;
+mod tempered_tail;
 mod top_k_targets;
 mod verify;
 mod write_once_dir;
@@ -139,8 +144,9 @@ pub use sampled_targets::SampledTargets;
 pub use seal::{Finished, seal};
 pub use segment_key::SegmentKey;
 pub use segment_reader::SegmentReader;
-pub use spec::{CacheSpec, FORMAT_VERSION, MAX_DRAWS, TargetKind, ValueType};
+pub use spec::{CacheSpec, FORMAT_VERSION, MAX_DRAWS, MAX_TEMPERATURES, TargetKind, ValueType};
 pub use target_index::TargetIndex;
+pub use tempered_tail::TemperedTail;
 pub use top_k_targets::TopKTargets;
 pub use verify::{VerifyReport, verify};
 pub use writer::CacheWriter;

@@ -49,7 +49,7 @@ pub struct ShardEntry {
 /// # };
 /// # let record = TargetRecord {
 /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
 /// # };
 /// let mut writer = CacheWriter::open(dir.path(), spec)?;
 /// writer.write_shard(0, std::slice::from_ref(&record))?;
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn a_specification_outside_the_limits_is_refused() {
         type Edit = fn(&mut Value);
-        let edits: [(&str, Edit); 7] = [
+        let edits: [(&str, Edit); 12] = [
             ("teacher_fingerprint", |spec| {
                 spec["teacher_fingerprint"] = json!("A1".repeat(32))
             }),
@@ -366,6 +366,21 @@ mod tests {
             ("targets.k", |spec| spec["targets"]["k"] = json!(0)),
             ("temperatures", |spec| spec["temperatures"] = json!([2.0])),
             ("temperatures", |spec| spec["temperatures"] = json!([])),
+            ("temperatures", |spec| {
+                spec["temperatures"] = json!([2.0, 1.0])
+            }),
+            ("temperatures", |spec| {
+                spec["temperatures"] = json!([1.0, 2.0, 2.0])
+            }),
+            ("temperatures", |spec| {
+                spec["temperatures"] = json!([1.0, 0.0])
+            }),
+            ("temperatures", |spec| {
+                spec["temperatures"] = json!([1.0, -2.0])
+            }),
+            ("temperatures", |spec| {
+                spec["temperatures"] = json!((1..=17).collect::<Vec<u8>>())
+            }),
             ("segments_per_shard", |spec| {
                 spec["segments_per_shard"] = json!(0)
             }),

@@ -25,7 +25,7 @@ use crate::{CacheError, Manifest, ShardEntry, TargetRecord};
 /// # };
 /// # let record = TargetRecord {
 /// #     key: SegmentKey::of("t", &[1, 3, 3], &[false, false, true]), token_ids: vec![1, 3, 3], loss_mask: vec![false, false, true],
-/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+/// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
 /// # };
 /// # let mut writer = CacheWriter::open(dir, spec)?;
 /// # writer.write_shard(0, &[record])?;
@@ -88,7 +88,7 @@ impl CacheReader {
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record])?;
@@ -113,7 +113,7 @@ impl CacheReader {
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record])?;
@@ -147,7 +147,7 @@ impl CacheReader {
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record])?;
@@ -188,7 +188,7 @@ impl CacheReader {
     /// # };
     /// # let record = |token_ids: Vec<u32>| TargetRecord {
     /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;

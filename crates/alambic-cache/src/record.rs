@@ -78,6 +78,7 @@ impl From<HeadPlusSampledTail> for Targets {
 ///         log_probs: vec![0.75f32.ln()],
 ///         tail_mass: vec![0.25],
 ///         entropy: vec![0.5623],
+///         tempered: vec![],
 ///     }.into(),
 /// };
 /// assert_eq!((record.num_tokens(), record.num_targets()), (2, 1));
@@ -99,7 +100,7 @@ impl TargetRecord {
     ///
     /// ```
     /// # use alambic_cache::{SegmentKey, TargetRecord, Targets, TopKTargets};
-    /// # let targets = Targets::TopK(TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] });
+    /// # let targets = Targets::TopK(TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] });
     /// # let key = SegmentKey::of("t", &[9, 8, 7], &[false; 3]);
     /// let record = TargetRecord { key, token_ids: vec![9, 8, 7], loss_mask: vec![false; 3], targets };
     /// assert_eq!(record.num_tokens(), 3);
@@ -112,7 +113,7 @@ impl TargetRecord {
     ///
     /// ```
     /// # use alambic_cache::{SegmentKey, TargetRecord, Targets, TopKTargets};
-    /// # let targets = Targets::TopK(TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] });
+    /// # let targets = Targets::TopK(TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] });
     /// # let key = SegmentKey::of("t", &[9, 8, 7], &[false; 3]);
     /// let record = TargetRecord { key, token_ids: vec![9, 8, 7], loss_mask: vec![false; 3], targets };
     /// assert_eq!(record.num_targets(), 0); // no label counts

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     CacheSpec, CacheWriter, HeadPlusSampledTail, Manifest, SampledTargets, SegmentKey, TargetKind,
-    TargetRecord, Targets, TopKTargets, ValueType,
+    TargetRecord, Targets, TemperedTail, TopKTargets, ValueType,
 };
 
 /// A specification over a vocabulary of 50 tokens.
@@ -16,6 +16,14 @@ pub(crate) fn spec(values: ValueType, k: usize) -> CacheSpec {
         targets: TargetKind::TopK { k, values },
         temperatures: vec![1.0],
         segments_per_shard: 4,
+    }
+}
+
+/// The same with tails at the temperatures 2 and 1/2.
+pub(crate) fn tempered(spec: CacheSpec) -> CacheSpec {
+    CacheSpec {
+        temperatures: vec![1.0, 2.0, 0.5],
+        ..spec
     }
 }
 
@@ -36,7 +44,12 @@ pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
         ..spec(values, 1)
     });
     let likely = [F16, F32, Fine, Coarse].map(|values| spec(values, 8));
-    likely.into_iter().chain([drawn]).chain(both)
+    let softened = likely.clone().map(tempered);
+    likely
+        .into_iter()
+        .chain(softened)
+        .chain([drawn])
+        .chain(both)
 }
 
 /// A record of a few tokens under a pseudo-random teacher; equal seeds give equal records.
@@ -51,11 +64,9 @@ pub(crate) fn record(spec: &CacheSpec, seed: u64) -> TargetRecord {
         .collect();
     let num_targets = loss_mask.iter().filter(|&&counted| counted).count();
     let targets = match spec.targets {
-        TargetKind::TopK { k, .. } => {
-            top_k_targets(k, num_targets, spec.vocab_size, &mut numbers).into()
-        }
+        TargetKind::TopK { k, .. } => top_k_targets(k, num_targets, spec, &mut numbers).into(),
         TargetKind::HeadPlusSampledTail { k, draws, .. } => {
-            head_plus_sampled_tail(k, draws, num_targets, spec.vocab_size, &mut numbers)
+            head_plus_sampled_tail(k, draws, num_targets, spec, &mut numbers)
         }
         TargetKind::Sampled { draws, .. } => {
             sampled_targets(draws, num_targets, spec.vocab_size, &mut numbers)
@@ -102,16 +113,17 @@ pub(crate) fn top_k(record: &mut TargetRecord) -> &mut TopKTargets {
     }
 }
 
-fn top_k_targets(k: usize, rows: usize, vocab_size: usize, numbers: &mut Numbers) -> TopKTargets {
+fn top_k_targets(k: usize, rows: usize, spec: &CacheSpec, numbers: &mut Numbers) -> TopKTargets {
     let mut targets = TopKTargets {
         k,
         token_ids: vec![],
         log_probs: vec![],
         tail_mass: vec![],
         entropy: vec![],
+        tempered: TemperedTail::empty(spec.further_temperatures()),
     };
     for _ in 0..rows {
-        let mut entries = log_probs(vocab_size, numbers);
+        let mut entries = log_probs(spec.vocab_size, numbers);
         entries.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let (head, tail) = entries.split_at(k);
         targets.token_ids.extend(head.iter().map(|&(id, _)| id));
@@ -121,6 +133,13 @@ fn top_k_targets(k: usize, rows: usize, vocab_size: usize, numbers: &mut Numbers
         let mass = tail.iter().fold(0.0, |mass, (_, lp)| mass + lp.exp());
         targets.tail_mass.push(mass as f32);
         targets.entropy.push(entropy(&entries));
+        for tail in &mut targets.tempered {
+            let softened = softened(&entries, f64::from(tail.temperature));
+            let others = softened[k..].iter();
+            let mass = others.fold(0.0, |mass, (_, log_prob)| mass + log_prob.exp());
+            tail.tail_mass.push(mass as f32);
+            tail.entropy.push(entropy(&softened));
+        }
     }
     targets
 }
@@ -129,14 +148,14 @@ fn head_plus_sampled_tail(
     k: usize,
     draws: u16,
     rows: usize,
-    vocab_size: usize,
+    spec: &CacheSpec,
     numbers: &mut Numbers,
 ) -> Targets {
-    let head = top_k_targets(k, rows, vocab_size, numbers);
+    let head = top_k_targets(k, rows, spec, numbers);
     let mut targets = HeadPlusSampledTail::new(head, draws, 1.0);
     for row in 0..rows {
         let of_head = &targets.head.token_ids[row * k..(row + 1) * k];
-        let others: Vec<u32> = (0..vocab_size as u32)
+        let others: Vec<u32> = (0..spec.vocab_size as u32)
             .filter(|id| !of_head.contains(id))
             .collect();
         let mut drawn = std::collections::BTreeMap::new();
@@ -149,6 +168,17 @@ fn head_plus_sampled_tail(
         targets.tail.push_row(drawn);
     }
     targets.into()
+}
+
+/// A distribution at a temperature.
+fn softened(entries: &[(u32, f64)], temperature: f64) -> Vec<(u32, f64)> {
+    let divided = entries
+        .iter()
+        .map(|&(id, log_prob)| (id, log_prob / temperature));
+    let log_partition = divided.clone().map(|(_, lp)| lp.exp()).sum::<f64>().ln();
+    divided
+        .map(|(id, log_prob)| (id, log_prob - log_partition))
+        .collect()
 }
 
 fn sampled_targets(draws: u16, rows: usize, vocab_size: usize, numbers: &mut Numbers) -> Targets {

@@ -24,7 +24,7 @@ use crate::{CacheError, CacheReader, TargetRecord};
 /// # };
 /// # let record = |token_ids: Vec<u32>| TargetRecord {
 /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
 /// # };
 /// let mut writer = CacheWriter::open(dir.path(), spec)?;
 /// writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;
@@ -62,7 +62,7 @@ impl SegmentReader {
     /// # };
     /// # let record = |token_ids: Vec<u32>| TargetRecord {
     /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;
@@ -97,7 +97,7 @@ impl SegmentReader {
     /// # };
     /// # let record = |token_ids: Vec<u32>| TargetRecord {
     /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;
@@ -127,7 +127,7 @@ impl SegmentReader {
     /// # };
     /// # let record = |token_ids: Vec<u32>| TargetRecord {
     /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;
@@ -168,7 +168,7 @@ impl SegmentReader {
     /// # };
     /// # let record = |token_ids: Vec<u32>| TargetRecord {
     /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;

@@ -258,7 +258,7 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
 
     fn check_columns(&self) -> Result<(), CacheError> {
         let (expected, found) = (
-            layout::schema(self.spec.targets).fields(),
+            layout::schema(self.spec).fields(),
             self.metadata.schema().fields(),
         );
         let describe = |fields: &Fields| {

@@ -140,6 +140,13 @@ pub enum TargetKind {
 /// ```
 pub const MAX_DRAWS: u16 = 4095;
 
+/// The most temperatures at which a cache stores the tail of the most probable tokens.
+///
+/// ```
+/// assert_eq!(alambic_cache::MAX_TEMPERATURES, 16);
+/// ```
+pub const MAX_TEMPERATURES: usize = 16;
+
 impl TargetKind {
     /// The levels of the stored probabilities, if these are levels.
     pub(crate) fn quantiser(self) -> Option<Quantiser> {
@@ -191,9 +198,10 @@ pub struct CacheSpec {
     pub vocab_size: usize,
     /// What is stored of the distribution.
     pub targets: TargetKind,
-    /// Temperatures at which the targets are exact. `[1.0]` for the most probable tokens: the mass
-    /// of a truncated tail at another temperature is not recoverable from the head. For drawn
-    /// tokens the one at which they were drawn.
+    /// Temperatures at which the targets are exact. For the most probable tokens 1, and the further
+    /// ones at which tail and entropy are stored too, at most [`MAX_TEMPERATURES`]: the mass of a
+    /// truncated tail at another temperature is not recoverable from the head. For drawn tokens the
+    /// one at which they were drawn.
     pub temperatures: Vec<f32>,
     /// The most segments a shard may hold.
     pub segments_per_shard: usize,
@@ -266,7 +274,10 @@ impl CacheSpec {
             | TargetKind::HeadPlusSampledTail { .. } => {}
         }
         let (valid, expected) = match (self.targets, &self.temperatures[..]) {
-            (TargetKind::TopK { .. }, temperatures) => (temperatures == [1.0], "[1.0]"),
+            (TargetKind::TopK { .. }, temperatures) => (
+                are_temperatures_of_top_k(temperatures),
+                "1.0 and then at most 15 others, distinct, finite and above 0",
+            ),
             (_, &[temperature]) => (
                 temperature.is_finite() && temperature > 0.0,
                 "one finite number above 0",
@@ -291,8 +302,16 @@ impl CacheSpec {
             TargetKind::HeadPlusSampledTail { k, draws, .. } => k.saturating_add(draws.into()),
         };
         entries
+            .saturating_add(self.temperatures.len())
             .saturating_mul(2 * size_of::<f32>())
-            .saturating_add(2 * size_of::<f32>())
+    }
+
+    /// The temperatures beyond 1 at which the tail of the most probable tokens is stored.
+    pub(crate) fn further_temperatures(&self) -> &[f32] {
+        match self.targets {
+            TargetKind::TopK { .. } => self.temperatures.get(1..).unwrap_or_default(),
+            TargetKind::Sampled { .. } | TargetKind::HeadPlusSampledTail { .. } => &[],
+        }
     }
 
     /// Refuses a cache whose segments cannot stand beside those of this specification: one that
@@ -365,6 +384,15 @@ impl CacheSpec {
             }),
         }
     }
+}
+
+/// Whether tail and entropy of the most probable tokens may be stored at these.
+fn are_temperatures_of_top_k(temperatures: &[f32]) -> bool {
+    let is_new = |i: usize| !temperatures[..i].contains(&temperatures[i]);
+    temperatures.len() <= MAX_TEMPERATURES
+        && temperatures.first() == Some(&1.0)
+        && temperatures.iter().all(|t| t.is_finite() && *t > 0.0)
+        && (1..temperatures.len()).all(is_new)
 }
 
 /// Whether the text is a lower-case hex SHA-256.

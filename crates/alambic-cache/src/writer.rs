@@ -45,6 +45,7 @@ use crate::{
 ///         log_probs: vec![0.5f32.ln(), 0.25f32.ln()],
 ///         tail_mass: vec![0.25],
 ///         entropy: vec![1.75 * 2f32.ln()],
+///         tempered: vec![],
 ///     }.into(),
 /// };
 ///
@@ -202,7 +203,7 @@ impl CacheWriter {
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
     /// # };
     /// let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// writer.write_shard(0, std::slice::from_ref(&record))?;
@@ -289,7 +290,7 @@ impl CacheWriter {
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
     /// # };
     /// let mut first = CacheWriter::open_part(dir, spec.clone(), "0/2".parse()?)?;
     /// let mut second = CacheWriter::open_part(dir, spec, "1/2".parse()?)?;

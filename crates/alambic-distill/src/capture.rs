@@ -22,8 +22,9 @@ use crate::{DistillError, StopHandle, teacher::Teacher};
 pub struct CaptureConfig {
     /// What is kept of each distribution.
     pub targets: TargetKind,
-    /// Softens the distributions that tokens are drawn from; 1 for the most likely tokens.
-    pub temperature: f32,
+    /// Temperatures that the targets answer for. For the most likely tokens 1 and the further ones
+    /// at which the mass of the rest is kept too; for drawn tokens the one that they are drawn at.
+    pub temperatures: Vec<f32>,
     /// Segments per shard: the unit of resume and of shuffling.
     pub segments_per_shard: usize,
     /// Segments per forward pass of the teacher; memory only, but part of what fixes the bytes.
@@ -45,7 +46,7 @@ impl CaptureConfig {
             tokenizer_fingerprint: self.tokenizer_fingerprint.clone(),
             vocab_size: teacher.vocab_size(),
             targets: self.targets,
-            temperatures: vec![self.temperature],
+            temperatures: self.temperatures.clone(),
             segments_per_shard: self.segments_per_shard,
         }
     }
@@ -379,17 +380,17 @@ fn select(portion: &Portion<'_>, vocab: usize, config: &CaptureConfig) -> Target
     let rows = portion.rows.chunks_exact(vocab);
     match config.targets {
         TargetKind::TopK { k, .. } => {
-            let mut selector = TopKSelector::new(k);
+            let mut selector = TopKSelector::new(k, &config.temperatures[1..]);
             rows.for_each(|row| selector.push(row));
             selector.finish().into()
         }
         TargetKind::Sampled { draws, seed } => {
-            let mut sampler = TokenSampler::new(draws, config.temperature, seed, portion.key);
+            let mut sampler = TokenSampler::new(draws, config.temperatures[0], seed, portion.key);
             rows.for_each(|row| sampler.push(row));
             sampler.finish().into()
         }
         TargetKind::HeadPlusSampledTail { k, draws, seed, .. } => {
-            let temperature = config.temperature;
+            let temperature = config.temperatures[0];
             let mut selector =
                 HeadPlusSampledTailSelector::new(k, draws, temperature, seed, portion.key);
             rows.for_each(|row| selector.push(row));

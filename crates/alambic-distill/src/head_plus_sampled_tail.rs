@@ -28,7 +28,7 @@ impl HeadPlusSampledTailSelector {
             k,
             draws,
             temperature,
-            head: TopKSelector::new(k),
+            head: TopKSelector::new(k, &[]),
             tail: TokenSampler::new(draws, 1.0, seed, segment),
         }
     }
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_head_is_that_of_the_most_likely_tokens_and_no_draw_falls_into_it() {
         let targets = selected(2, 20, 9, 1.0);
-        let mut alone = TopKSelector::new(2);
+        let mut alone = TopKSelector::new(2, &[]);
         (0..20).for_each(|_| alone.push(&PROBS.map(f32::ln)));
         assert_eq!(targets.head, alone.finish());
         for row in targets.tail.rows() {

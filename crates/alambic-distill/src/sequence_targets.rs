@@ -1,6 +1,6 @@
 //! Teacher targets laid out along one packed sequence, on the host.
 
-use alambic_cache::{SampledTargets, TargetRecord, Targets, TopKTargets};
+use alambic_cache::{SampledTargets, TargetRecord, Targets, TemperedTail, TopKTargets};
 use burn::tensor::Device;
 
 use crate::loss::{SampledTargetBatch, TargetBatch, TopKTargetBatch};
@@ -15,7 +15,7 @@ enum Layout {
     Sampled(SampledLayout),
 }
 
-/// `[seq, k]` entries, `[seq]` tails and entropies.
+/// `[seq, k]` entries, `[seq]` tails and entropies, at further temperatures too.
 #[derive(Clone, Debug)]
 struct TopKLayout {
     k: usize,
@@ -23,6 +23,7 @@ struct TopKLayout {
     log_probs: Vec<f32>,
     tail_mass: Vec<f32>,
     entropy: Vec<f32>,
+    tempered: Vec<TemperedTail>,
 }
 
 /// The drawn ids and their shares at every position.
@@ -52,12 +53,7 @@ impl SequenceTargets {
             Some(Targets::HeadPlusSampledTail(targets)) => {
                 Layout::Sampled(SampledLayout::empty(targets.temperature, seq))
             }
-            first => Layout::TopK(TopKLayout::zeros(
-                seq,
-                first
-                    .and_then(Targets::top_k)
-                    .map_or(0, |targets| targets.k),
-            )),
+            first => Layout::TopK(TopKLayout::zeros(seq, first.and_then(Targets::top_k))),
         };
         for (start, record) in placed {
             let labels = (0..record.loss_mask.len()).filter(|&token| record.loss_mask[token]);
@@ -91,7 +87,7 @@ impl SequenceTargets {
             let floats = |pick: fn(&TopKLayout) -> &[f32]| -> Vec<f32> {
                 layouts.clone().flat_map(pick).copied().collect()
             };
-            return TargetBatch::TopK(TopKTargetBatch::from_host(
+            let mut batch = TopKTargetBatch::from_host(
                 layouts
                     .clone()
                     .flat_map(|layout| &layout.token_ids)
@@ -102,7 +98,19 @@ impl SequenceTargets {
                 floats(|layout| &layout.entropy),
                 [batch, seq, k],
                 device,
-            ));
+            );
+            for (index, tempered) in first.tempered.iter().enumerate() {
+                let floats = |pick: fn(&TemperedTail) -> &[f32]| -> Vec<f32> {
+                    let tails = layouts.clone().map(|layout| &layout.tempered[index]);
+                    tails.flat_map(pick).copied().collect()
+                };
+                batch = batch.with_tempered(
+                    f64::from(tempered.temperature),
+                    floats(|tail| &tail.tail_mass),
+                    floats(|tail| &tail.entropy),
+                );
+            }
+            return TargetBatch::TopK(batch);
         }
         let layouts = sequences.iter().map(|sequence| match &sequence.0 {
             Layout::Sampled(layout) => layout,
@@ -130,20 +138,29 @@ impl SequenceTargets {
     /// One target row per position.
     #[cfg(test)]
     pub(crate) fn from_rows(targets: &TopKTargets, seq: usize) -> Self {
-        let mut layout = TopKLayout::zeros(seq, targets.k);
+        let mut layout = TopKLayout::zeros(seq, Some(targets));
         layout.copy(targets, 0..seq);
         Self(Layout::TopK(layout))
     }
 }
 
 impl TopKLayout {
-    fn zeros(seq: usize, k: usize) -> Self {
+    /// Room for targets like these.
+    fn zeros(seq: usize, like: Option<&TopKTargets>) -> Self {
+        let k = like.map_or(0, |targets| targets.k);
+        let tempered = like.map_or(&[][..], |targets| &targets.tempered);
+        let zeros = |tail: &TemperedTail| TemperedTail {
+            temperature: tail.temperature,
+            tail_mass: vec![0.0; seq],
+            entropy: vec![0.0; seq],
+        };
         Self {
             k,
             token_ids: vec![0; seq * k],
             log_probs: vec![0.0; seq * k],
             tail_mass: vec![0.0; seq],
             entropy: vec![0.0; seq],
+            tempered: tempered.iter().map(zeros).collect(),
         }
     }
 
@@ -158,6 +175,10 @@ impl TopKLayout {
             self.log_probs[to..to + k].copy_from_slice(&targets.log_probs[from..from + k]);
             self.tail_mass[at] = targets.tail_mass[row];
             self.entropy[at] = targets.entropy[row];
+            for (to, from) in self.tempered.iter_mut().zip(&targets.tempered) {
+                to.tail_mass[at] = from.tail_mass[row];
+                to.entropy[at] = from.entropy[row];
+            }
         }
     }
 }

@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 use crate::DistillError;
 
 /// What the records of a source say about the teacher.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StoredTargets {
     /// What is stored per label.
     pub kind: TargetKind,
-    /// Temperature of the distributions.
-    pub temperature: f64,
+    /// Temperatures that the targets answer for.
+    pub temperatures: Vec<f64>,
 }
 
 /// Shards of training records that can be read in any order.
@@ -54,7 +54,7 @@ impl TrainingSource for CacheReader {
         let spec = &self.manifest().spec;
         Some(StoredTargets {
             kind: spec.targets,
-            temperature: spec.temperatures.first().copied().map_or(1.0, f64::from),
+            temperatures: spec.temperatures.iter().copied().map(f64::from).collect(),
         })
     }
 
@@ -143,6 +143,7 @@ fn without_targets(segment: &Segment) -> TargetRecord {
             log_probs: Vec::new(),
             tail_mass: Vec::new(),
             entropy: Vec::new(),
+            tempered: Vec::new(),
         }
         .into(),
     }

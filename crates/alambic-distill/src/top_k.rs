@@ -1,6 +1,6 @@
 //! Selecting a teacher's most likely tokens on the host.
 
-use alambic_cache::TopKTargets;
+use alambic_cache::{TemperedTail, TopKTargets};
 
 /// Collects truncated distributions row by row.
 #[derive(Debug)]
@@ -12,14 +12,21 @@ pub(crate) struct TopKSelector {
 }
 
 impl TopKSelector {
-    /// A selector of the `k` most likely tokens.
-    pub(crate) fn new(k: usize) -> Self {
+    /// A selector of the `k` most likely tokens, with the mass of the rest at these further
+    /// temperatures.
+    pub(crate) fn new(k: usize, further_temperatures: &[f32]) -> Self {
+        let empty = |&temperature: &f32| TemperedTail {
+            temperature,
+            tail_mass: Vec::new(),
+            entropy: Vec::new(),
+        };
         let targets = TopKTargets {
             k,
             token_ids: Vec::new(),
             log_probs: Vec::new(),
             tail_mass: Vec::new(),
             entropy: Vec::new(),
+            tempered: further_temperatures.iter().map(empty).collect(),
         };
         Self {
             k,
@@ -55,6 +62,12 @@ impl TopKSelector {
             .sum();
         self.targets.tail_mass.push(tail.min(1.0) as f32);
         self.targets.entropy.push(entropy(log_probs, probs) as f32);
+        for tempered in &mut self.targets.tempered {
+            let others = others.iter().map(|&rank| log_probs[id_of(rank) as usize]);
+            let (tail_mass, entropy) = at_temperature(tempered.temperature, log_probs, others);
+            tempered.tail_mass.push(tail_mass as f32);
+            tempered.entropy.push(entropy as f32);
+        }
     }
 
     /// What was collected so far.
@@ -84,6 +97,31 @@ fn id_of(rank: u64) -> u32 {
     rank as u32
 }
 
+/// The mass of some tokens, and the entropy of all, where a probability `p` becomes
+/// `p^(1/T) ÷ Σ_v p_v^(1/T)`.
+fn at_temperature(
+    temperature: f32,
+    log_probs: &[f32],
+    others: impl Iterator<Item = f32>,
+) -> (f64, f64) {
+    let highest = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    // Relative to the most likely token, so that no sum is 0.
+    let softened =
+        |log_prob: f32| (f64::from(log_prob) - f64::from(highest)) / f64::from(temperature);
+    let (mut partition, mut weighted) = (0.0, 0.0);
+    for &log_prob in log_probs {
+        let log_weight = softened(log_prob);
+        let weight = log_weight.exp();
+        partition += weight;
+        if log_weight > f64::NEG_INFINITY {
+            weighted += weight * log_weight;
+        }
+    }
+    // From +0: the sum of no f64 is -0.
+    let tail = others.fold(0.0, |tail, log_prob| tail + softened(log_prob).exp());
+    (tail / partition, partition.ln() - weighted / partition)
+}
+
 /// `−Σ p ln p` in nats.
 fn entropy(log_probs: &[f32], probs: &[f32]) -> f64 {
     let sum: f64 = log_probs
@@ -102,7 +140,7 @@ mod tests {
     #[test]
     fn the_most_likely_tokens_come_first_and_ties_go_to_the_lower_id() {
         let probs = [0.1f32, 0.3, 0.3, 0.2, 0.1];
-        let mut selector = TopKSelector::new(3);
+        let mut selector = TopKSelector::new(3, &[]);
         selector.push(&probs.map(f32::ln));
         let targets = selector.finish();
         assert_eq!(targets.token_ids, [1, 2, 3]);
@@ -121,10 +159,50 @@ mod tests {
 
     #[test]
     fn with_k_equal_to_the_vocabulary_nothing_is_left() {
-        let mut selector = TopKSelector::new(2);
+        let mut selector = TopKSelector::new(2, &[2.0]);
         selector.push(&[0.5f32.ln(), 0.5f32.ln()]);
         let targets = selector.finish();
         assert_eq!(targets.tail_mass, [0.0]);
         assert!((targets.entropy[0] - 2f32.ln()).abs() < 1e-6);
+        assert_eq!(targets.tempered[0].tail_mass, [0.0]);
+    }
+
+    /// Probabilities 1/2, 1/4, 1/8, 1/8 become their squares or their square roots.
+    #[test]
+    fn tails_and_entropies_at_further_temperatures_are_those_of_the_whole_distribution() {
+        let probs = [0.125f64, 0.5, 0.125, 0.25, 0.0];
+        let mut selector = TopKSelector::new(2, &[2.0, 0.5]);
+        selector.push(&probs.map(|p| p.ln() as f32));
+        let targets = selector.finish();
+        for (tempered, power) in targets.tempered.iter().zip([0.5, 2.0]) {
+            let partition: f64 = probs.map(|p| p.powf(power)).iter().sum();
+            let softened = probs.map(|p| p.powf(power) / partition);
+            let tail = softened[0] + softened[2];
+            assert!((f64::from(tempered.tail_mass[0]) - tail).abs() < 1e-7);
+            let entropy: f64 = softened
+                .iter()
+                .filter(|p| **p > 0.0)
+                .map(|p| -p * p.ln())
+                .sum();
+            assert!((f64::from(tempered.entropy[0]) - entropy).abs() < 1e-6);
+        }
+    }
+
+    /// What underflows at temperature 1 has its mass at a high one.
+    #[test]
+    fn a_tail_that_is_no_number_at_1_is_one_at_a_high_temperature() {
+        let mut selector = TopKSelector::new(1, &[1000.0]);
+        selector.push(&[0.0, -1000.0, -1000.0]);
+        let targets = selector.finish();
+        assert_eq!(targets.tail_mass, [0.0]);
+        let expected = 2.0 / (2.0 + 1f64.exp());
+        assert!((f64::from(targets.tempered[0].tail_mass[0]) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_row_that_is_no_distribution_has_no_entropy_at_any_temperature() {
+        let mut selector = TopKSelector::new(1, &[2.0]);
+        selector.push(&[0.5f32.ln(), f32::NAN]);
+        assert!(selector.finish().tempered[0].tail_mass[0].is_nan());
     }
 }

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use alambic_cache::{MAX_DRAWS, TargetKind, ValueType};
+use alambic_cache::{MAX_DRAWS, MAX_TEMPERATURES, TargetKind, ValueType};
 use alambic_distill::loss::ObjectiveTerm;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::problem::Problem;
 
-/// The `[cache]` section: `top_k` with `values`, or `draws` with `draw_seed`, or both: then the draws
-/// are from among the tokens that are not the most likely ones.
+/// The `[cache]` section: `top_k` with `values` and perhaps `temperatures`, or `draws` with `draw_seed`,
+/// or all but temperatures: then the draws are from among the tokens that are not the most likely ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheSection {
@@ -18,6 +18,9 @@ pub struct CacheSection {
     pub top_k: Option<usize>,
     /// How the log-probabilities of the most likely tokens are stored.
     pub values: Option<ValueType>,
+    /// Temperatures that the most likely tokens can be trained at: 1 and, for each further one, the
+    /// mass of all others at it; `[1.0]` if not given.
+    pub temperatures: Option<Vec<f64>>,
     /// Tokens drawn per label from the teacher's distribution, or from what `top_k` leaves of it.
     pub draws: Option<u16>,
     /// Where the random numbers of the draws start.
@@ -50,6 +53,22 @@ impl CacheSection {
         }
     }
 
+    /// The temperatures that the most likely tokens can be trained at, as a cache keeps them.
+    pub fn temperatures(&self) -> Vec<f32> {
+        let given = self.temperatures.as_deref().unwrap_or(&[1.0]);
+        given
+            .iter()
+            .map(|&temperature| temperature as f32)
+            .collect()
+    }
+
+    /// Writes out what was not given, so that a resolved recipe shows it.
+    pub(super) fn resolve(&mut self) {
+        if self.top_k.is_some() && self.draws.is_none() {
+            self.temperatures.get_or_insert_with(|| vec![1.0]);
+        }
+    }
+
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, checker: &mut Checker) {
         if let Some(top_k) = self.top_k {
@@ -62,6 +81,7 @@ impl CacheSection {
             );
         }
         self.check_kind(checker);
+        self.check_temperatures(checker);
         checker.at_least(1, "cache.segments_per_shard", self.segments_per_shard);
         for (index, path) in self.reuse.iter().flatten().enumerate() {
             checker.path(&format!("cache.reuse.{index}"), path);
@@ -123,6 +143,34 @@ impl CacheSection {
             );
             checker.require_all(&["cache.draws"], false, problem);
         }
+    }
+
+    /// Temperatures belong to the most likely tokens; 1 is the first of them.
+    fn check_temperatures(&self, checker: &mut Checker) {
+        let Some(given) = &self.temperatures else {
+            return;
+        };
+        let key = "cache.temperatures";
+        let found = format!("{given:?}");
+        if self.draws.is_some() {
+            let problem = Problem::new(key, "no such key beside cache.draws", found)
+                .advise("remove it: tokens are drawn at objective.temperature");
+            checker.require_all(&["cache.draws"], false, problem);
+            return;
+        }
+        let kept = self.temperatures();
+        let is_new = |index: usize| !kept[..index].contains(&kept[index]);
+        let holds = kept.first() == Some(&1.0)
+            && kept.len() <= MAX_TEMPERATURES
+            && kept.iter().all(|t| t.is_finite() && *t > 0.0)
+            && (1..kept.len()).all(is_new);
+        let expected = format!(
+            "1.0 and then at most {} others, distinct, finite and above 0",
+            MAX_TEMPERATURES - 1
+        );
+        let problem = Problem::new(key, expected, found)
+            .advise("for example [1.0, 2.0]; the log-probabilities are kept at 1.0");
+        checker.require(holds, problem);
     }
 
     /// Reports losses that drawn tokens cannot estimate.

@@ -102,6 +102,7 @@ impl Recipe {
 
     /// Writes out what the recipe leaves to its documented default.
     fn resolve_defaults(&mut self) {
+        self.cache.resolve();
         self.objective.resolve();
         self.training.resolve();
     }

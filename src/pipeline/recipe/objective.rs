@@ -94,12 +94,22 @@ impl ObjectiveSection {
         if uses_cache && cache.draws.is_some() {
             return; // tokens are drawn at this temperature
         }
+        if uses_cache && cache.temperatures().contains(&(self.temperature as f32)) {
+            return; // the mass of all others is kept at this temperature
+        }
         let problem = if uses_cache {
-            Problem::new("objective.temperature", "1.0 for a divergence on the most likely tokens", found).advise(
-                "the cache keeps the k largest probabilities and one mass for all others, and what that mass \
-                 becomes at another temperature depends on tokens that were not kept: set temperature = 1.0, or draw \
-                 tokens at this temperature (cache.draws)",
+            let declared = cache.temperatures();
+            Problem::new(
+                "objective.temperature",
+                format!("one of cache.temperatures ({declared:?})"),
+                &found,
             )
+            .advise(format!(
+                "the cache keeps the k largest probabilities and one mass for all others, and what that mass \
+                 becomes at another temperature depends on tokens that were not kept: add {found} to \
+                 cache.temperatures and capture with that, set temperature = 1.0, or draw tokens at this \
+                 temperature (cache.draws)"
+            ))
         } else {
             Problem::new(
                 "objective.temperature",
@@ -108,7 +118,7 @@ impl ObjectiveSection {
             )
             .advise("set temperature = 1.0, or add a term that compares with the teacher")
         };
-        checker.require_all(&["objective.terms"], false, problem);
+        checker.require_all(&["objective.terms", "cache.temperatures"], false, problem);
     }
 
     fn check_tail(&self, checker: &mut Checker, index: usize, term: &ObjectiveTerm) {

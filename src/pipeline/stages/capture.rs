@@ -137,9 +137,9 @@ pub(crate) fn kept_targets(targets: TargetKind) -> String {
 pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> CaptureConfig {
     CaptureConfig {
         targets: recipe.cache.targets(),
-        temperature: match recipe.cache.draws {
-            Some(_) => recipe.objective.temperature as f32,
-            None => 1.0,
+        temperatures: match recipe.cache.draws {
+            Some(_) => vec![recipe.objective.temperature as f32],
+            None => recipe.cache.temperatures(),
         },
         segments_per_shard: recipe.cache.segments_per_shard,
         batch_segments: recipe.teacher.batch_segments,

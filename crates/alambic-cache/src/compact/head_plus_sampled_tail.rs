@@ -2,7 +2,7 @@
 
 use super::bits::BitReader;
 use super::quantiser::Quantiser;
-use super::row_code::{Row, RowDecoder};
+use super::row_code::{Row, RowBuffer, RowDecoder};
 use super::sampled::entries;
 use super::top_k::{self, TopKReader};
 use crate::{DrawnTokens, HeadPlusSampledTail};
@@ -37,17 +37,17 @@ pub(super) fn from_rows(
     quantiser: &Quantiser,
 ) -> Option<HeadPlusSampledTail> {
     let mut reader = BitReader::new(bytes);
-    let mut head = TopKReader::new(heads, k, quantiser, num_rows.min(8 * bytes.len()));
+    let mut head = TopKReader::new(heads, (k, &[]), quantiser, num_rows.min(8 * bytes.len()));
     let mut tail = DrawnTokens::default();
-    let mut entries = Vec::new();
+    let mut buffer = RowBuffer::default();
     for _ in 0..num_rows {
         head.row(&mut reader)?;
         let size = |&[distinct]: &[u16; NUM_TAIL_HEADER_NUMBERS]| usize::from(distinct);
-        let [distinct] = tails.read(&mut reader, size, &mut entries)?;
+        let [distinct] = tails.read(&mut reader, size, &mut buffer)?;
         if distinct > draws {
             return None;
         }
-        tail.push_row(entries.iter().copied());
+        tail.push_row(buffer.entries.iter().copied());
     }
     reader.is_at_end().then_some(HeadPlusSampledTail {
         head: head.targets,

@@ -4,7 +4,7 @@
 //!
 //! | targets | header | number of an id |
 //! |---|---|---|
-//! | top-k | entropy, mass of the rest, lowest level | levels above the lowest |
+//! | top-k | entropy, mass of the rest, lowest level; entropy and mass at further temperatures | levels above the lowest |
 //! | sampled | entropy, distinct ids | how often it was drawn |
 //! | head plus sampled tail | those of top-k; then distinct ids | that of top-k; then how often it was drawn |
 //!
@@ -20,6 +20,7 @@ mod row_code;
 mod sampled;
 mod set_code;
 mod tables;
+mod tail_number;
 mod top_k;
 
 use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
@@ -31,11 +32,14 @@ use tables::TableReader;
 pub(crate) use top_k::rounded;
 
 /// How many header numbers rows have: one number for each kind of rows, which take turns.
-fn num_header_numbers(kind: TargetKind) -> &'static [usize] {
-    match kind {
-        TargetKind::TopK { .. } => &[top_k::NUM_HEADER_NUMBERS],
-        TargetKind::Sampled { .. } => &[sampled::NUM_HEADER_NUMBERS],
-        TargetKind::HeadPlusSampledTail { .. } => &[
+fn num_header_numbers(spec: &CacheSpec) -> Vec<usize> {
+    match spec.targets {
+        TargetKind::TopK { .. } => {
+            let further = spec.further_temperatures().len();
+            vec![top_k::NUM_HEADER_NUMBERS + top_k::NUM_FURTHER_NUMBERS * further]
+        }
+        TargetKind::Sampled { .. } => vec![sampled::NUM_HEADER_NUMBERS],
+        TargetKind::HeadPlusSampledTail { .. } => vec![
             top_k::NUM_HEADER_NUMBERS,
             head_plus_sampled_tail::NUM_TAIL_HEADER_NUMBERS,
         ],
@@ -64,7 +68,7 @@ impl CompactEncoder {
             }
         };
         let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
-        let kinds = num_header_numbers(spec.targets);
+        let kinds = num_header_numbers(spec);
         let code = |(turn, &num_header_numbers): (usize, &usize)| {
             let rows = records.iter().flatten().skip(turn).step_by(kinds.len());
             RowCode::for_rows(rows, num_header_numbers, spec.vocab_size)
@@ -105,14 +109,15 @@ pub(crate) struct CompactDecoder {
     quantiser: Option<Quantiser>,
     /// The first of the specification.
     temperature: f32,
+    further_temperatures: Vec<f32>,
 }
 
 impl CompactDecoder {
     /// A decoder with the codes of a footer; `None` if they are none.
     pub(crate) fn from_tables(tables: &[u8], spec: &CacheSpec) -> Option<Self> {
         let mut tables = TableReader::new(tables);
-        let kinds = num_header_numbers(spec.targets).iter();
-        let codes = kinds.map(|&num| RowCode::read_tables(&mut tables, num, spec.vocab_size));
+        let kinds = num_header_numbers(spec).into_iter();
+        let codes = kinds.map(|num| RowCode::read_tables(&mut tables, num, spec.vocab_size));
         let rows = codes
             .map(|code| code.map(RowDecoder::new))
             .collect::<Option<_>>()?;
@@ -122,6 +127,7 @@ impl CompactDecoder {
             kind: spec.targets,
             quantiser: spec.targets.quantiser(),
             temperature: *spec.temperatures.first()?,
+            further_temperatures: spec.further_temperatures().to_vec(),
         })
     }
 
@@ -129,7 +135,8 @@ impl CompactDecoder {
     pub(crate) fn decode(&self, bytes: &[u8], num_rows: usize) -> Option<Targets> {
         match (self.kind, &self.quantiser, &self.rows[..]) {
             (TargetKind::TopK { k, .. }, Some(quantiser), [rows]) => {
-                top_k::from_rows(rows, bytes, num_rows, k, quantiser).map(Targets::TopK)
+                let further = &self.further_temperatures;
+                top_k::from_rows(rows, bytes, num_rows, (k, further), quantiser).map(Targets::TopK)
             }
             (TargetKind::Sampled { draws, .. }, _, [rows]) => {
                 sampled::from_rows(rows, bytes, num_rows, draws, self.temperature)

@@ -90,6 +90,11 @@ impl Quantiser {
         self.largest_step
     }
 
+    /// The largest error of a log-probability, nats.
+    pub(crate) fn largest_error(&self) -> f64 {
+        LARGEST_ERROR_STEPS * self.largest_step
+    }
+
     /// `p` of every level.
     pub(crate) fn masses(&self) -> &[f64] {
         &self.masses

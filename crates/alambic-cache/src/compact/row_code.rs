@@ -96,6 +96,14 @@ impl<'a> RowEncoder<'a> {
     }
 }
 
+/// What a row holds besides its first header numbers.
+#[derive(Debug, Default)]
+pub(super) struct RowBuffer {
+    /// Header numbers beyond those that every row of the kind has.
+    pub(super) further: Vec<u16>,
+    pub(super) entries: Vec<Entry>,
+}
+
 /// Reads rows.
 #[derive(Debug)]
 pub(super) struct RowDecoder {
@@ -111,20 +119,26 @@ impl RowDecoder {
         }
     }
 
-    /// Reads one row: its `N` header numbers, and its entries into `entries`; `None` if the bits are
-    /// no row. `size` tells from the header how many entries follow.
+    /// Reads one row: its first `N` header numbers, and the others and its entries into `buffer`; `None`
+    /// if the bits are no row. `size` tells from the header how many entries follow.
     pub(super) fn read<const N: usize>(
         &self,
         reader: &mut BitReader<'_>,
         size: impl Fn(&[u16; N]) -> usize,
-        entries: &mut Vec<Entry>,
+        buffer: &mut RowBuffer,
     ) -> Option<[u16; N]> {
-        let mut header = [0; N];
-        for (number, decoder) in header.iter_mut().zip(&self.header) {
+        let (first, others) = self.header.split_at_checked(N)?;
+        let mut number = |decoder: &SymbolDecoder| {
             reader.refill();
-            *number = decoder.read(reader);
+            decoder.read(reader)
+        };
+        let mut header = [0; N];
+        for (place, decoder) in header.iter_mut().zip(first) {
+            *place = number(decoder);
         }
-        self.set.read(reader, size(&header), entries)?;
+        buffer.further.clear();
+        buffer.further.extend(others.iter().map(number));
+        self.set.read(reader, size(&header), &mut buffer.entries)?;
         Some(header)
     }
 }

@@ -1,7 +1,7 @@
 //! Drawn tokens as rows.
 
 use super::bits::BitReader;
-use super::row_code::{Row, RowDecoder, entropy_of_number, entropy_to_number};
+use super::row_code::{Row, RowBuffer, RowDecoder, entropy_of_number, entropy_to_number};
 use super::set_code::Entry;
 use crate::{DrawnRow, SampledTargets};
 
@@ -26,14 +26,14 @@ pub(super) fn from_rows(
 ) -> Option<SampledTargets> {
     let mut targets = SampledTargets::empty(draws, temperature);
     let mut reader = BitReader::new(bytes);
-    let mut entries = Vec::new();
+    let mut buffer = RowBuffer::default();
     for _ in 0..num_rows {
         let size = |&[_, distinct]: &[u16; NUM_HEADER_NUMBERS]| usize::from(distinct);
-        let [entropy, distinct] = rows.read(&mut reader, size, &mut entries)?;
+        let [entropy, distinct] = rows.read(&mut reader, size, &mut buffer)?;
         if distinct > draws {
             return None;
         }
-        targets.drawn.push_row(entries.iter().copied());
+        targets.drawn.push_row(buffer.entries.iter().copied());
         targets.entropy.push(entropy_of_number(entropy));
     }
     reader.is_at_end().then_some(targets)

@@ -51,7 +51,7 @@ proptest! {
         k in 1usize..=50,
         values in prop::sample::select(vec![ValueType::Fine, ValueType::Coarse]),
     ) {
-        let spec = sample::spec(values, k);
+        let spec = sample::tempered(sample::spec(values, k));
         let records = sample::records(&spec, seed, 4);
         let read = decode(encoded(&spec, &records), &spec).unwrap();
         let (finest, largest) = values.level_steps().unwrap();
@@ -76,6 +76,41 @@ proptest! {
             for (x, y) in before.entropy.iter().zip(&after.entropy) {
                 prop_assert!((x - y).abs() <= ENTROPY_ERROR);
             }
+            for (before, after) in before.tempered.iter().zip(&after.tempered) {
+                prop_assert_eq!(before.temperature, after.temperature);
+                for (x, y) in before.entropy.iter().zip(&after.entropy) {
+                    prop_assert!((x - y).abs() <= ENTROPY_ERROR);
+                }
+                for (&x, &y) in before.tail_mass.iter().zip(&after.tail_mass) {
+                    let smaller = f64::from(x).min(1.0 - f64::from(x));
+                    let bound = smaller * (0.63 * step(smaller.ln())).exp_m1() + 1e-7;
+                    prop_assert!(f64::from(x - y).abs() <= bound, "{x} {y}");
+                }
+            }
+            for temperature in [2.0, 0.5] {
+                let softened = after.at_temperature(temperature).unwrap();
+                for j in 0..softened.num_rows() {
+                    let (entries, tail) = row(&softened, j);
+                    let head: f64 = entries.iter().map(|&(_, lp)| f64::from(lp).exp()).sum();
+                    prop_assert!((head + f64::from(tail) - 1.0).abs() < 1e-6);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_at_further_temperatures_come_back_exactly(
+        seed in 0u64..1_000_000,
+        k in 1usize..=50,
+        values in prop::sample::select(vec![ValueType::F16, ValueType::F32]),
+    ) {
+        let spec = sample::tempered(sample::spec(values, k));
+        let written = sample::records(&spec, seed, 4);
+        let read = decode(encoded(&spec, &written), &spec).unwrap();
+        for (written, read) in written.iter().zip(&read) {
+            let (written, read) = (written.targets.top_k().unwrap(), read.targets.top_k().unwrap());
+            prop_assert_eq!(&written.tempered, &read.tempered);
+            prop_assert_eq!(read.tempered.len(), 2);
         }
     }
 
@@ -97,21 +132,27 @@ proptest! {
     }
 }
 
+const BOTH: TargetKind = TargetKind::HeadPlusSampledTail {
+    k: 8,
+    values: ValueType::Coarse,
+    draws: 20,
+    seed: 0,
+};
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn a_damaged_shard_gives_an_error_or_valid_records(
         flips in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..8),
-        kind in 0usize..3,
+        spec in prop::sample::select(vec![
+            sampled(20),
+            CacheSpec { targets: BOTH, ..sample::spec(ValueType::Coarse, 8) },
+            sample::spec(ValueType::Coarse, 8),
+            sample::tempered(sample::spec(ValueType::Coarse, 8)),
+            sample::tempered(sample::spec(ValueType::F16, 8)),
+        ]),
     ) {
-        let both = TargetKind::HeadPlusSampledTail { k: 8, values: ValueType::Coarse, draws: 20, seed: 0 };
-        let likely = sample::spec(ValueType::Coarse, 8);
-        let spec = match kind {
-            0 => sampled(20),
-            1 => CacheSpec { targets: both, ..likely },
-            _ => likely,
-        };
         let mut bytes = encoded(&spec, &sample::records(&spec, 0, 4));
         for (position, value) in flips {
             let position = position.index(bytes.len());
@@ -166,7 +207,7 @@ fn targets_are_rounded_as_a_shard_rounds_them() {
         ValueType::Fine,
         ValueType::Coarse,
     ] {
-        let spec = sample::spec(values, 8);
+        let spec = sample::tempered(sample::spec(values, 8));
         let records = sample::records(&spec, 40, 4);
         for (written, read) in records
             .iter()

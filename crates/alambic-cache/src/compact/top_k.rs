@@ -3,12 +3,14 @@
 use super::bits::BitReader;
 use super::leveller::Leveller;
 use super::quantiser::Quantiser;
-use super::row_code::{Row, RowDecoder, entropy_of_number, entropy_to_number};
-use super::set_code::Entry;
-use crate::TopKTargets;
+use super::row_code::{Row, RowBuffer, RowDecoder, entropy_of_number, entropy_to_number};
+use super::tail_number::{number_of_tail, tail_of_number};
+use crate::{TemperedTail, TopKTargets};
 
 /// Entropy, mass of the rest, lowest level.
 pub(super) const NUM_HEADER_NUMBERS: usize = 3;
+/// Entropy and mass of the rest at each further temperature.
+pub(super) const NUM_FURTHER_NUMBERS: usize = 2;
 
 /// The header number of a tail without any mass; 1 more than the level stands for all others.
 const NO_TAIL: u16 = 0;
@@ -31,10 +33,12 @@ pub(super) fn to_rows(targets: &TopKTargets, quantiser: &Quantiser) -> Vec<Row> 
                 .collect();
             entries.sort_unstable();
             let tail = tail.first().map_or(NO_TAIL, |level| 1 + level);
-            Row {
-                header: vec![entropy_to_number(targets.entropy[row]), tail, lowest],
-                entries,
+            let mut header = vec![entropy_to_number(targets.entropy[row]), tail, lowest];
+            for tempered in &targets.tempered {
+                header.push(entropy_to_number(tempered.entropy[row]));
+                header.push(number_of_tail(tempered.tail_mass[row], quantiser));
             }
+            Row { header, entries }
         })
         .collect()
 }
@@ -43,11 +47,11 @@ pub(super) fn from_rows(
     rows: &RowDecoder,
     bytes: &[u8],
     num_rows: usize,
-    k: usize,
+    shape: (usize, &[f32]),
     quantiser: &Quantiser,
 ) -> Option<TopKTargets> {
     let mut reader = BitReader::new(bytes);
-    let mut read = TopKReader::new(rows, k, quantiser, num_rows.min(8 * bytes.len()));
+    let mut read = TopKReader::new(rows, shape, quantiser, num_rows.min(8 * bytes.len()));
     for _ in 0..num_rows {
         read.row(&mut reader)?;
     }
@@ -58,42 +62,48 @@ pub(super) fn from_rows(
 pub(super) struct TopKReader<'a> {
     rows: &'a RowDecoder,
     levels: LevelReader<'a>,
-    entries: Vec<Entry>,
+    buffer: RowBuffer,
     /// What was read so far.
     pub(super) targets: TopKTargets,
 }
 
 impl<'a> TopKReader<'a> {
-    /// A reader with room for `capacity` rows.
+    /// A reader of `k` entries and further temperatures, with room for `capacity` rows.
     pub(super) fn new(
         rows: &'a RowDecoder,
-        k: usize,
+        shape: (usize, &[f32]),
         quantiser: &'a Quantiser,
         capacity: usize,
     ) -> Self {
         Self {
             rows,
             levels: LevelReader::new(quantiser),
-            entries: Vec::new(),
-            targets: with_capacity(k, capacity),
+            buffer: RowBuffer::default(),
+            targets: with_capacity(shape, capacity),
         }
     }
 
     /// Reads one row; `None` if the bits are none.
     pub(super) fn row(&mut self, reader: &mut BitReader<'_>) -> Option<()> {
-        let k = self.targets.k;
-        let header = self.rows.read(reader, |_| k, &mut self.entries)?;
-        self.levels.read(&header, &self.entries, &mut self.targets)
+        let (k, buffer, targets) = (self.targets.k, &mut self.buffer, &mut self.targets);
+        let header = self.rows.read(reader, |_| k, buffer)?;
+        read_further(
+            &buffer.further,
+            &mut targets.tempered,
+            self.levels.quantiser,
+        )?;
+        self.levels.read(&header, &buffer.entries, targets)
     }
 }
 
-fn with_capacity(k: usize, num_rows: usize) -> TopKTargets {
+fn with_capacity((k, further_temperatures): (usize, &[f32]), num_rows: usize) -> TopKTargets {
     TopKTargets {
         k,
         token_ids: Vec::with_capacity(num_rows.saturating_mul(k)),
         log_probs: Vec::with_capacity(num_rows.saturating_mul(k)),
         tail_mass: Vec::with_capacity(num_rows),
         entropy: Vec::with_capacity(num_rows),
+        tempered: TemperedTail::empty(further_temperatures),
     }
 }
 
@@ -102,15 +112,31 @@ fn with_capacity(k: usize, num_rows: usize) -> TopKTargets {
 /// # Panics
 /// If a log-probability has no level.
 pub(crate) fn rounded(targets: &TopKTargets, quantiser: &Quantiser) -> TopKTargets {
-    let mut read = with_capacity(targets.k, targets.num_rows());
+    let temperatures: Vec<f32> = targets.tempered.iter().map(|t| t.temperature).collect();
+    let mut read = with_capacity((targets.k, &temperatures), targets.num_rows());
     let mut levels = LevelReader::new(quantiser);
     for row in to_rows(targets, quantiser) {
-        let header: [u16; NUM_HEADER_NUMBERS] = row.header.try_into().expect("as written above");
+        let (header, further) = row.header.split_first_chunk().expect("as written above");
         levels
-            .read(&header, &row.entries, &mut read)
+            .read(header, &row.entries, &mut read)
+            .and_then(|()| read_further(further, &mut read.tempered, quantiser))
             .expect("levels that were just made");
     }
     read
+}
+
+/// Adds one row to the targets at the further temperatures; `None` if a number is none of a tail.
+fn read_further(
+    numbers: &[u16],
+    tempered: &mut [TemperedTail],
+    quantiser: &Quantiser,
+) -> Option<()> {
+    let (numbers, _) = numbers.as_chunks::<NUM_FURTHER_NUMBERS>();
+    for (&[entropy, tail], tempered) in numbers.iter().zip(tempered) {
+        tempered.entropy.push(entropy_of_number(entropy));
+        tempered.tail_mass.push(tail_of_number(tail, quantiser)?);
+    }
+    Some(())
 }
 
 /// Makes targets of levels.

@@ -89,14 +89,24 @@ pub(crate) fn execute(
     }
 }
 
+/// What is said of targets that answer for more temperatures than 1.
+fn at_temperatures(temperatures: &[f32]) -> String {
+    if temperatures.len() < 2 {
+        return String::new();
+    }
+    let temperatures: Vec<String> = temperatures.iter().map(f32::to_string).collect();
+    format!(", at the temperatures {}", temperatures.join(", "))
+}
+
 fn describe(info: &CacheInfo) -> String {
     let spec = &info.spec;
     let targets = match &spec.targets {
         TargetKind::TopK { k, values } => {
             let values = format!("{values:?}").to_lowercase();
             format!(
-                "the {k} most likely of {} tokens, {values}",
-                spec.vocab_size
+                "the {k} most likely of {} tokens, {values}{}",
+                spec.vocab_size,
+                at_temperatures(&spec.temperatures)
             )
         }
         TargetKind::Sampled { draws, .. } => {

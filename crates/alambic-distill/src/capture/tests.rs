@@ -90,7 +90,7 @@ fn segment(index: u64) -> Segment {
 fn config(targets: TargetKind, reuse: &[&Path]) -> CaptureConfig {
     CaptureConfig {
         targets,
-        temperature: 1.0,
+        temperatures: vec![1.0],
         segments_per_shard: 4,
         batch_segments: 3,
         tokenizer_fingerprint: "cd".repeat(32),

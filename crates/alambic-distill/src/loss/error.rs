@@ -243,9 +243,11 @@ pub enum LossError {
     },
     /// The truncation cannot answer for this temperature.
     #[error(
-        "truncated targets cannot be softened to the temperature {temperature}: what the mass outside of the stored entries becomes depends on tokens that were not kept; use the temperature 1, or the teacher's whole distributions"
+        "truncated targets cannot be softened to the temperature {temperature}: what the mass outside of the stored entries becomes depends on tokens that were not kept, and is kept for {kept:?}; use one of these temperatures, declare {temperature} when the teacher is captured, or use the teacher's whole distributions"
     )]
     TemperatureNotKept {
+        /// The temperatures that the targets answer for.
+        kept: Vec<f64>,
         /// The temperature asked for.
         temperature: f64,
     },

@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::LossError;
+use super::temperature::is_kept_temperature;
 
 /// Tokens drawn from the teacher's distribution at every position, with their shares.
 ///
@@ -70,7 +71,7 @@ impl SampledTargetBatch {
 
     /// Refuses any other temperature than that of the draws.
     pub(super) fn check_temperature(&self, temperature: f64) -> Result<(), LossError> {
-        if temperature == self.temperature {
+        if is_kept_temperature(self.temperature, temperature) {
             return Ok(());
         }
         Err(LossError::DrawnAtTemperature {

@@ -50,7 +50,7 @@ impl TargetBatch {
     /// The same targets softened by a temperature.
     ///
     /// # Errors
-    /// [`LossError::TemperatureNotKept`] for truncated ones unless it is 1,
+    /// [`LossError::TemperatureNotKept`] for truncated ones unless it is 1 or was declared at capture,
     /// [`LossError::DrawnAtTemperature`] for drawn tokens unless it is that of the draws, and
     /// [`LossError::OutOfRange`] unless it is finite and above 0.
     pub fn at_temperature(&self, temperature: f64) -> Result<Self, LossError> {
@@ -64,7 +64,7 @@ impl TargetBatch {
                 let teacher = teacher.clone().into_log_probs();
                 teacher.at_temperature(temperature).map(Self::Dense)
             }
-            Self::TopK(_) => Err(LossError::TemperatureNotKept { temperature }),
+            Self::TopK(targets) => targets.at_temperature(temperature).map(Self::TopK),
         }
     }
 

@@ -77,3 +77,10 @@ impl Temperature {
         }
     }
 }
+
+/// Whether targets that were kept at a temperature are those of another one.
+///
+/// Caches keep temperatures as `f32`: what a recipe calls 1.3 differs from what was kept by 5e-8.
+pub(crate) fn is_kept_temperature(kept: f64, temperature: f64) -> bool {
+    kept as f32 == temperature as f32
+}

@@ -6,6 +6,7 @@ mod judgement;
 mod live_rows;
 mod report;
 mod rounding;
+mod tempered;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -43,7 +44,8 @@ pub struct TeacherCheckConfig {
 ///   is below the `k`-th most likely one, so that tokens may change places only where they are equally
 ///   likely (control: the largest `|Δ ln p|` of the `k` most likely ones); tail mass; entropy. Where
 ///   levels are stored ([`ValueType::level_steps`](alambic_cache::ValueType::level_steps)), also
-///   `Σ p |Δ ln p|` between them and what the teacher's answer would be stored as now;
+///   `Σ p |Δ ln p|` between them and what the teacher's answer would be stored as now; tail mass and
+///   entropy at every further temperature of the cache;
 /// - for drawn tokens: how far the teacher's cumulated distribution would have to move for them to be
 ///   those that the cache's seed and the segment's key draw, 0 where the teacher gives the numbers of
 ///   the capture, infinite for a token without probability (control: how far it moves); entropy;

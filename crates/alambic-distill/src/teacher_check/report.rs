@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::judgement::MAX_LISTED_LABELS;
 
 /// What is compared at a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// In JSON it is its [key](Self::key).
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Quantity {
     /// `Σ p |Δ ln p|` over the stored tokens, nats; `p` is the larger of both probabilities.
@@ -25,14 +25,46 @@ pub enum Quantity {
     Draws,
     /// The difference of the entropies, nats.
     Entropy,
+    /// The difference of the masses of all tokens that are not stored, at a further temperature.
+    TailMassAt(f32),
+    /// The difference of the entropies at a further temperature, nats.
+    EntropyAt(f32),
 }
 
 impl Quantity {
+    /// The word for machines, such as `tail_mass` and `tail_mass_at_2`.
+    ///
+    /// ```
+    /// use alambic_distill::Quantity;
+    /// assert_eq!(Quantity::TokenIds.key(), "token_ids");
+    /// assert_eq!(Quantity::EntropyAt(0.5).key(), "entropy_at_0.5");
+    /// ```
+    pub fn key(self) -> String {
+        match self {
+            Self::LogProbs => "log_probs".into(),
+            Self::Levels => "levels".into(),
+            Self::TokenIds => "token_ids".into(),
+            Self::TailMass => "tail_mass".into(),
+            Self::Draws => "draws".into(),
+            Self::Entropy => "entropy".into(),
+            Self::TailMassAt(temperature) => format!("tail_mass_at_{temperature}"),
+            Self::EntropyAt(temperature) => format!("entropy_at_{temperature}"),
+        }
+    }
+
     fn unit(self) -> &'static str {
         match self {
-            Self::LogProbs | Self::Levels | Self::TokenIds | Self::Entropy => " nats",
-            Self::TailMass | Self::Draws => "",
+            Self::LogProbs | Self::Levels | Self::TokenIds | Self::Entropy | Self::EntropyAt(_) => {
+                " nats"
+            }
+            Self::TailMass | Self::Draws | Self::TailMassAt(_) => "",
         }
+    }
+}
+
+impl Serialize for Quantity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.key())
     }
 }
 
@@ -45,6 +77,8 @@ impl fmt::Display for Quantity {
             Self::TailMass => "tail mass",
             Self::Draws => "draws",
             Self::Entropy => "entropy",
+            Self::TailMassAt(temperature) => return write!(f, "tail mass at {temperature}"),
+            Self::EntropyAt(temperature) => return write!(f, "entropy at {temperature}"),
         })
     }
 }

@@ -24,6 +24,16 @@ pub(super) fn log_prob_error(values: ValueType, log_prob: f64) -> f64 {
     }
 }
 
+/// The largest error of a stored tail mass at a further temperature, which is told by its own level
+/// or by that of the head, whichever is nearer; no reader shifts it.
+pub(super) fn tempered_tail_error(values: ValueType, tail_mass: f64) -> f64 {
+    values.level_steps().map_or(0.0, |(finest, largest)| {
+        let smaller = tail_mass.min(1.0 - tail_mass);
+        let step = (finest / smaller.sqrt()).min(largest);
+        smaller * (LEVEL_ERROR_STEPS * step).exp_m1()
+    })
+}
+
 /// The largest shift by which a reader normalises a row of these log-probabilities, head and tail:
 /// `ln Σ p exp(error of p)` for levels, 0 for numbers.
 pub(super) fn normaliser_error(values: ValueType, log_probs: impl Iterator<Item = f64>) -> f64 {
@@ -63,6 +73,7 @@ mod tests {
                     log_probs: head.iter().map(|&log_prob| log_prob as f32).collect(),
                     tail_mass: vec![tail as f32],
                     entropy: vec![1.0],
+                    tempered: vec![],
                 };
                 let rounded = targets.rounded(values).unwrap();
                 let row = head.iter().copied().chain([tail.ln()]);

@@ -149,9 +149,19 @@ fn captured_with_prompts(
     directory: &Path,
     has_prompt: impl Fn(u64) -> bool,
 ) -> CacheReader {
+    captured_at(teacher, (targets, &[1.0]), directory, has_prompt)
+}
+
+/// The same, with targets that answer for these temperatures.
+fn captured_at(
+    teacher: &SmallTeacher,
+    (targets, temperatures): (TargetKind, &[f32]),
+    directory: &Path,
+    has_prompt: impl Fn(u64) -> bool,
+) -> CacheReader {
     let config = CaptureConfig {
         targets,
-        temperature: 1.0,
+        temperatures: temperatures.to_vec(),
         segments_per_shard: 5,
         batch_segments: 3,
         tokenizer_fingerprint: "cd".repeat(32),
@@ -236,6 +246,10 @@ fn move_head(targets: &mut TopKTargets) {
     targets.log_probs.rotate_left(targets.k);
     targets.tail_mass.rotate_left(1);
     targets.entropy.rotate_left(1);
+    for tempered in &mut targets.tempered {
+        tempered.tail_mass.rotate_left(1);
+        tempered.entropy.rotate_left(1);
+    }
 }
 
 fn move_drawn(drawn: &mut DrawnTokens) {
@@ -262,6 +276,48 @@ fn a_fresh_cache_passes_whatever_it_stores() {
             (check.num_not_comparable, check.num_deviating_labels),
             (0, 0)
         );
+    }
+}
+
+#[test]
+fn tails_and_entropies_at_further_temperatures_are_compared() {
+    let teacher = SmallTeacher::new();
+    for targets in TOP_K {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fresh");
+        let temperatures = &[1.0, 2.0, 0.5];
+        captured_at(&teacher, (targets, temperatures), &path, |_| false);
+        let fresh = check(CacheReader::open(&path).unwrap(), &teacher);
+        assert!(fresh.passed(), "{targets:?}: {fresh:#?}");
+        let keys = fresh.quantities.iter().map(|check| check.quantity.key());
+        let keys: Vec<String> = keys.collect();
+        let further = [
+            "tail_mass_at_2",
+            "entropy_at_2",
+            "tail_mass_at_0.5",
+            "entropy_at_0.5",
+        ];
+        assert_eq!(keys[keys.len() - 4..], further);
+
+        // What is said at temperature 2 belongs to another label.
+        let cache = CacheReader::open(&path).unwrap();
+        let spec = cache.manifest().spec.clone();
+        let altered = altered(
+            &cache,
+            spec,
+            &directory.path().join("altered"),
+            |_, record| {
+                let tempered = &mut top_k_of(record).tempered[0];
+                tempered.tail_mass.reverse();
+            },
+        );
+        let moved = check(altered, &teacher);
+        let deviations = moved.deviations.iter();
+        let found: Vec<Quantity> = deviations.map(|deviation| deviation.quantity).collect();
+        assert!(!moved.passed() && found.contains(&Quantity::TailMassAt(2.0)));
+        assert!(!found.contains(&Quantity::TailMassAt(0.5)), "{found:?}");
+        let json = serde_json::to_value(&moved).unwrap();
+        assert_eq!(json["deviations"][0]["quantity"], "tail_mass_at_2");
     }
 }
 

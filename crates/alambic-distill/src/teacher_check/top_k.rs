@@ -6,6 +6,7 @@ use super::judgement::{LabelComparison, Measured};
 use super::live_rows::LiveRows;
 use super::report::Quantity;
 use super::rounding::{ENTROPY_ROUNDING_NATS, log_prob_error, normaliser_error};
+use super::tempered;
 use crate::top_k::TopKSelector;
 
 /// Compares every label of a segment.
@@ -14,8 +15,8 @@ pub(super) fn compare(
     values: ValueType,
     live: &LiveRows,
 ) -> Vec<LabelComparison> {
-    let alone = select(stored.k, live.alone());
-    let together = select(stored.k, live.together());
+    let alone = select(stored, live.alone());
+    let together = select(stored, live.together());
     let rounded = values.level_steps().map(|_| {
         // What cannot be stored is compared as it is: no writer would have taken it.
         [&alone, &together].map(|live| live.rounded(values).unwrap_or_else(|| live.clone()))
@@ -25,13 +26,13 @@ pub(super) fn compare(
         .zip(live.together())
         .enumerate()
         .map(|(label, (first, second))| {
-            let stored = Row::of(stored, label);
-            mark(&mut is_stored, stored.token_ids, true);
+            let row = Row::of(stored, label);
+            mark(&mut is_stored, row.token_ids, true);
             let tails = [first, second].map(|row| mass_of_others(row, &is_stored));
-            mark(&mut is_stored, stored.token_ids, false);
+            mark(&mut is_stored, row.token_ids, false);
             let of_label = Label {
                 values,
-                stored,
+                stored: row,
                 live: [Row::of(&alone, label), Row::of(&together, label)],
                 rounded: rounded
                     .as_ref()
@@ -39,13 +40,16 @@ pub(super) fn compare(
                 log_probs: [first, second],
                 tails,
             };
-            of_label.measure()
+            let further = tempered::compare(stored, values, [&alone, &together], label);
+            of_label.measure().into_iter().chain(further).collect()
         })
         .collect()
 }
 
-fn select<'a>(k: usize, rows: impl Iterator<Item = &'a [f32]>) -> TopKTargets {
-    let mut selector = TopKSelector::new(k);
+/// What a capture of such targets would select now.
+fn select<'a>(like: &TopKTargets, rows: impl Iterator<Item = &'a [f32]>) -> TopKTargets {
+    let temperatures = like.tempered.iter().map(|tail| tail.temperature);
+    let mut selector = TopKSelector::new(like.k, &temperatures.collect::<Vec<_>>());
     rows.for_each(|row| selector.push(row));
     selector.finish()
 }

@@ -38,7 +38,7 @@ pub use metrics::{
 pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
-use crate::loss::Objective;
+use crate::loss::{Objective, is_kept_temperature};
 use crate::{
     DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, WindowConfig, Windows,
 };
@@ -327,7 +327,7 @@ pub(crate) fn check_source(
         });
     }
     if let Some(stored) = train.targets() {
-        check_targets(objective, stored)?;
+        check_targets(objective, &stored)?;
     }
     let (window, limit) = (
         windows.sequence_tokens,
@@ -344,7 +344,7 @@ pub(crate) fn check_source(
 }
 
 /// Refuses an objective that the stored targets cannot serve.
-fn check_targets(objective: &Objective, stored: StoredTargets) -> Result<(), DistillError> {
+fn check_targets(objective: &Objective, stored: &StoredTargets) -> Result<(), DistillError> {
     if objective.needs_logits() {
         return Err(DistillError::Setting {
             key: "objective",
@@ -367,12 +367,14 @@ fn check_targets(objective: &Objective, stored: StoredTargets) -> Result<(), Dis
         }
     }
     let temperature = objective.temperature().value();
-    if temperature != stored.temperature {
+    let mut answered = stored.temperatures.iter();
+    if !answered.any(|&stored| is_kept_temperature(stored, temperature)) {
         return Err(DistillError::Setting {
             key: "objective.temperature",
-            found: format!("{temperature}, for targets at {}", stored.temperature),
-            expected: "the temperature of the targets: 1 for the most likely tokens, whose tail is \
-                       not known at any other, and that of the draws for drawn ones",
+            found: format!("{temperature}, for targets at {:?}", stored.temperatures),
+            expected: "a temperature of the targets: 1 for the most likely tokens and those that were \
+                       declared at capture, at no other is their tail known; that of the draws for \
+                       drawn ones",
         });
     }
     Ok(())

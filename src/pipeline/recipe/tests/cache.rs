@@ -176,3 +176,41 @@ fn drawn_tokens_are_written_out_and_read_back_the_same() {
     );
     assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
 }
+
+#[test]
+fn the_most_likely_tokens_are_trained_at_the_temperatures_that_are_declared() {
+    let declared = "cache.temperatures=[1.0, 2.0, 1.3]";
+    for temperature in ["1.0", "2.0", "1.3"] {
+        let asked = format!("objective.temperature={temperature}");
+        let recipe = parse(STORIES, &[declared, &asked]).unwrap().recipe;
+        assert_eq!(recipe.cache.temperatures(), [1.0, 2.0, 1.3]);
+        let written = recipe.to_toml().unwrap();
+        assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
+    }
+    let problem = problem(STORIES, &[declared, "objective.temperature=4.0"]);
+    assert_eq!(
+        (problem.key.as_str(), problem.expected.as_str()),
+        (
+            "objective.temperature",
+            "one of cache.temperatures ([1.0, 2.0, 1.3])"
+        )
+    );
+    let advice = problem.advice.unwrap();
+    assert!(advice.contains("add 4.0 to cache.temperatures"), "{advice}");
+}
+
+#[test]
+fn without_a_declaration_the_temperature_is_1_and_a_loaded_recipe_says_so() {
+    let recipe = parse(STORIES, &[]).unwrap().recipe;
+    assert_eq!(recipe.cache.temperatures(), [1.0]);
+    let written = recipe.to_toml().unwrap();
+    assert!(written.contains("temperatures = [1.0]"), "{written}");
+}
+
+#[test]
+fn drawn_tokens_have_no_list_of_temperatures() {
+    let problem = problem(STORIES, &drawn_and("cache.temperatures=[1.0]"));
+    assert_eq!(problem.key, "cache.temperatures");
+    let advice = problem.advice.unwrap();
+    assert!(advice.contains("objective.temperature"), "{advice}");
+}

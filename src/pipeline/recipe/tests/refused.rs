@@ -88,6 +88,32 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("cache.draw_seed=-1", "cache.draw_seed", "a whole number"),
     (
+        "cache.temperatures=[]",
+        "cache.temperatures",
+        "1.0 and then at most 15 others",
+    ),
+    (
+        "cache.temperatures=[2.0, 1.0]",
+        "cache.temperatures",
+        "1.0 and then",
+    ),
+    (
+        "cache.temperatures=[1.0, 2.0, 2.0]",
+        "cache.temperatures",
+        "distinct",
+    ),
+    (
+        "cache.temperatures=[1.0, -2.0]",
+        "cache.temperatures",
+        "above 0",
+    ),
+    (
+        "cache.temperatures=[1.0, 1e99]",
+        "cache.temperatures",
+        "finite",
+    ),
+    ("cache.temperatures=2.0", "cache.temperatures", "an array"),
+    (
         "cache.segments_per_shard=0",
         "cache.segments_per_shard",
         "at least 1",
@@ -126,7 +152,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "objective.temperature=2.0",
         "objective.temperature",
-        "1.0 for a divergence on the most likely tokens",
+        "one of cache.temperatures ([1.0])",
     ),
     (
         "objective.temperature=0",

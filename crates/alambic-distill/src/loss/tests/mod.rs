@@ -22,6 +22,7 @@ mod reference;
 mod relations;
 mod sampled;
 mod temperature;
+mod tempered;
 mod universal_logit;
 mod weight_ramp;
 
@@ -142,6 +143,7 @@ fn top_k_targets(teacher: &[Vec<f64>], k: usize, dtype: DType, device: &Device) 
         ),
         tail_mass: Tensor::from_data(floats(tails).convert_dtype(dtype), on_device),
         entropy: Tensor::from_data(floats(entropies).convert_dtype(dtype), on_device),
+        tempered: vec![],
     }
 }
 

@@ -106,6 +106,7 @@ impl Truncation {
             log_probs: logits(&self.target_log_probs, dtype, device),
             tail_mass: row(&self.tail_mass),
             entropy: row(&vec![0.0; self.tail_mass.len()]),
+            tempered: vec![],
         }
     }
 }

@@ -124,7 +124,7 @@ fn the_square_keeps_the_scale_of_gradients() {
 }
 
 #[test]
-fn truncated_targets_cannot_be_softened() {
+fn truncated_targets_cannot_be_softened_to_a_temperature_that_was_not_declared() {
     let device = Device::flex();
     let targets = TargetBatch::TopK(top_k_targets(&teacher(), 2, DType::F64, &device));
     let labels = Tensor::<2, Int>::from_ints([[2, 0]], &device);
@@ -134,7 +134,7 @@ fn truncated_targets_cannot_be_softened() {
         .per_token(student(), &labels, Some(&targets))
         .unwrap_err();
     assert!(
-        error.to_string().contains("use the temperature 1"),
+        error.to_string().contains("is kept for [1.0]; use one of"),
         "{error}"
     );
     let as_they_are = softened.with_temperature(Temperature::ONE);

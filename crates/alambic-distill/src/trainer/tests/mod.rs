@@ -6,4 +6,5 @@ mod gradient_fidelity;
 mod head_pass;
 mod recorded_run;
 mod small_run;
+mod tempered_targets;
 mod weight_ramp;

@@ -163,7 +163,7 @@ fn whole_distribution(log_probs: &LogProbs) -> SequenceTargets {
         .convert::<f32>()
         .try_to_vec::<f32>()
         .unwrap();
-    let mut selector = TopKSelector::new(vocab);
+    let mut selector = TopKSelector::new(vocab, &[]);
     values
         .chunks_exact(vocab)
         .for_each(|row| selector.push(row));

@@ -55,6 +55,7 @@ pub(super) fn record(index: u64) -> TargetRecord {
         log_probs: vec![],
         tail_mass: vec![],
         entropy: vec![],
+        tempered: vec![],
     };
     for _ in 0..rows {
         let first = rng.random_range(0..(VOCAB - K) as u32);
