@@ -1,6 +1,6 @@
 //! One segment with the teacher's targets: the row of a shard.
 
-use crate::{SampledTargets, SegmentKey, TopKTargets};
+use crate::{HiddenTargets, SampledTargets, SegmentKey, TopKTargets};
 
 /// What the teacher said at the counted labels of one segment.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub enum Targets {
     TopK(TopKTargets),
     /// Drawn tokens.
     Sampled(SampledTargets),
+    /// The teacher's last hidden states.
+    Hidden(HiddenTargets),
 }
 
 impl Targets {
@@ -23,6 +25,7 @@ impl Targets {
         match self {
             Self::TopK(targets) => targets.num_rows(),
             Self::Sampled(targets) => targets.num_rows(),
+            Self::Hidden(targets) => targets.num_rows(),
         }
     }
 
@@ -35,7 +38,7 @@ impl Targets {
     pub fn top_k(&self) -> Option<&TopKTargets> {
         match self {
             Self::TopK(targets) => Some(targets),
-            Self::Sampled(_) => None,
+            Self::Sampled(_) | Self::Hidden(_) => None,
         }
     }
 }
@@ -49,6 +52,12 @@ impl From<TopKTargets> for Targets {
 impl From<SampledTargets> for Targets {
     fn from(targets: SampledTargets) -> Self {
         Self::Sampled(targets)
+    }
+}
+
+impl From<HiddenTargets> for Targets {
+    fn from(targets: HiddenTargets) -> Self {
+        Self::Hidden(targets)
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use crate::CacheError;
 use crate::compact::Quantiser;
+use crate::{CacheError, HeadFingerprint, StateType};
 
 /// Version of the layout of shards and manifest that this build writes and reads.
 ///
@@ -120,6 +120,15 @@ pub enum TargetKind {
         /// Where the random numbers start; they depend on it and on the segment's key alone.
         seed: u64,
     },
+    /// The teacher's last hidden state, of which its head makes the whole distribution.
+    Hidden {
+        /// Numbers of a state, at least 1.
+        width: usize,
+        /// How they are stored.
+        values: StateType,
+        /// The head that belongs to them; it lies in the directory of the cache.
+        head: HeadFingerprint,
+    },
 }
 
 /// The most draws per target that a cache stores.
@@ -134,16 +143,21 @@ impl TargetKind {
     pub(crate) fn quantiser(self) -> Option<Quantiser> {
         match self {
             Self::TopK { values, .. } => values.quantiser(),
-            Self::Sampled { .. } => None,
+            Self::Sampled { .. } | Self::Hidden { .. } => None,
         }
     }
 
-    /// Whether the targets are stored as bits rather than in plain columns.
+    /// Whether the targets are stored in one column rather than in plain ones.
     pub(crate) fn is_compact(self) -> bool {
         match self {
             Self::TopK { values, .. } => values.plain_bytes().is_none(),
-            Self::Sampled { .. } => true,
+            Self::Sampled { .. } | Self::Hidden { .. } => true,
         }
+    }
+
+    /// Whether that column needs the codes of the footer.
+    pub(crate) fn has_codes(self) -> bool {
+        self.is_compact() && !matches!(self, Self::Hidden { .. })
     }
 }
 
@@ -175,7 +189,7 @@ pub struct CacheSpec {
     pub targets: TargetKind,
     /// Temperatures at which the targets are exact. `[1.0]` for the most probable tokens: the mass
     /// of a truncated tail at another temperature is not recoverable from the head. For drawn
-    /// tokens the one at which they were drawn.
+    /// tokens the one at which they were drawn. `[1.0]` for hidden states, which know every one.
     pub temperatures: Vec<f32>,
     /// The most segments a shard may hold.
     pub segments_per_shard: usize,
@@ -187,7 +201,7 @@ impl CacheSpec {
     /// # Errors
     /// [`CacheError::InvalidSpec`] for a fingerprint that is not 64 lower-case hex digits, a
     /// vocabulary that is empty or too large for `u32` ids, `k` outside `1..=vocab_size`, draws
-    /// outside `1..=`[`MAX_DRAWS`], other temperatures than the targets may have, or empty shards.
+    /// outside `1..=`[`MAX_DRAWS`], states without numbers, other temperatures than the targets may have, or empty shards.
     ///
     /// ```
     /// use alambic_cache::{CacheSpec, TargetKind, ValueType};
@@ -235,10 +249,15 @@ impl CacheSpec {
                 let expected = format!("in 1..={MAX_DRAWS}");
                 return refuse("targets.draws", expected, draws.to_string());
             }
-            TargetKind::TopK { .. } | TargetKind::Sampled { .. } => {}
+            TargetKind::Hidden { width: 0, .. } => {
+                return refuse("targets.width", "at least 1".into(), "0".into());
+            }
+            TargetKind::TopK { .. } | TargetKind::Sampled { .. } | TargetKind::Hidden { .. } => {}
         }
         let (valid, expected) = match (self.targets, &self.temperatures[..]) {
-            (TargetKind::TopK { .. }, temperatures) => (temperatures == [1.0], "[1.0]"),
+            (TargetKind::TopK { .. } | TargetKind::Hidden { .. }, temperatures) => {
+                (temperatures == [1.0], "[1.0]")
+            }
             (TargetKind::Sampled { .. }, &[temperature]) => (
                 temperature.is_finite() && temperature > 0.0,
                 "one finite number above 0",
@@ -260,6 +279,7 @@ impl CacheSpec {
         let entries = match self.targets {
             TargetKind::TopK { k, .. } => k,
             TargetKind::Sampled { draws, .. } => usize::from(draws),
+            TargetKind::Hidden { width, .. } => width / 2,
         };
         entries
             .saturating_mul(2 * size_of::<f32>())

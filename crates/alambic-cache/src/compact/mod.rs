@@ -7,7 +7,8 @@
 //! | top-k | entropy, mass of the rest, lowest level | levels above the lowest |
 //! | sampled | entropy, distinct ids | how often it was drawn |
 //!
-//! The prefix codes of all numbers are made for the shard at hand and stand in its footer.
+//! The prefix codes of all numbers are made for the shard at hand and stand in its footer. Hidden
+//! states need none: they are numbers of fixed width.
 
 mod bits;
 mod id_buckets;
@@ -17,6 +18,7 @@ mod quantiser;
 mod row_code;
 mod sampled;
 mod set_code;
+mod states;
 mod tables;
 mod top_k;
 
@@ -24,6 +26,9 @@ use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
 
 pub(crate) use quantiser::Quantiser;
 use row_code::{Row, RowCode, RowDecoder, RowEncoder};
+pub(crate) use states::{
+    SCALE_BITS, STATES_PER_GROUP, decode_states, encode_states, largest_state_error,
+};
 pub(crate) use top_k::rounded;
 
 /// How many header numbers a row has.
@@ -31,6 +36,7 @@ fn num_header_numbers(kind: TargetKind) -> usize {
     match kind {
         TargetKind::TopK { .. } => top_k::NUM_HEADER_NUMBERS,
         TargetKind::Sampled { .. } => sampled::NUM_HEADER_NUMBERS,
+        TargetKind::Hidden { .. } => 0,
     }
 }
 
@@ -52,6 +58,7 @@ impl CompactEncoder {
                 quantiser.as_ref().expect("the caller asked for levels"),
             ),
             Targets::Sampled(targets) => sampled::to_rows(targets),
+            Targets::Hidden(_) => unreachable!("hidden states need no codes"),
         };
         let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
         let code = RowCode::for_rows(
@@ -107,7 +114,7 @@ impl CompactDecoder {
                 sampled::from_rows(&self.rows, bytes, num_rows, draws, self.temperature)
                     .map(Targets::Sampled)
             }
-            (TargetKind::TopK { .. }, None) => None,
+            (TargetKind::TopK { .. }, None) | (TargetKind::Hidden { .. }, _) => None,
         }
     }
 }
