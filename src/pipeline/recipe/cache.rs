@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use alambic_cache::{MAX_DRAWS, TargetKind, ValueType};
+use alambic_cache::{MAX_DRAWS, StateType, TargetKind, ValueType};
 use alambic_distill::loss::ObjectiveTerm;
+use alambic_distill::teacher::Teacher;
+use alambic_distill::{DistillError, hidden_targets};
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::problem::Problem;
 
-/// The `[cache]` section: `top_k` with `values`, or `draws` with `draw_seed`.
+/// The `[cache]` section: `top_k` with `values`, or `draws` with `draw_seed`, or `hidden_states`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheSection {
@@ -21,6 +23,9 @@ pub struct CacheSection {
     pub draws: Option<u16>,
     /// Where the random numbers of the draws start.
     pub draw_seed: Option<u64>,
+    /// How the teacher's last hidden states are stored, with its head once beside them: the whole
+    /// distribution at any temperature.
+    pub hidden_states: Option<StateType>,
     /// Segments per shard file: the unit of resuming and of shuffling.
     pub segments_per_shard: usize,
     /// Shares one cache between runs; inside the run directory when absent.
@@ -28,11 +33,25 @@ pub struct CacheSection {
 }
 
 impl CacheSection {
-    /// What is kept of the teacher's distributions.
+    /// What is kept of the answers of `teacher`, whose head belongs to hidden states.
+    ///
+    /// # Errors
+    /// [`DistillError::TeacherCannot`] for hidden states that it does not give.
     ///
     /// # Panics
     /// If the section is not valid.
-    pub fn targets(&self) -> TargetKind {
+    pub fn targets_of(&self, teacher: &dyn Teacher) -> Result<TargetKind, DistillError> {
+        match self.hidden_states {
+            Some(values) => hidden_targets(teacher, values),
+            None => Ok(self.targets()),
+        }
+    }
+
+    /// What is kept of a teacher's distributions.
+    ///
+    /// # Panics
+    /// If the section is not valid, or names hidden states: see [`Self::targets_of`].
+    pub(crate) fn targets(&self) -> TargetKind {
         match (self.top_k, self.values, self.draws, self.draw_seed) {
             (Some(k), Some(values), None, None) => TargetKind::TopK { k, values },
             (None, None, Some(draws), Some(seed)) => TargetKind::Sampled { draws, seed },
@@ -58,21 +77,28 @@ impl CacheSection {
         }
     }
 
-    /// Either the most likely tokens or drawn ones, with all that belongs to them.
+    /// The most likely tokens, drawn ones or hidden states, with all that belongs to them.
     fn check_kind(&self, checker: &mut Checker) {
         let keys = [
             "cache.top_k",
             "cache.values",
             "cache.draws",
             "cache.draw_seed",
+            "cache.hidden_states",
         ];
         let given = [
             self.top_k.is_some(),
             self.values.is_some(),
             self.draws.is_some(),
             self.draw_seed.is_some(),
+            self.hidden_states.is_some(),
         ];
-        if given == [true, true, false, false] || given == [false, false, true, true] {
+        let whole = [
+            [true, true, false, false, false],
+            [false, false, true, true, false],
+            [false, false, false, false, true],
+        ];
+        if whole.contains(&given) {
             return;
         }
         let found: Vec<&str> = keys
@@ -82,15 +108,15 @@ impl CacheSection {
             .collect();
         let problem = Problem::new(
             "cache",
-            "cache.top_k and cache.values, or cache.draws and cache.draw_seed",
+            "cache.top_k and cache.values, or cache.draws and cache.draw_seed, or cache.hidden_states",
             match found.is_empty() {
                 true => "none of them".into(),
                 false => found.join(", "),
             },
         )
         .advise(
-            "keep the most likely tokens (top_k), or draw tokens at random (draws); an override such as \
-             cache.top_k=unset leaves a key out",
+            "keep the most likely tokens (top_k), draw tokens at random (draws), or keep the teacher's last \
+             hidden states (hidden_states); an override such as cache.top_k=unset leaves a key out",
         );
         checker.require_all(&keys, false, problem);
     }

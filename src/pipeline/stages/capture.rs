@@ -126,14 +126,21 @@ pub(crate) fn kept_targets(targets: TargetKind) -> String {
     match targets {
         TargetKind::TopK { k, .. } => format!("top {k}"),
         TargetKind::Sampled { draws, .. } => format!("{draws} draws"),
+        TargetKind::Hidden { width, values, .. } => {
+            let values = format!("{values:?}").to_lowercase();
+            format!("hidden states of {width}, {values}")
+        }
         other => format!("{other:?}"),
     }
 }
 
 /// What a recipe keeps of its teacher.
-pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> CaptureConfig {
-    CaptureConfig {
-        targets: recipe.cache.targets(),
+pub(crate) fn capture_config(
+    recipe: &Recipe,
+    teacher: &LanguageModel,
+) -> Result<CaptureConfig, DistillError> {
+    Ok(CaptureConfig {
+        targets: recipe.cache.targets_of(&teacher.teacher)?,
         temperature: match recipe.cache.draws {
             Some(_) => recipe.objective.temperature as f32,
             None => 1.0,
@@ -142,7 +149,7 @@ pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> Captur
         batch_segments: recipe.teacher.batch_segments,
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
         part: Part::whole(),
-    }
+    })
 }
 
 /// Captures the plan's part of one split.
@@ -154,7 +161,7 @@ fn capture_split(
     let progress = &plan.options.progress;
     let config = CaptureConfig {
         part: plan.part,
-        ..capture_config(&plan.recipe, &plan.teacher)
+        ..capture_config(&plan.recipe, &plan.teacher)?
     };
     let found = || {
         let expected = config.cache_spec(&plan.teacher.teacher);

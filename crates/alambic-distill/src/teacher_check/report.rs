@@ -25,13 +25,18 @@ pub enum Quantity {
     Draws,
     /// The difference of the entropies, nats.
     Entropy,
+    /// The largest difference in a number of the hidden state.
+    States,
+    /// The same between what is stored and what the teacher's answer would be stored as; only where
+    /// integers are stored.
+    RoundedStates,
 }
 
 impl Quantity {
     fn unit(self) -> &'static str {
         match self {
             Self::LogProbs | Self::Levels | Self::TokenIds | Self::Entropy => " nats",
-            Self::TailMass | Self::Draws => "",
+            Self::TailMass | Self::Draws | Self::States | Self::RoundedStates => "",
         }
     }
 }
@@ -45,6 +50,8 @@ impl fmt::Display for Quantity {
             Self::TailMass => "tail mass",
             Self::Draws => "draws",
             Self::Entropy => "entropy",
+            Self::States => "hidden states",
+            Self::RoundedStates => "rounded states",
         })
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod head_pass;
+mod hidden_states;
 mod recorded_run;
 mod small_run;
 mod weight_ramp;
