@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic::cache::{CacheReader, CacheSpec, TargetKind, ValueType, verify};
+use alambic::cache::{CacheReader, CacheSpec, StateType, TargetKind, ValueType, verify};
 use alambic::distill::StopHandle;
 use alambic::pipeline::recipe::{LoadedRecipe, Recipe, RecipeText};
 use alambic::pipeline::report::{Arm, REPORT_HTML, REPORT_JSON, Report, ValidationPoint};
@@ -202,6 +202,30 @@ fn a_student_is_trained_at_a_temperature_that_the_cache_declares() {
     assert_eq!(spec.temperatures, [1.0, 2.0]);
     for point in validation_of_the_student(&report) {
         assert!(point.kl_to_teacher.is_finite() && point.kl_to_teacher > 0.0);
+    }
+}
+
+#[test]
+fn a_student_of_hidden_states_is_softened_and_watched_by_its_kl_and_its_agreement() {
+    let (report, spec) = run_with_targets(&[
+        "cache.top_k=unset",
+        "cache.values=unset",
+        "cache.hidden_states=int8",
+        "objective.temperature=2.0",
+        "objective.terms=[{ kind = 'reverse_kl', weight = 0.5 }, { kind = 'logit_mse', weight = 0.1 }]",
+    ]);
+    let TargetKind::Hidden { width, values, .. } = spec.targets else {
+        panic!("{:?}", spec.targets);
+    };
+    assert_eq!(values, StateType::Int8);
+    let kept = format!("hidden states of {width}, int8");
+    assert_eq!(report.cache.kept, kept);
+    assert!(report.stages[0].detail.contains(&kept));
+    assert!(report.table().contains(&kept));
+    assert_eq!(report.cache.mean_tail_mass, None);
+    for point in validation_of_the_student(&report) {
+        assert!(point.kl_to_teacher.is_finite() && point.kl_to_teacher > 0.0);
+        assert!(point.top1_agreement.is_some());
     }
 }
 

@@ -13,6 +13,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 
+STATES_PER_GROUP = 32
 LEVEL_STEPS = {"fine": (1 / 32, 0.25), "coarse": (1 / 16, 1.25)}
 
 
@@ -158,6 +159,54 @@ def read_draws(bits, kinds, num_rows):
     return rows
 
 
+def read_states(data, num_rows, width, values):
+    """The teacher's last hidden states, as numbers or as integers with a scale for each group."""
+    if values in ("f32", "f16"):
+        value_type = {"f32": "<f4", "f16": "<f2"}[values]
+        return np.frombuffer(data, value_type).astype(np.float32).reshape(num_rows, width)
+    size = int(values.removeprefix("int"))
+    most = (1 << size - 1) - 1
+    bits, rows = Bits(data), np.empty((num_rows, width), np.float32)
+    for row in rows:
+        for start in range(0, width, STATES_PER_GROUP):
+            group = row[start : start + STATES_PER_GROUP]
+            scale = np.uint16(bits.read(16)).view(np.float16)
+            fields = bits.bits[bits.at : bits.at + size * len(group)].reshape(len(group), size)
+            bits.at += fields.size
+            integers = fields.dot(1 << np.arange(size)[::-1]) - most
+            assert np.isfinite(scale) and scale >= 2**-14 and abs(integers).max() <= most
+            assert scale == 2**-14 or abs(integers).max() == most
+            group[:] = integers * np.float32(scale)
+    bits.end()
+    return rows
+
+
+def read_head(path, spec):
+    """The teacher's head: a safetensors file of one tensor."""
+    content = path.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == spec["targets"]["head"], path
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    shape = [spec["vocab_size"], spec["targets"]["width"]]
+    assert header["weight"]["dtype"] == "F32" and header["weight"]["shape"] == shape
+    cap = header["__metadata__"].get("logit_softcap")
+    return {
+        "weight": np.frombuffer(content[end:], "<f4").reshape(shape),
+        "logit_scale": float(header["__metadata__"]["logit_scale"]),
+        "logit_softcap": None if cap is None else float(cap),
+    }
+
+
+def log_probs_of_states(states, head, temperature=1.0):
+    """The teacher's whole distributions, `[rows, vocab_size]`."""
+    logits = states.astype(np.float64) @ head["weight"].T * head["logit_scale"]
+    if head["logit_softcap"] is not None:
+        logits = np.tanh(logits / head["logit_softcap"]) * head["logit_softcap"]
+    logits = logits / temperature
+    logits -= logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
 def plain_targets(row, k, values, temperatures):
     """The most probable tokens, stored as numbers."""
     value_type = {"f16": "<f2", "f32": "<f4"}[values]
@@ -179,6 +228,9 @@ def plain_targets(row, k, values, temperatures):
 def targets(row, spec, codes):
     """The targets of one segment."""
     kind, num_rows = spec["targets"], row["num_targets"].as_py()
+    if kind["kind"] == "hidden":
+        data = row["targets"].as_py()
+        return {"states": read_states(data, num_rows, kind["width"], kind["values"])}
     further = spec["temperatures"][1:]
     if codes is None:
         return plain_targets(row, kind["k"], kind["values"], further)
@@ -197,7 +249,7 @@ def read_shard(path, spec):
     table = pq.read_table(path)
     footer = pq.read_metadata(path).metadata
     codes = None
-    if "targets" in table.column_names:
+    if "targets" in table.column_names and spec["targets"]["kind"] != "hidden":
         headers = HEADERS[spec["targets"]["kind"]]
         if spec["targets"]["kind"] == "top_k":
             headers = [headers[0] + 2 * len(spec["temperatures"][1:])]
@@ -218,13 +270,20 @@ def at_temperature(log_probs, tail_mass, temperature):
     return head - np.log(np.exp(head - head.max()).sum()) - head.max() + math.log1p(-tail_mass)
 
 
-def check_segment(segment, spec):
+def check_segment(segment, spec, head):
     """Assert the promises of a record."""
     vocab_size, kind = spec["vocab_size"], spec["targets"]
-    mask, ids = segment["loss_mask"], segment["target_ids"]
+    mask = segment["loss_mask"]
     assert len(mask) == len(segment["token_ids"]) > 0 and not mask[0]
-    assert mask.sum() == len(ids) == len(segment["entropy"])
     assert (segment["token_ids"] < vocab_size).all()
+    if head is not None:
+        states = segment["states"]
+        assert states.shape == (mask.sum(), kind["width"]) and np.isfinite(states).all()
+        log_probs = log_probs_of_states(states, head)
+        assert np.isfinite(log_probs).all() and (log_probs <= 0).all()
+        return
+    ids = segment["target_ids"]
+    assert mask.sum() == len(ids) == len(segment["entropy"])
     assert all(len(set(row)) == len(row) and max(row) < vocab_size for row in map(list, ids))
     for entropy in segment["entropy"]:
         assert -1e-3 <= entropy <= math.log(vocab_size) + 1e-2
@@ -260,7 +319,9 @@ def main(directory):
     directory = pathlib.Path(directory)
     manifest = json.loads((directory / "manifest.json").read_text())
     assert manifest["format_version"] == 2
-    spec = manifest["spec"]
+    spec, head = manifest["spec"], None
+    if spec["targets"]["kind"] == "hidden":
+        head = read_head(directory / "teacher-head.safetensors", spec)
     totals = {"segments": 0, "tokens": 0, "targets": 0}
     for index, shard in enumerate(manifest["shards"]):
         path = directory / shard["file"]
@@ -272,11 +333,11 @@ def main(directory):
         assert int(footer[b"alambic.shard_index"]) == index, path
         segments = list(read_shard(path, spec))
         for segment in segments:
-            check_segment(segment, spec)
+            check_segment(segment, spec, head)
         counts = {
             "segments": len(segments),
             "tokens": sum(len(segment["token_ids"]) for segment in segments),
-            "targets": sum(len(segment["target_ids"]) for segment in segments),
+            "targets": sum(int(segment["loss_mask"].sum()) for segment in segments),
         }
         for what, count in counts.items():
             assert count == shard[what], (path, what)

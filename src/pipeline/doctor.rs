@@ -290,7 +290,7 @@ fn estimate_costs(
         "disk",
         format!(
             "{at_least}{} MB of cache before compression, {} MB of checkpoints",
-            megabytes(estimate::cache_bytes(recipe, train)),
+            megabytes(estimate::cache_bytes(recipe, teacher, train)),
             megabytes(estimate::checkpoint_bytes(recipe, student.num_parameters()))
         ),
     );
@@ -328,9 +328,12 @@ fn examine_cache(
         return;
     }
     let recipe = &loaded.recipe;
-    let spec = capture_config(recipe, teacher).cache_spec(&teacher.teacher);
-    let checked = TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens)
-        .and_then(|text| check_found_cache(directory, &spec, teacher, &text, split));
+    let check = || {
+        let spec = capture_config(recipe, teacher)?.cache_spec(&teacher.teacher);
+        let text = TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens)?;
+        check_found_cache(directory, &spec, teacher, &text, split)
+    };
+    let checked: Result<(), PipelineError> = check();
     match checked {
         Ok(()) => diagnosis.add(
             Severity::Note,

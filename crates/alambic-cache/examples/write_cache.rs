@@ -10,8 +10,9 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, HeadPlusSampledTail, SampledTargets, SegmentKey,
-    TargetKind, TargetRecord, TemperedTail, TopKTargets, ValueType,
+    CacheReader, CacheSpec, CacheWriter, HeadPlusSampledTail, HiddenTargets, SampledTargets,
+    SegmentKey, StateType, TargetKind, TargetRecord, TeacherHead, TemperedTail, TopKTargets,
+    ValueType,
 };
 
 const VOCAB_SIZE: u32 = 100;
@@ -136,6 +137,29 @@ fn as_drawn(record: TargetRecord, draws: u16) -> TargetRecord {
     }
 }
 
+/// Numbers of a hidden state: a whole group and a part of one.
+const WIDTH: usize = 40;
+
+/// A head whose weight is no particular one.
+fn head() -> Result<TeacherHead, Box<dyn Error>> {
+    let numbers = 0..VOCAB_SIZE as usize * WIDTH;
+    let weight = numbers.map(|i| (0.7 * i as f32).sin()).collect();
+    Ok(TeacherHead::try_new(weight, VOCAB_SIZE as usize, WIDTH)?.with_logit_softcap(30.0)?)
+}
+
+/// The same segment with hidden states that are no particular ones.
+fn as_states(record: TargetRecord) -> TargetRecord {
+    let numbers = 0..record.num_targets() * WIDTH;
+    let targets = HiddenTargets {
+        width: WIDTH,
+        states: numbers.map(|i| (1.3 * i as f32).cos()).collect(),
+    };
+    TargetRecord {
+        targets: targets.into(),
+        ..record
+    }
+}
+
 const DRAWS: u16 = 50;
 
 fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
@@ -153,6 +177,14 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
             seed: 0,
         });
     }
+    if let Some(values) = name.strip_prefix("states-") {
+        let values: StateType = serde_json::from_value(values.into())?;
+        return Ok(TargetKind::Hidden {
+            width: WIDTH,
+            values,
+            head: head()?.fingerprint(),
+        });
+    }
     let values: ValueType = serde_json::from_value(name.into())?;
     Ok(TargetKind::TopK { k: K, values })
 }
@@ -160,7 +192,7 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws|both [TEMPERATURE ...]";
+    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws|both|states-f32|states-f16|states-int8|states-int6|states-int4 [TEMPERATURE ...]";
     let dir = PathBuf::from(arguments.next().ok_or(usage)?);
     let targets = kind(&arguments.next().ok_or(usage)?)?;
     let further: Vec<f32> = arguments
@@ -183,9 +215,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|record| match targets {
             TargetKind::Sampled { draws, .. } => as_drawn(record, draws),
             TargetKind::HeadPlusSampledTail { draws, .. } => as_head_and_tail(record, draws),
+            TargetKind::Hidden { .. } => as_states(record),
             _ => record,
         })
         .collect();
+    if let TargetKind::Hidden { .. } = targets {
+        writer.put_teacher_head(&head()?)?;
+    }
     for (index, shard) in records.chunks(3).enumerate() {
         writer.write_shard(index, shard)?;
     }

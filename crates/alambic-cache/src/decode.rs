@@ -7,11 +7,11 @@ use arrow::datatypes::UInt32Type;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use crate::compact::CompactDecoder;
+use crate::compact::{self, CompactDecoder};
 use crate::layout;
 use crate::{
-    CacheError, CacheSpec, SegmentKey, TargetKind, TargetRecord, Targets, TemperedTail,
-    TopKTargets, ValueType,
+    CacheError, CacheSpec, HiddenTargets, SegmentKey, StateType, TargetKind, TargetRecord, Targets,
+    TemperedTail, TopKTargets, ValueType,
 };
 
 /// One batch of a shard; its columns have the types of the layout, their values may be hostile.
@@ -42,9 +42,14 @@ impl ShardBatch<'_> {
             ),
             token_ids: token_ids.as_primitive::<UInt32Type>().values().to_vec(),
             loss_mask: loss_mask.as_boolean().values().iter().collect(),
-            targets: match self.compact {
-                Some(decoder) => self.compact_targets(decoder, row, num_tokens, num_targets)?,
-                None => Targets::TopK(self.plain_targets(row, num_targets)?),
+            targets: match (self.spec.targets, self.compact) {
+                (TargetKind::Hidden { width, values, .. }, _) => Targets::Hidden(
+                    self.hidden_targets(row, num_tokens, num_targets, width, values)?,
+                ),
+                (_, Some(decoder)) => {
+                    self.compact_targets(decoder, row, num_tokens, num_targets)?
+                }
+                (_, None) => Targets::TopK(self.plain_targets(row, num_targets)?),
             },
         })
     }
@@ -56,25 +61,58 @@ impl ShardBatch<'_> {
         num_tokens: usize,
         num_targets: usize,
     ) -> Result<Targets, CacheError> {
-        let column = self.batch.column(layout::COLUMN_COMPACT_TARGETS);
-        let bytes = column.as_binary::<i32>().value(row);
+        let bytes = self.compact_bytes(row);
         let targets = (num_targets <= num_tokens)
             .then(|| decoder.decode(bytes, num_targets))
             .flatten();
-        targets.ok_or_else(|| CacheError::InvalidRecord {
+        targets.ok_or_else(|| {
+            let expected = format!("{num_targets} rows in the codes of the footer");
+            self.refuse_bytes(row, expected, bytes)
+        })
+    }
+
+    fn hidden_targets(
+        &self,
+        row: usize,
+        num_tokens: usize,
+        num_targets: usize,
+        width: usize,
+        values: StateType,
+    ) -> Result<HiddenTargets, CacheError> {
+        let bytes = self.compact_bytes(row);
+        let states = (num_targets <= num_tokens)
+            .then(|| compact::decode_states(bytes, num_targets, width, values))
+            .flatten();
+        let states = states.ok_or_else(|| {
+            let expected = format!("{num_targets} states of {width} numbers, {values:?}");
+            self.refuse_bytes(row, expected, bytes)
+        })?;
+        Ok(HiddenTargets { width, states })
+    }
+
+    /// The value of the one column of bits or states.
+    fn compact_bytes(&self, row: usize) -> &[u8] {
+        let column = self.batch.column(layout::COLUMN_COMPACT_TARGETS);
+        column.as_binary::<i32>().value(row)
+    }
+
+    fn refuse_bytes(&self, row: usize, expected: String, bytes: &[u8]) -> CacheError {
+        CacheError::InvalidRecord {
             path: self.path.to_owned(),
             row: self.first_row + row,
             field: "targets".to_owned(),
-            expected: format!("{num_targets} rows in the codes of the footer"),
+            expected,
             found: format!("{} bytes that are not", bytes.len()),
-        })
+        }
     }
 
     fn plain_targets(&self, row: usize, num_targets: usize) -> Result<TopKTargets, CacheError> {
         let (k, values) = match self.spec.targets {
             TargetKind::TopK { k, values } => (k, values),
-            TargetKind::Sampled { .. } | TargetKind::HeadPlusSampledTail { .. } => {
-                unreachable!("drawn tokens are stored as bits")
+            TargetKind::Sampled { .. }
+            | TargetKind::HeadPlusSampledTail { .. }
+            | TargetKind::Hidden { .. } => {
+                unreachable!("drawn tokens and hidden states have one column")
             }
         };
         let value_bytes = values.plain_bytes().unwrap_or_default();

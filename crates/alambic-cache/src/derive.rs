@@ -11,7 +11,8 @@ use crate::{CacheError, CacheReader, Manifest, TargetRecord};
 /// segment that several of them hold is kept as often as it is held, as training on them one after
 /// the other would see it.
 ///
-/// The result, as that of [`filter`] and of [`split`], is an ordinary cache: it verifies,
+/// The result, as that of [`filter`] and of [`split`], is an ordinary cache: it verifies, has the head
+/// that hidden states need,
 /// says which teacher it comes from, and holds the targets as they are in its source. A call that was
 /// killed is repeated and keeps the shards that are whole. Holds one shard of the source and one of
 /// the result.
@@ -53,7 +54,7 @@ pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, Cach
     for other in others {
         spec.expect_same_targets(&other.manifest().spec, other.dir())?;
     }
-    let mut filler = ShardFiller::open(out, spec.clone())?;
+    let mut filler = ShardFiller::open_like(first, out)?;
     for source in sources {
         for_each_record(source, |record| filler.push(record))?;
     }
@@ -93,7 +94,7 @@ pub fn filter(
     out: &Path,
     mut keep: impl FnMut(&TargetRecord) -> bool,
 ) -> Result<Manifest, CacheError> {
-    let mut filler = ShardFiller::open(out, source.manifest().spec.clone())?;
+    let mut filler = ShardFiller::open_like(source, out)?;
     for_each_record(source, |record| match keep(&record) {
         true => filler.push(record),
         false => Ok(()),
@@ -142,9 +143,8 @@ pub fn split(
     rest: &Path,
     mut choose: impl FnMut(&TargetRecord) -> bool,
 ) -> Result<[Manifest; 2], CacheError> {
-    let spec = &source.manifest().spec;
-    let mut chosen = ShardFiller::open(chosen, spec.clone())?;
-    let mut rest = ShardFiller::open(rest, spec.clone())?;
+    let mut chosen = ShardFiller::open_like(source, chosen)?;
+    let mut rest = ShardFiller::open_like(source, rest)?;
     for_each_record(source, |record| match choose(&record) {
         true => chosen.push(record),
         false => rest.push(record),
@@ -175,7 +175,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{CacheSpec, CacheWriter, ValueType, sample, verify};
+    use crate::{CacheSpec, CacheWriter, StateType, TargetKind, ValueType, sample, verify};
 
     fn open(dir: &Path) -> CacheReader {
         CacheReader::open(dir).unwrap()
@@ -194,11 +194,15 @@ mod tests {
     /// A cache of that many segments with seeds from `first_seed` on, and its path.
     fn write(dir: &Path, name: &str, spec: &CacheSpec, first_seed: u64, count: usize) -> PathBuf {
         let path = dir.join(name);
-        let mut filler = ShardFiller::open(&path, spec.clone()).unwrap();
-        for record in sample::records(spec, first_seed, count) {
-            filler.push(record).unwrap();
+        let mut writer = CacheWriter::open(&path, spec.clone()).unwrap();
+        sample::put_head(&writer);
+        let records = sample::records(spec, first_seed, count);
+        let shards = records.chunks(spec.segments_per_shard);
+        let num_shards = shards.len();
+        for (index, shard) in shards.enumerate() {
+            writer.write_shard(index, shard).unwrap();
         }
-        filler.finish().unwrap();
+        writer.finish(num_shards).unwrap();
         path
     }
 
@@ -305,6 +309,54 @@ mod tests {
         assert!(message.contains("other do not fit"), "{message}");
         assert!(message.contains("its teacher_fingerprint is"), "{message}");
         assert!(!out.exists());
+    }
+
+    #[test]
+    fn the_teachers_head_is_carried_over_and_caches_of_other_heads_are_not_joined() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::hidden_spec(StateType::Int8);
+        let path = |name| dir.path().join(name);
+        let source = open(&write(dir.path(), "source", &spec, 0, 10));
+        let mut row = 0;
+        let first_half = |_: &TargetRecord| {
+            row += 1;
+            row <= 5
+        };
+        split(&source, &path("a"), &path("b"), first_half).unwrap();
+        filter(&source, &path("c"), |record| record.num_tokens() > 1).unwrap();
+        concatenate(&[open(&path("a")), open(&path("b"))], &path("whole")).unwrap();
+        assert_same_files(&path("source"), &path("whole"));
+        for name in ["a", "b", "c", "whole"] {
+            verify(&path(name)).unwrap();
+            let head = open(&path(name)).teacher_head().unwrap();
+            assert_eq!(head, Some(sample::head()), "{name}");
+        }
+
+        let other = sample::head().with_logit_scale(0.5).unwrap();
+        let TargetKind::Hidden { width, values, .. } = spec.targets else {
+            panic!("hidden states");
+        };
+        let head = other.fingerprint();
+        let targets = TargetKind::Hidden {
+            width,
+            values,
+            head,
+        };
+        let mut writer = CacheWriter::open(&path("other"), CacheSpec { targets, ..spec }).unwrap();
+        writer.put_teacher_head(&other).unwrap();
+        writer.write_shard(0, &records(&path("a"))[..3]).unwrap();
+        writer.finish(1).unwrap();
+        let outcome = concatenate(&[source, open(&path("other"))], &path("refused"));
+        assert!(
+            matches!(
+                outcome,
+                Err(CacheError::UnlikeCaches {
+                    field: "targets",
+                    ..
+                })
+            ),
+            "{outcome:?}"
+        );
     }
 
     #[test]

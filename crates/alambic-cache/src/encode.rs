@@ -15,9 +15,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 
-use crate::compact::CompactEncoder;
+use crate::compact::{self, CompactEncoder};
 use crate::layout::{self, ROW_GROUP_TARGET_BYTES};
-use crate::{CacheError, CacheSpec, TargetKind, TargetRecord, Targets, TopKTargets, ValueType};
+use crate::{
+    CacheError, CacheSpec, StateType, TargetKind, TargetRecord, Targets, TopKTargets, ValueType,
+};
 
 /// The largest value of one column in one row: Parquet pages and Arrow offsets are 32-bit.
 const MAX_COLUMN_VALUE_BYTES: usize = 1 << 30;
@@ -37,7 +39,7 @@ pub(crate) fn encode_shard(
     };
     let compact = spec
         .targets
-        .is_compact()
+        .has_codes()
         .then(|| CompactEncoder::for_records(records, spec));
     let codes = compact.as_ref().map(CompactEncoder::tables);
     let footer = layout::footer(spec, index, codes.as_deref());
@@ -47,7 +49,10 @@ pub(crate) fn encode_shard(
         .with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(sink, layout::schema(spec).clone(), options)
         .map_err(refuse)?;
-    let compact = compact.map(|encoder| encoder.encode());
+    let compact = match spec.targets {
+        TargetKind::Hidden { values, .. } => Some(state_values(records, values)),
+        _ => compact.map(|encoder| encoder.encode()),
+    };
     if let Some(row) = compact
         .iter()
         .flatten()
@@ -100,6 +105,7 @@ pub(crate) fn check_storable(
         Targets::HeadPlusSampledTail(targets) => {
             targets.head.token_ids.len() + targets.tail.token_ids.len()
         }
+        Targets::Hidden(targets) => targets.states.len(),
     };
     let bytes = record.token_ids.len().max(entries).saturating_mul(4);
     if bytes > MAX_COLUMN_VALUE_BYTES {
@@ -109,6 +115,19 @@ pub(crate) fn check_storable(
             expected,
             format!("{bytes}, cut segments shorter"),
         );
+    }
+    if let (Targets::Hidden(targets), TargetKind::Hidden { width, values, .. }) =
+        (&record.targets, spec.targets)
+    {
+        let (states, most) = (&targets.states, values.largest_magnitude());
+        return match states.iter().position(|state| state.abs() > most) {
+            None => Ok(()),
+            Some(i) => refuse(
+                format!("targets.states[{}][{}]", i / width, i % width),
+                format!("at most {most} in magnitude, the range of {values:?}; or store f32"),
+                states[i].to_string(),
+            ),
+        };
     }
     let (Some(targets), Some((k, values))) = (record.targets.top_k(), spec.targets.head()) else {
         return Ok(());
@@ -165,6 +184,15 @@ fn to_batch(
     ];
     columns.extend(targets);
     Ok(RecordBatch::try_new(layout::schema(spec).clone(), columns)?)
+}
+
+/// The hidden states of every record as bytes.
+fn state_values(records: &[TargetRecord], values: StateType) -> Vec<Vec<u8>> {
+    let bytes = |record: &TargetRecord| match &record.targets {
+        Targets::Hidden(targets) => compact::encode_states(&targets.states, targets.width, values),
+        _ => unreachable!("the rules of the record were checked"),
+    };
+    records.iter().map(bytes).collect()
 }
 
 /// Ids, log-probabilities, tails and entropies of targets that are stored plainly.
@@ -263,5 +291,31 @@ mod tests {
             "{message}"
         );
         check(&record, &sample::spec(ValueType::F32, 2)).unwrap();
+    }
+
+    #[test]
+    fn a_state_outside_the_range_of_its_type_is_refused() {
+        for values in [StateType::F16, StateType::Int8, StateType::Int4] {
+            let spec = sample::hidden_spec(values);
+            let mut records = (0..).map(|seed| sample::record(&spec, seed));
+            let mut record = records.find(|record| record.num_targets() > 1).unwrap();
+            let most = values.largest_magnitude();
+            for (state, is_storable) in [(-most, true), (-most.next_up(), false)] {
+                let Targets::Hidden(targets) = &mut record.targets else {
+                    panic!("hidden states");
+                };
+                targets.states[75] = state;
+                let outcome = check_storable(&record, &spec, 5, Path::new("shard"));
+                match outcome {
+                    Ok(()) => assert!(is_storable, "{values:?}: {state}"),
+                    Err(error) => {
+                        let message = error.to_string();
+                        assert!(!is_storable, "{message}");
+                        let place = "shard, row 5: targets.states[1][5] should be at most";
+                        assert!(message.contains(place), "{message}");
+                    }
+                }
+            }
+        }
     }
 }

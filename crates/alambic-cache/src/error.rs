@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use parquet::errors::ParquetError;
 
-use crate::{MissingShards, Part, SegmentKey};
+use crate::{HeadFingerprint, MissingShards, Part, SegmentKey};
 
 /// Every error of this crate; each names the file, what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
@@ -287,6 +287,44 @@ pub enum CacheError {
         /// The value that it would have to have.
         expected: String,
         /// The value that it has.
+        found: String,
+    },
+    /// The head that makes distributions of the hidden states is missing.
+    #[error("{} does not exist: hidden states mean nothing without the teacher's head; restore it, or put it with the writer", path.display())]
+    TeacherHeadAbsent {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The head is another one than that which the targets were captured with.
+    #[error("{} has SHA-256 {found}, the specification says {expected}: it is damaged or another teacher's; restore it", path.display())]
+    TeacherHeadMismatch {
+        /// The head's file.
+        path: PathBuf,
+        /// The fingerprint in the specification.
+        expected: HeadFingerprint,
+        /// That of the head at hand.
+        found: HeadFingerprint,
+    },
+    /// The head's file is not laid out as this format says.
+    #[error("{} is no head of this format: {field} should be {expected}, found {found}", path.display())]
+    TeacherHeadFile {
+        /// The file.
+        path: PathBuf,
+        /// The part of it.
+        field: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Numbers that no head can have.
+    #[error("teacher's head: {field} should be {expected}, found {found}")]
+    InvalidTeacherHead {
+        /// The part of the head.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What was given.
         found: String,
     },
     /// The Parquet library refused to write or read.

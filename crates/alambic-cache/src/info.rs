@@ -44,7 +44,7 @@ pub struct CacheInfo {
     pub num_tokens: u64,
     /// Counted labels in all shards.
     pub num_targets: u64,
-    /// Size of all shards, without the manifest.
+    /// Size of all shards, without the manifest and the teacher's head.
     pub bytes: u64,
     /// `bytes / num_tokens`.
     pub bytes_per_token: f64,

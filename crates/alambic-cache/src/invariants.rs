@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::tempered_rules::TemperedRules;
 use crate::{
-    CacheError, CacheSpec, DrawnRow, DrawnTokens, HeadPlusSampledTail, SampledTargets, TargetKind,
-    TargetRecord, Targets, TopKTargets,
+    CacheError, CacheSpec, DrawnRow, DrawnTokens, HeadPlusSampledTail, HiddenTargets,
+    SampledTargets, TargetKind, TargetRecord, Targets, TopKTargets,
 };
 
 /// How far above 0 a log-probability may lie, nats: a log-softmax in f32 rounds at this scale.
@@ -97,6 +97,9 @@ impl RecordRules {
                         check_drawn_lengths(&targets.tail, rows)?;
                         self.check_top_k(&targets.head, k)?;
                         self.check_tail(targets)
+                    }
+                    (TargetKind::Hidden { width, .. }, Targets::Hidden(targets)) => {
+                        check_hidden(targets, width, rows)
                     }
                     (kind, _) => Err((
                         "targets".into(),
@@ -339,6 +342,22 @@ fn check_drawn_lengths(drawn: &DrawnTokens, rows: usize) -> Result<(), Broken> {
     )
 }
 
+fn check_hidden(targets: &HiddenTargets, width: usize, rows: usize) -> Result<(), Broken> {
+    require(targets.width == width, "targets.width", || {
+        (
+            format!("{width}, the same for every row of the cache"),
+            targets.width.to_string(),
+        )
+    })?;
+    let (found, expected) = (targets.states.len(), rows.saturating_mul(width));
+    check_lengths([("targets.states", found, expected)], rows)?;
+    let not_finite = targets.states.iter().position(|state| !state.is_finite());
+    not_finite.map_or(Ok(()), |i| {
+        let field = format!("targets.states[{}][{}]", i / width, i % width);
+        Err((field, "finite".into(), targets.states[i].to_string()))
+    })
+}
+
 /// Field, found and expected length of each.
 fn check_lengths<const N: usize>(
     lengths: [(&str, usize, usize); N],
@@ -566,5 +585,30 @@ mod tests {
                 "targets.entropy[0]",
             );
         }
+    }
+
+    #[test]
+    fn hidden_states_are_of_the_caches_width_as_many_as_labels_and_finite() {
+        let spec = sample::hidden_spec(crate::StateType::F32);
+        let verdict = |change: fn(&mut HiddenTargets)| {
+            let mut record = (0..).map(|seed| sample::record(&spec, seed));
+            let mut record = record.find(|record| record.num_targets() > 1).unwrap();
+            let Targets::Hidden(targets) = &mut record.targets else {
+                panic!("hidden states");
+            };
+            change(targets);
+            let path = Path::new("shard-00000.parquet");
+            let outcome = RecordRules::new(&spec).check(&record, 7, path);
+            outcome.map_err(|error| error.to_string())
+        };
+        assert_eq!(verdict(|_| {}), Ok(()));
+        assert_refused(verdict(|t| t.width = 35), "targets.width should be 70");
+        assert_refused(verdict(|t| t.width = 0), "targets.width should be 70");
+        assert_refused(verdict(|t| _ = t.states.pop()), "targets.states should be");
+        let no_number: fn(&mut HiddenTargets) = |t| t.states[75] = f32::NAN;
+        assert_refused(
+            verdict(no_number),
+            "targets.states[1][5] should be finite, found NaN",
+        );
     }
 }

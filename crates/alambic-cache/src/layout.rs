@@ -18,6 +18,12 @@ use crate::{CacheSpec, FORMAT_VERSION};
 /// assert_eq!(alambic_cache::MANIFEST_FILE, "manifest.json");
 /// ```
 pub const MANIFEST_FILE: &str = "manifest.json";
+/// Name of the file with the head that makes distributions of the hidden states of a cache.
+///
+/// ```
+/// assert_eq!(alambic_cache::TEACHER_HEAD_FILE, "teacher-head.safetensors");
+/// ```
+pub const TEACHER_HEAD_FILE: &str = "teacher-head.safetensors";
 /// Name of the file that says how many shards a capture comes to.
 pub(crate) const EXTENT_FILE: &str = "extent.json";
 
@@ -31,7 +37,7 @@ pub(crate) const COLUMN_NUM_TOKENS: usize = 1;
 pub(crate) const COLUMN_NUM_TARGETS: usize = 2;
 pub(crate) const COLUMN_TOKEN_IDS: usize = 3;
 pub(crate) const COLUMN_LOSS_MASK: usize = 4;
-/// The one column of bits.
+/// The one column of bits or states.
 pub(crate) const COLUMN_COMPACT_TARGETS: usize = 5;
 /// The plain columns.
 pub(crate) const COLUMN_TARGET_IDS: usize = 5;

@@ -68,7 +68,7 @@
 //! - at least one token, `loss_mask` as long as `token_ids` and `false` at 0;
 //! - one row of targets per counted label, of the kind, the `k` or the draws of the whole cache;
 //! - ids below `vocab_size`, distinct within a row;
-//! - entropy in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]);
+//! - entropy, where it is stored, in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]);
 //! - [`TopKTargets`]: log-probabilities finite, descending, at most 0 (within
 //!   [`LOG_PROB_TOLERANCE_NATS`]); tail mass in `[0, 1]`, exactly 0 if `k == vocab_size`; head and
 //!   tail add up to 1 (within [`MASS_TOLERANCE`]); at each further temperature a tail mass in
@@ -76,13 +76,15 @@
 //!   distribution over the vocabulary can have;
 //! - [`SampledTargets`]: ids ascending, each drawn at least once, as many draws in every row;
 //! - [`HeadPlusSampledTail`]: the head as above; as many draws in every row that has a tail, none of
-//!   them in the head.
+//!   them in the head;
+//! - [`HiddenTargets`]: states of the width of the whole cache, finite.
 //!
 //! Nothing is clamped or dropped. [`ValueType::F32`] stores what it was given, [`ValueType::F16`]
 //! rounds log-probabilities to nearest, a relative error of at most [`F16_RELATIVE_ERROR`].
 //! [`ValueType::Fine`] and [`ValueType::Coarse`] store levels, which are read as a distribution
 //! whose head and tail add up to 1, at every temperature; with them, and with draws, the entropy is rounded to 1/64 nat,
-//! from 0 up.
+//! from 0 up. [`StateType`] says how hidden states are rounded; the [`TeacherHead`] that makes
+//! distributions of them lies in the same directory, and its fingerprint is part of the specification.
 //!
 //! # What a directory promises
 //!
@@ -99,7 +101,9 @@ mod encode;
 mod epoch_order;
 mod error;
 mod extent;
+mod head_fingerprint;
 mod head_plus_sampled_tail;
+mod hidden_targets;
 mod info;
 mod invariants;
 mod layout;
@@ -117,7 +121,10 @@ mod shard_file;
 mod shard_filler;
 mod shared_file;
 mod spec;
+mod state_type;
 mod target_index;
+mod teacher_head;
+mod teacher_head_file;
 mod tempered_rules;
 mod tempered_tail;
 mod top_k_targets;
@@ -129,12 +136,14 @@ pub use derive::{concatenate, filter, split};
 pub use drawn_tokens::{DrawnRow, DrawnTokens};
 pub use epoch_order::EpochOrder;
 pub use error::CacheError;
+pub use head_fingerprint::HeadFingerprint;
 pub use head_plus_sampled_tail::HeadPlusSampledTail;
+pub use hidden_targets::HiddenTargets;
 pub use info::CacheInfo;
 pub use invariants::{
     ENTROPY_TOLERANCE_NATS, F16_RELATIVE_ERROR, LOG_PROB_TOLERANCE_NATS, MASS_TOLERANCE,
 };
-pub use layout::MANIFEST_FILE;
+pub use layout::{MANIFEST_FILE, TEACHER_HEAD_FILE};
 pub use manifest::{Manifest, ShardEntry};
 pub use missing_shards::MissingShards;
 pub use part::Part;
@@ -145,7 +154,9 @@ pub use seal::{Finished, seal};
 pub use segment_key::SegmentKey;
 pub use segment_reader::SegmentReader;
 pub use spec::{CacheSpec, FORMAT_VERSION, MAX_DRAWS, MAX_TEMPERATURES, TargetKind, ValueType};
+pub use state_type::StateType;
 pub use target_index::TargetIndex;
+pub use teacher_head::TeacherHead;
 pub use tempered_tail::TemperedTail;
 pub use top_k_targets::TopKTargets;
 pub use verify::{VerifyReport, verify};

@@ -10,7 +10,7 @@ use crate::shard_content::ShardContent;
 use crate::shard_file::ShardFile;
 use crate::shared_file::SharedFile;
 use crate::write_once_dir::io_error;
-use crate::{CacheError, Manifest, ShardEntry, TargetRecord};
+use crate::{CacheError, Manifest, ShardEntry, TargetRecord, TeacherHead, teacher_head_file};
 
 /// Reads a finished cache; holds the manifest, and one shard only while a call lasts.
 ///
@@ -50,7 +50,7 @@ impl CacheReader {
     /// [`CacheError::Incomplete`] without a manifest, [`CacheError::UnknownVersion`],
     /// [`CacheError::ManifestJson`] and [`CacheError::InvalidManifest`] for a manifest that is
     /// damaged, contradicts itself or names other files than `shard-00000.parquet` and so on,
-    /// [`CacheError::ShardAbsent`], [`CacheError::ShardSize`].
+    /// [`CacheError::ShardAbsent`], [`CacheError::ShardSize`], [`CacheError::TeacherHeadAbsent`].
     ///
     /// ```
     /// use alambic_cache::{CacheError, CacheReader};
@@ -73,6 +73,7 @@ impl CacheReader {
         for entry in &reader.manifest.shards {
             reader.check_size(entry)?;
         }
+        teacher_head_file::size(dir, &reader.manifest.spec)?;
         Ok(reader)
     }
 
@@ -125,6 +126,36 @@ impl CacheReader {
     /// ```
     pub fn info(&self) -> CacheInfo {
         CacheInfo::of(&self.manifest)
+    }
+
+    /// The head that makes distributions of the hidden states; `None` for other targets.
+    ///
+    /// Its SHA-256 is compared with the specification.
+    ///
+    /// # Errors
+    /// [`CacheError::TeacherHeadMismatch`] for a file that changed, [`CacheError::TeacherHeadFile`] for
+    /// one that was never a head.
+    ///
+    /// ```
+    /// # use alambic_cache::{CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetRecord, TopKTargets, TargetKind, ValueType};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let spec = CacheSpec {
+    /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
+    /// #     targets: TargetKind::TopK { k: 1, values: ValueType::F32 }, temperatures: vec![1.0],
+    /// #     segments_per_shard: 8,
+    /// # };
+    /// # let record = TargetRecord {
+    /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// # };
+    /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
+    /// # writer.write_shard(0, &[record])?;
+    /// # writer.finish(1)?;
+    /// assert_eq!(CacheReader::open(dir.path())?.teacher_head()?, None); // the most likely tokens
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn teacher_head(&self) -> Result<Option<TeacherHead>, CacheError> {
+        teacher_head_file::read(&self.dir, &self.manifest.spec)
     }
 
     /// All records of one shard, each checked against the rules of the format.

@@ -1,6 +1,6 @@
 //! One segment with the teacher's targets: the row of a shard.
 
-use crate::{HeadPlusSampledTail, SampledTargets, SegmentKey, TopKTargets};
+use crate::{HeadPlusSampledTail, HiddenTargets, SampledTargets, SegmentKey, TopKTargets};
 
 /// What the teacher said at the counted labels of one segment.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ pub enum Targets {
     Sampled(SampledTargets),
     /// The most probable tokens, and drawn ones of the rest.
     HeadPlusSampledTail(HeadPlusSampledTail),
+    /// The teacher's last hidden states.
+    Hidden(HiddenTargets),
 }
 
 impl Targets {
@@ -26,6 +28,7 @@ impl Targets {
             Self::TopK(targets) => targets.num_rows(),
             Self::Sampled(targets) => targets.num_rows(),
             Self::HeadPlusSampledTail(targets) => targets.num_rows(),
+            Self::Hidden(targets) => targets.num_rows(),
         }
     }
 
@@ -39,7 +42,7 @@ impl Targets {
         match self {
             Self::TopK(targets) => Some(targets),
             Self::HeadPlusSampledTail(targets) => Some(&targets.head),
-            Self::Sampled(_) => None,
+            Self::Sampled(_) | Self::Hidden(_) => None,
         }
     }
 }
@@ -59,6 +62,12 @@ impl From<SampledTargets> for Targets {
 impl From<HeadPlusSampledTail> for Targets {
     fn from(targets: HeadPlusSampledTail) -> Self {
         Self::HeadPlusSampledTail(targets)
+    }
+}
+
+impl From<HiddenTargets> for Targets {
+    fn from(targets: HiddenTargets) -> Self {
+        Self::Hidden(targets)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    CacheSpec, CacheWriter, HeadPlusSampledTail, Manifest, SampledTargets, SegmentKey, TargetKind,
-    TargetRecord, Targets, TemperedTail, TopKTargets, ValueType,
+    CacheSpec, CacheWriter, HeadPlusSampledTail, HiddenTargets, Manifest, SampledTargets,
+    SegmentKey, StateType, TargetKind, TargetRecord, Targets, TeacherHead, TemperedTail,
+    TopKTargets, ValueType,
 };
 
 /// A specification over a vocabulary of 50 tokens.
@@ -50,6 +51,42 @@ pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
         .chain(softened)
         .chain([drawn])
         .chain(both)
+        .chain(StateType::ALL.map(hidden_spec))
+}
+
+/// Numbers of a hidden state: two groups and a part of one.
+const WIDTH: usize = 70;
+
+/// A specification of hidden states of [`head`].
+pub(crate) fn hidden_spec(values: StateType) -> CacheSpec {
+    CacheSpec {
+        targets: TargetKind::Hidden {
+            width: WIDTH,
+            values,
+            head: head().fingerprint(),
+        },
+        ..spec(ValueType::F16, 1)
+    }
+}
+
+/// A pseudo-random head over the vocabulary of [`spec`].
+pub(crate) fn head() -> TeacherHead {
+    let mut numbers = Numbers(3);
+    let weight = (0..50 * WIDTH).map(|_| small(&mut numbers)).collect();
+    let head = TeacherHead::try_new(weight, 50, WIDTH).unwrap();
+    head.with_logit_softcap(30.0).unwrap()
+}
+
+/// Puts [`head`], if the writer's targets need it.
+pub(crate) fn put_head(writer: &CacheWriter) {
+    if matches!(writer.spec().targets, TargetKind::Hidden { .. }) {
+        writer.put_teacher_head(&head()).unwrap();
+    }
+}
+
+/// A number from -5 to 5.
+fn small(numbers: &mut Numbers) -> f32 {
+    numbers.below(10_001) as f32 / 1000.0 - 5.0
 }
 
 /// A record of a few tokens under a pseudo-random teacher; equal seeds give equal records.
@@ -71,6 +108,13 @@ pub(crate) fn record(spec: &CacheSpec, seed: u64) -> TargetRecord {
         TargetKind::Sampled { draws, .. } => {
             sampled_targets(draws, num_targets, spec.vocab_size, &mut numbers)
         }
+        TargetKind::Hidden { width, .. } => HiddenTargets {
+            width,
+            states: (0..num_targets * width)
+                .map(|_| small(&mut numbers))
+                .collect(),
+        }
+        .into(),
     };
     let key = SegmentKey::of(&spec.teacher_fingerprint, &token_ids, &loss_mask);
     TargetRecord {
@@ -97,6 +141,7 @@ pub(crate) fn keys(records: &[TargetRecord]) -> Vec<SegmentKey> {
 /// A finished cache of two shards with three segments each.
 pub(crate) fn write_cache(dir: &Path, spec: &CacheSpec) -> Manifest {
     let mut writer = CacheWriter::open(dir, spec.clone()).unwrap();
+    put_head(&writer);
     for index in 0..2 {
         writer
             .write_shard(index, &records(spec, 10 * index as u64, 3))

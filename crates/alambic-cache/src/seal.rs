@@ -8,7 +8,8 @@ use crate::manifest::manifest_path;
 use crate::shard_content::ShardContent;
 use crate::write_once_dir::{Hold, WriteOnceDir, io_error};
 use crate::{
-    CacheError, CacheReader, CacheSpec, Manifest, MissingShards, Part, ShardEntry, verify,
+    CacheError, CacheReader, CacheSpec, Manifest, MissingShards, Part, ShardEntry,
+    teacher_head_file, verify,
 };
 
 /// What a writer that has done its part leaves behind.
@@ -44,7 +45,7 @@ pub enum Finished {
 /// [`CacheError::Unfinished`] if no writer has reached the end of the corpus,
 /// [`CacheError::MissingShards`] naming the gaps and what to run, [`CacheError::Locked`] while a
 /// single writer holds the whole directory or another command seals it, [`CacheError::UnexpectedShard`],
-/// and any error of reading a damaged shard.
+/// [`CacheError::TeacherHeadAbsent`], and any error of reading a damaged shard.
 ///
 /// ```
 /// use alambic_cache::{CacheError, seal};
@@ -74,7 +75,7 @@ pub fn seal(dir: &Path) -> Result<Manifest, CacheError> {
     }
 }
 
-/// Writes the manifest if every shard is there; a manifest that says the same already is fine.
+/// Writes the manifest if every shard and the head, if one is needed, are there; a manifest that says the same already is fine.
 pub(crate) fn seal_if_whole(
     dir: &WriteOnceDir,
     spec: &CacheSpec,
@@ -85,6 +86,7 @@ pub(crate) fn seal_if_whole(
     if let Some(missing) = MissingShards::find(&present, num_shards, num_parts) {
         return Ok(Finished::Waiting(missing));
     }
+    teacher_head_file::read(dir.path(), spec)?;
     let shards = (0..num_shards).map(|index| entry(dir, spec, index));
     let manifest = Manifest::of(spec.clone(), shards.collect::<Result<_, _>>()?);
     let path = manifest_path(dir.path());

@@ -225,7 +225,7 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
 
     /// The decoder of the column of bits, if there is one.
     fn compact_decoder(&self) -> Result<Option<CompactDecoder>, CacheError> {
-        if !self.spec.targets.is_compact() {
+        if !self.spec.targets.has_codes() {
             return Ok(None);
         }
         let text = self.footer_value(layout::KEY_CODES)?;

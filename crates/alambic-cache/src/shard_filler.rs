@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{CacheError, CacheSpec, CacheWriter, Manifest, TargetRecord};
+use crate::{CacheError, CacheReader, CacheWriter, Manifest, TargetRecord};
 
 /// Turns records that come one by one into full shards.
 pub(crate) struct ShardFiller {
@@ -14,11 +14,15 @@ pub(crate) struct ShardFiller {
 }
 
 impl ShardFiller {
-    /// Starts or resumes the cache at `dir`.
-    pub(crate) fn open(dir: &Path, spec: CacheSpec) -> Result<Self, CacheError> {
+    /// Starts or resumes the cache at `dir`, with the specification and the head of another one.
+    pub(crate) fn open_like(source: &CacheReader, dir: &Path) -> Result<Self, CacheError> {
+        let spec = source.manifest().spec.clone();
         let segments_per_shard = spec.segments_per_shard;
+        let head = source.teacher_head()?;
+        let writer = CacheWriter::open(dir, spec)?;
+        head.map_or(Ok(()), |head| writer.put_teacher_head(&head))?;
         Ok(Self {
-            writer: CacheWriter::open(dir, spec)?,
+            writer,
             path: dir.to_owned(),
             segments_per_shard,
             pending: Vec::new(),

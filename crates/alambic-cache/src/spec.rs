@@ -5,8 +5,8 @@ use std::path::Path;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use crate::CacheError;
 use crate::compact::Quantiser;
+use crate::{CacheError, HeadFingerprint, StateType};
 
 /// Version of the layout of shards and manifest that this build writes and reads.
 ///
@@ -131,6 +131,15 @@ pub enum TargetKind {
         /// Where the random numbers start; they depend on it and on the segment's key alone.
         seed: u64,
     },
+    /// The teacher's last hidden state, of which its head makes the whole distribution.
+    Hidden {
+        /// Numbers of a state, at least 1.
+        width: usize,
+        /// How they are stored.
+        values: StateType,
+        /// The head that belongs to them; it lies in the directory of the cache.
+        head: HeadFingerprint,
+    },
 }
 
 /// The most draws per target that a cache stores.
@@ -159,16 +168,21 @@ impl TargetKind {
             Self::TopK { k, values } | Self::HeadPlusSampledTail { k, values, .. } => {
                 Some((k, values))
             }
-            Self::Sampled { .. } => None,
+            Self::Sampled { .. } | Self::Hidden { .. } => None,
         }
     }
 
-    /// Whether the targets are stored as bits rather than in plain columns.
+    /// Whether the targets are stored in one column rather than in plain ones.
     pub(crate) fn is_compact(self) -> bool {
         match self {
             Self::TopK { values, .. } => values.plain_bytes().is_none(),
-            Self::Sampled { .. } | Self::HeadPlusSampledTail { .. } => true,
+            Self::Sampled { .. } | Self::HeadPlusSampledTail { .. } | Self::Hidden { .. } => true,
         }
+    }
+
+    /// Whether that column needs the codes of the footer.
+    pub(crate) fn has_codes(self) -> bool {
+        self.is_compact() && !matches!(self, Self::Hidden { .. })
     }
 }
 
@@ -201,7 +215,7 @@ pub struct CacheSpec {
     /// Temperatures at which the targets are exact. For the most probable tokens 1, and the further
     /// ones at which tail and entropy are stored too, at most [`MAX_TEMPERATURES`]: the mass of a
     /// truncated tail at another temperature is not recoverable from the head. For drawn tokens the
-    /// one at which they were drawn.
+    /// one at which they were drawn. `[1.0]` for hidden states, which know every one.
     pub temperatures: Vec<f32>,
     /// The most segments a shard may hold.
     pub segments_per_shard: usize,
@@ -213,7 +227,7 @@ impl CacheSpec {
     /// # Errors
     /// [`CacheError::InvalidSpec`] for a fingerprint that is not 64 lower-case hex digits, a
     /// vocabulary that is empty or too large for `u32` ids, `k` outside `1..=vocab_size`, draws
-    /// outside `1..=`[`MAX_DRAWS`], other temperatures than the targets may have, or empty shards.
+    /// outside `1..=`[`MAX_DRAWS`], states without numbers, other temperatures than the targets may have, or empty shards.
     ///
     /// ```
     /// use alambic_cache::{CacheSpec, TargetKind, ValueType};
@@ -269,15 +283,20 @@ impl CacheSpec {
                 let found = format!("{values:?}").to_lowercase();
                 return refuse("targets.values", "fine or coarse".into(), found);
             }
+            TargetKind::Hidden { width: 0, .. } => {
+                return refuse("targets.width", "at least 1".into(), "0".into());
+            }
             TargetKind::TopK { .. }
             | TargetKind::Sampled { .. }
-            | TargetKind::HeadPlusSampledTail { .. } => {}
+            | TargetKind::HeadPlusSampledTail { .. }
+            | TargetKind::Hidden { .. } => {}
         }
         let (valid, expected) = match (self.targets, &self.temperatures[..]) {
             (TargetKind::TopK { .. }, temperatures) => (
                 are_temperatures_of_top_k(temperatures),
                 "1.0 and then at most 15 others, distinct, finite and above 0",
             ),
+            (TargetKind::Hidden { .. }, temperatures) => (temperatures == [1.0], "[1.0]"),
             (_, &[temperature]) => (
                 temperature.is_finite() && temperature > 0.0,
                 "one finite number above 0",
@@ -300,6 +319,7 @@ impl CacheSpec {
             TargetKind::TopK { k, .. } => k,
             TargetKind::Sampled { draws, .. } => usize::from(draws),
             TargetKind::HeadPlusSampledTail { k, draws, .. } => k.saturating_add(draws.into()),
+            TargetKind::Hidden { width, .. } => width / 2,
         };
         entries
             .saturating_add(self.temperatures.len())
@@ -310,7 +330,7 @@ impl CacheSpec {
     pub(crate) fn further_temperatures(&self) -> &[f32] {
         match self.targets {
             TargetKind::TopK { .. } => self.temperatures.get(1..).unwrap_or_default(),
-            TargetKind::Sampled { .. } | TargetKind::HeadPlusSampledTail { .. } => &[],
+            _ => &[],
         }
     }
 

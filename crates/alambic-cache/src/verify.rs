@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::manifest::manifest_path;
 use crate::write_once_dir::{file_names, io_error};
-use crate::{CacheError, CacheReader, Manifest, layout};
+use crate::{CacheError, CacheReader, Manifest, layout, teacher_head_file};
 
 /// What [`verify`] read and found in order.
 ///
@@ -41,18 +41,18 @@ pub struct VerifyReport {
     pub num_tokens: u64,
     /// Targets checked.
     pub num_targets: u64,
-    /// Bytes hashed.
+    /// Bytes hashed, those of the teacher's head included.
     pub bytes: u64,
 }
 
-/// Reads a whole cache: checksums, every record, counts against the manifest, stray shards.
+/// Reads a whole cache: checksums, every record, counts against the manifest, stray shards, head.
 ///
-/// Finds every changed bit: those of a shard by its SHA-256, and those of the manifest by the
+/// Finds every changed bit: those of a shard and of the teacher's head by their SHA-256, and those of the manifest by the
 /// shards, which know their cache's specification and are hashed and counted again, or by the
 /// manifest's spelling, of which there is one. Holds one shard at a time. Stops at the first error.
 ///
 /// # Errors
-/// Those of [`CacheReader::open`] and [`CacheReader::read_shard`];
+/// Those of [`CacheReader::open`], [`CacheReader::read_shard`] and [`CacheReader::teacher_head`];
 /// [`CacheError::UnexpectedShard`] for a shard that the manifest does not list,
 /// [`CacheError::ManifestSpelling`] for a manifest in other bytes than those it was written with.
 ///
@@ -99,13 +99,15 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, CacheError> {
         // Compared with the entry's counts; the manifest's totals are the sums of its entries.
         reader.read_shard(index)?;
     }
+    reader.teacher_head()?;
+    let head_bytes = teacher_head_file::size(dir, &reader.manifest().spec)?;
     let info = reader.info();
     Ok(VerifyReport {
         num_shards,
         num_segments: info.num_segments,
         num_tokens: info.num_tokens,
         num_targets: info.num_targets,
-        bytes: info.bytes,
+        bytes: info.bytes + head_bytes,
     })
 }
 
@@ -133,8 +135,8 @@ mod tests {
     use proptest::test_runner::TestRunner;
 
     use super::*;
-    use crate::layout::MANIFEST_FILE;
-    use crate::{ValueType, sample};
+    use crate::layout::{MANIFEST_FILE, TEACHER_HEAD_FILE};
+    use crate::{StateType, TargetKind, ValueType, sample};
 
     #[test]
     fn a_whole_cache_is_verified_and_counted() {
@@ -230,40 +232,37 @@ mod tests {
             CacheError::InvalidSpec { .. } => "specification in the manifest",
             CacheError::UnknownVersion { .. } => "format version of the manifest",
             CacheError::ManifestSpelling { .. } => "spelling of the manifest",
+            CacheError::TeacherHeadMismatch { .. } => "checksum of the head",
+            CacheError::TeacherHeadFile { .. } => "size of the head",
             other => panic!("found by no check that is meant to find it: {other}"),
         }
     }
 
     #[test]
     fn a_thousand_flipped_bits_of_shards_and_manifest_are_each_found() {
-        // A thousand for plain columns, and a thousand for bits.
+        // A thousand for plain columns, a thousand for bits, and a thousand for states and their head.
         for spec in [ValueType::F16, ValueType::Coarse].map(|values| sample::spec(values, 8)) {
             find_flipped_bits(&spec);
         }
+        find_flipped_bits(&sample::hidden_spec(StateType::Int8));
     }
 
     fn find_flipped_bits(spec: &crate::CacheSpec) {
         let dir = tempfile::tempdir().unwrap();
         sample::write_cache(dir.path(), spec);
-        let files: Vec<_> = ["shard-00000.parquet", "shard-00001.parquet", MANIFEST_FILE]
+        let shards = ["shard-00000.parquet", "shard-00001.parquet", MANIFEST_FILE];
+        let has_head = matches!(spec.targets, TargetKind::Hidden { .. });
+        let files: Vec<_> = shards
             .into_iter()
+            .chain(has_head.then_some(TEACHER_HEAD_FILE))
             .map(|name| (name, fs::read(dir.path().join(name)).unwrap()))
             .collect();
-        let num_bytes = files.iter().map(|(_, bytes)| bytes.len()).sum();
         let mut numbers = sample::Numbers(FLIPS_SEED);
         let mut found: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for _ in 0..NUM_FLIPS {
-            let (mut position, bit) = (numbers.below(num_bytes), numbers.below(8));
-            let of_file = files
-                .iter()
-                .find(|(_, bytes)| match position < bytes.len() {
-                    true => true,
-                    false => {
-                        position -= bytes.len();
-                        false
-                    }
-                });
-            let (name, whole) = of_file.unwrap();
+            // The file first, so that a small one is not spared.
+            let (name, whole) = &files[numbers.below(files.len())];
+            let (position, bit) = (numbers.below(whole.len()), numbers.below(8));
             let path = dir.path().join(name);
             let mut bytes = whole.clone();
             bytes[position] ^= 1 << bit;
@@ -271,7 +270,7 @@ mod tests {
             let Err(error) = verify(dir.path()) else {
                 panic!("bit {bit} of byte {position} of {name} went unnoticed");
             };
-            *found.entry((name, check(&error))).or_default() += 1;
+            *found.entry((*name, check(&error))).or_default() += 1;
             fs::write(&path, whole).unwrap();
         }
         verify(dir.path()).unwrap();
@@ -283,6 +282,9 @@ mod tests {
         };
         assert_eq!(checks_of("shard-00000.parquet"), ["checksum of a shard"]);
         assert_eq!(checks_of("shard-00001.parquet"), ["checksum of a shard"]);
+        if has_head {
+            assert_eq!(checks_of(TEACHER_HEAD_FILE), ["checksum of the head"]);
+        }
         let of_manifest = checks_of(MANIFEST_FILE);
         for expected in [
             "checksum of a shard",

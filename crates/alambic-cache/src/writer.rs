@@ -12,7 +12,7 @@ use crate::shared_file::SharedFile;
 use crate::write_once_dir::{Hold, WriteOnceDir, io_error};
 use crate::{
     CacheError, CacheSpec, Finished, Manifest, MissingShards, Part, SegmentKey, TargetRecord,
-    encode,
+    TeacherHead, encode, teacher_head_file,
 };
 
 /// Writes a cache or one part of it, or resumes writing it; holds its locks until it is dropped.
@@ -241,12 +241,56 @@ impl CacheWriter {
             })
     }
 
+    /// Puts the teacher's head beside the shards, which hidden states need; a head that is there
+    /// already must be the same.
+    ///
+    /// Every writer of a part may put it, in any order with the shards: the bytes are the same, and a
+    /// cache is not complete without.
+    ///
+    /// # Errors
+    /// [`CacheError::TeacherHeadMismatch`] for another head than that of the specification or a file
+    /// that was damaged, [`CacheError::InvalidSpec`] for targets without a head, [`CacheError::Io`].
+    ///
+    /// ```
+    /// use alambic_cache::{
+    ///     CacheReader, CacheSpec, CacheWriter, HiddenTargets, SegmentKey, StateType, TargetKind,
+    ///     TargetRecord, TeacherHead,
+    /// };
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// let head = TeacherHead::try_new(vec![1.0, 0.0, 2.0, 0.0, -1.0, 0.5], 2, 3)?;
+    /// let spec = CacheSpec {
+    ///     teacher_fingerprint: "a1".repeat(32),
+    ///     tokenizer_fingerprint: "b2".repeat(32),
+    ///     vocab_size: 2,
+    ///     targets: TargetKind::Hidden { width: 3, values: StateType::Int8, head: head.fingerprint() },
+    ///     temperatures: vec![1.0],
+    ///     segments_per_shard: 8,
+    /// };
+    /// let record = TargetRecord {
+    ///     key: SegmentKey::of(&spec.teacher_fingerprint, &[1, 0], &[false, true]),
+    ///     token_ids: vec![1, 0],
+    ///     loss_mask: vec![false, true],
+    ///     targets: HiddenTargets { width: 3, states: vec![0.5, 1.27, -0.2] }.into(),
+    /// };
+    /// let mut writer = CacheWriter::open(dir, spec)?;
+    /// writer.put_teacher_head(&head)?;
+    /// writer.write_shard(0, &[record])?;
+    /// writer.finish(1)?;
+    /// assert_eq!(CacheReader::open(dir)?.teacher_head()?, Some(head));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put_teacher_head(&self, head: &TeacherHead) -> Result<(), CacheError> {
+        teacher_head_file::put(&self.dir, &self.spec, head)
+    }
+
     /// Reads every shard back, then writes the manifest: from here on the cache is complete.
     ///
     /// # Errors
     /// [`CacheError::MissingShards`] if some of `0..num_shards` are absent,
     /// [`CacheError::UnexpectedShard`] if there are others, [`CacheError::ExtentMismatch`] if
-    /// another writer counted differently, any error of reading a damaged shard.
+    /// another writer counted differently, [`CacheError::TeacherHeadAbsent`] for hidden states whose head
+    /// nobody has put, any error of reading a damaged shard.
     ///
     /// ```
     /// # use alambic_cache::{CacheError, CacheSpec, CacheWriter, TargetKind, ValueType};
@@ -313,6 +357,11 @@ impl CacheWriter {
         }
         Extent::of(&self.spec, num_shards).put(&self.dir)?;
         seal_if_whole(&self.dir, &self.spec, num_shards, num_parts)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn spec(&self) -> &CacheSpec {
+        &self.spec
     }
 
     #[cfg(test)]

@@ -116,3 +116,49 @@ fn a_teacher_that_did_not_fill_the_cache_is_bad_input() {
         "{stderr}"
     );
 }
+
+#[test]
+fn hidden_states_that_two_processes_captured_are_described_and_compared_with_their_teacher() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = directory.path().join("run");
+    let settings = [
+        "data.textbook.train_items=32",
+        "cache.top_k=unset",
+        "cache.values=unset",
+        "cache.hidden_states=int6",
+    ];
+    for part in ["0/2", "1/2"] {
+        let mut command = alambic("capture", &run, &settings);
+        command.args(["--shard", part]);
+        finish(command);
+    }
+    let cache = run.join("cache/train");
+    let info = Command::new(env!("CARGO_BIN_EXE_alambic"))
+        .args(["cache", "info"])
+        .arg(&cache)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(info.stdout).unwrap();
+    assert!(text.contains("numbers, int6, and the head for "), "{text}");
+
+    let teacher = teacher();
+    let teacher = teacher.to_str().unwrap();
+    let asked = ["--teacher", teacher, "--sample", "10", "--device", "cpu"];
+    let output = verify(&cache, &asked);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("\nhidden states "), "{text}");
+    assert!(text.contains("\nrounded states "), "{text}");
+
+    let head = cache.join("teacher-head.safetensors");
+    let mut bytes = std::fs::read(&head).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&head, bytes).unwrap();
+    let output = verify(&cache, &[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_ne!(output.status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("teacher-head.safetensors has SHA-256"),
+        "{stderr}"
+    );
+}

@@ -5,7 +5,7 @@ use alambic_text::{PackedSequence, Packer, StudentTokens};
 use alambic_transformer::AttentionContext;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::loss::{LabelMask, TargetBatch};
+use crate::loss::{Head, LabelMask, TargetBatch};
 use crate::{DistillError, SequenceTargets};
 
 /// A packed sequence with the teacher's targets at its label positions, on the host.
@@ -93,11 +93,17 @@ pub struct DistillationBatch {
 }
 
 impl DistillationBatch {
-    /// Copies sequences of equal length to `device`.
+    /// Copies sequences of equal length to `device`; hidden states need the teacher's head, which is
+    /// there already.
     ///
     /// # Panics
-    /// If `sequences` is empty or their lengths differ; windows never make such a batch.
-    pub fn from_sequences(sequences: &[TargetSequence], device: &Device) -> Self {
+    /// If `sequences` is empty or their lengths differ, or if they have hidden states without a head;
+    /// windows and the trainer never make such a batch.
+    pub fn from_sequences(
+        sequences: &[TargetSequence],
+        teacher_head: Option<&Head>,
+        device: &Device,
+    ) -> Self {
         let batch = sequences.len();
         let seq = sequences[0].packed.token_ids.len();
         let ints = |pick: fn(&PackedSequence) -> &[u32]| -> Tensor<2, Int> {
@@ -120,7 +126,7 @@ impl DistillationBatch {
                 .iter()
                 .map(|sequence| sequence.targets.as_ref())
                 .collect::<Option<Vec<_>>>()
-                .map(|targets| SequenceTargets::to_device(&targets, seq, device)),
+                .map(|targets| SequenceTargets::to_device(&targets, seq, teacher_head, device)),
         }
     }
 }

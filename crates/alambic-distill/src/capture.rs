@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use alambic_cache::{
-    CacheError, CacheReader, CacheSpec, CacheWriter, Finished, Manifest, MissingShards, Part,
-    SegmentKey, TargetIndex, TargetKind, TargetRecord, Targets,
+    CacheError, CacheReader, CacheSpec, CacheWriter, Finished, HiddenTargets, Manifest,
+    MissingShards, Part, SegmentKey, TargetIndex, TargetKind, TargetRecord, Targets,
 };
 use alambic_text::Segment;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::head_plus_sampled_tail::HeadPlusSampledTailSelector;
+use crate::teacher_head::head_of;
 use crate::token_batch::{check_fits, label_rows, right_padded};
 use crate::token_sampler::TokenSampler;
 use crate::top_k::TopKSelector;
@@ -20,10 +21,12 @@ use crate::{DistillError, StopHandle, teacher::Teacher};
 /// What is kept of the teacher's distributions, and in which portions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaptureConfig {
-    /// What is kept of each distribution.
+    /// What is kept of each distribution; [`hidden_targets`](crate::hidden_targets) specifies hidden
+    /// states.
     pub targets: TargetKind,
     /// Temperatures that the targets answer for. For the most likely tokens 1 and the further ones
-    /// at which the mass of the rest is kept too; for drawn tokens the one that they are drawn at.
+    /// at which the mass of the rest is kept too; for drawn tokens the one that they are drawn at; 1 for hidden
+    /// states, which answer for all.
     pub temperatures: Vec<f32>,
     /// Segments per shard: the unit of resume and of shuffling.
     pub segments_per_shard: usize,
@@ -81,7 +84,8 @@ pub enum CaptureOutcome {
 ///
 /// Shards that an earlier, interrupted capture left are kept: batches are fixed by shard, so the
 /// bytes are those of an undisturbed capture. Memory holds one shard of segments and one batch of
-/// dense distributions, `batch_segments · longest · vocab` numbers.
+/// dense distributions, `batch_segments · longest · vocab` numbers, or of hidden states, of which no
+/// distribution is made; the teacher's head is then put into the cache first.
 ///
 /// Equal segments of a shard are asked about once, and those that a cache of
 /// [`reuse`](CaptureConfig::reuse) holds not at all. Log-probabilities depend on the batch in the last
@@ -112,6 +116,9 @@ where
     check_config(teacher, config)?;
     let mut known = known_targets(teacher, config)?;
     let mut writer = CacheWriter::open_part(dir, config.cache_spec(teacher), config.part)?;
+    if let TargetKind::Hidden { .. } = config.targets {
+        writer.put_teacher_head(&head_of(teacher)?)?;
+    }
     let mut progress = CaptureProgress::default();
     let mut num_shards = 0;
     let mut segments = segments.peekable();
@@ -159,10 +166,18 @@ fn known_targets(
 }
 
 fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), DistillError> {
-    if !teacher.capabilities().dense {
-        return Err(DistillError::TeacherCannot {
-            what: "whole distributions to select from",
-        });
+    let (can, what) = match config.targets {
+        TargetKind::Hidden { .. } => (
+            teacher.capabilities().hidden_states,
+            "hidden states and a head",
+        ),
+        _ => (
+            teacher.capabilities().dense,
+            "whole distributions to select from",
+        ),
+    };
+    if !can {
+        return Err(DistillError::TeacherCannot { what });
     }
     for (key, value, limit, expected) in [
         (
@@ -318,16 +333,19 @@ fn score_batch(
         .iter()
         .map(|segment| segment.teacher().loss_mask())
         .collect();
-    let log_probs = teacher.log_probs(right_padded(&ids, teacher.device()));
-    let [batch, longest, vocab] = log_probs.dims();
+    let token_ids = right_padded(&ids, teacher.device());
+    // `[batch, longest, vocab]`, or as wide as a hidden state.
+    let answers = match config.targets {
+        TargetKind::Hidden { .. } => teacher
+            .hidden_states(token_ids)
+            .expect("asked when the capture began"),
+        _ => teacher.log_probs(token_ids).tensor().clone(),
+    };
+    let [batch, longest, width] = answers.dims();
     let rows = label_rows(&masks, longest);
     let num_rows = rows.len();
     let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [num_rows]), teacher.device());
-    let picked = log_probs
-        .tensor()
-        .clone()
-        .reshape([batch * longest, vocab])
-        .select(0, rows);
+    let picked = answers.reshape([batch * longest, width]).select(0, rows);
     let values = picked.into_data().convert::<f32>();
     let values = values.as_slice::<f32>().expect("just converted");
     let counts: Vec<usize> = segments
@@ -339,30 +357,30 @@ fn score_batch(
         .iter()
         .zip(keys)
         .map(|(&count, &key)| {
-            let (rows, after) = rest.split_at(count * vocab);
+            let (rows, after) = rest.split_at(count * width);
             rest = after;
             Portion { key, rows }
         })
         .collect();
-    select_in_parallel(&portions, vocab, config)
+    select_in_parallel(&portions, width, config)
 }
 
-/// The distributions at the labels of one segment.
+/// The distributions, or hidden states, at the labels of one segment.
 struct Portion<'a> {
     key: &'a SegmentKey,
-    /// `[labels, vocab]`
+    /// `[labels, width]`
     rows: &'a [f32],
 }
 
 /// Selects from each segment's rows, segments spread over the machine's threads.
 fn select_in_parallel(
     portions: &[Portion<'_>],
-    vocab: usize,
+    width: usize,
     config: &CaptureConfig,
 ) -> Vec<Targets> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let per_thread = portions.len().div_ceil(threads).max(1);
-    let select = |portion: &Portion<'_>| select(portion, vocab, config);
+    let select = |portion: &Portion<'_>| select(portion, width, config);
     thread::scope(|scope| {
         let workers: Vec<_> = portions
             .chunks(per_thread)
@@ -376,8 +394,8 @@ fn select_in_parallel(
 }
 
 /// What is kept of one segment's rows.
-fn select(portion: &Portion<'_>, vocab: usize, config: &CaptureConfig) -> Targets {
-    let rows = portion.rows.chunks_exact(vocab);
+fn select(portion: &Portion<'_>, width: usize, config: &CaptureConfig) -> Targets {
+    let rows = portion.rows.chunks_exact(width);
     match config.targets {
         TargetKind::TopK { k, .. } => {
             let mut selector = TopKSelector::new(k, &config.temperatures[1..]);
@@ -396,6 +414,11 @@ fn select(portion: &Portion<'_>, vocab: usize, config: &CaptureConfig) -> Target
             rows.for_each(|row| selector.push(row));
             selector.finish().into()
         }
+        TargetKind::Hidden { .. } => HiddenTargets {
+            width,
+            states: portion.rows.to_vec(),
+        }
+        .into(),
         other => unreachable!("refused when the capture began: {other:?}"),
     }
 }

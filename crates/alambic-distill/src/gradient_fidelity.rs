@@ -8,7 +8,8 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 use burn::train::TrainStep;
 
-use crate::loss::{HeadPass, Objective};
+use crate::loss::{Head, HeadPass, Objective};
+use crate::teacher_head::head_for;
 use crate::trainer::{MicroBatch, Student, check_source};
 use crate::windows::Windows;
 use crate::{DataPosition, DistillError, TrainingSource, Window, WindowConfig};
@@ -50,9 +51,10 @@ pub fn gradient_fidelity(
     num_windows: usize,
 ) -> Result<Vec<GradientFidelity>, DistillError> {
     let sides = [judged, reference];
-    let mut streams = Vec::new();
+    let (mut streams, mut heads) = (Vec::new(), Vec::new());
     for side in sides {
         check_source(student, &*side.source, &side.objective, windows)?;
+        heads.push(head_for(&*side.source, &student.device())?);
         let (source, start) = (side.source.clone(), DataPosition::default());
         let needs_targets = side.objective.needs_targets();
         streams.push(Windows::try_new(
@@ -65,7 +67,7 @@ pub fn gradient_fidelity(
     (0..num_windows)
         .map(|_| {
             let [judged, reference] = [0, 1].map(|side| streams[side].next_window());
-            compare(student, sides, [&judged?, &reference?])
+            compare(student, sides, &heads, [&judged?, &reference?])
         })
         .collect()
 }
@@ -73,6 +75,7 @@ pub fn gradient_fidelity(
 fn compare(
     student: &Decoder,
     sides: [&Teaching; 2],
+    heads: &[Option<Head>],
     windows: [&Window; 2],
 ) -> Result<GradientFidelity, DistillError> {
     let [first, second] = windows.map(|window| {
@@ -88,7 +91,8 @@ fn compare(
             expected: "the same text, captured with the same segments_per_shard",
         });
     }
-    let [judged, reference] = [0, 1].map(|side| gradient(student, sides[side], windows[side]));
+    let [judged, reference] =
+        [0, 1].map(|side| gradient(student, sides[side], heads[side].as_ref(), windows[side]));
     let (dot, squares) = dot(&judged, &reference);
     let [own, other] = squares.map(f64::sqrt);
     Ok(GradientFidelity {
@@ -99,7 +103,12 @@ fn compare(
 }
 
 /// The gradient of every weight, flat.
-fn gradient(student: &Decoder, teaching: &Teaching, window: &Window) -> Vec<Tensor<1>> {
+fn gradient(
+    student: &Decoder,
+    teaching: &Teaching,
+    teacher_head: Option<&Head>,
+    window: &Window,
+) -> Vec<Tensor<1>> {
     let device = student.device().autodiff();
     let objective = teaching.objective.clone();
     let model = Student::new(student.clone(), objective, HeadPass::default()).train();
@@ -108,7 +117,7 @@ fn gradient(student: &Decoder, teaching: &Teaching, window: &Window) -> Vec<Tens
     let mut accumulator = GradientsAccumulator::<Student>::new();
     for sequence in &window.sequences {
         let sequence = std::slice::from_ref(sequence);
-        let batch = MicroBatch::new(sequence, &factors, window.num_labels, &device);
+        let batch = MicroBatch::new(sequence, &factors, window.num_labels, teacher_head, &device);
         accumulator.accumulate(&model, model.step(batch).grads);
     }
     flat(&model, &accumulator.grads())

@@ -29,6 +29,7 @@ mod source;
 mod stop;
 pub mod teacher;
 mod teacher_check;
+mod teacher_head;
 #[cfg(test)]
 mod test_device;
 mod token_batch;
@@ -51,4 +52,5 @@ pub use teacher_check::{
     Deviation, Measure, Quantity, QuantityCheck, Spread, TeacherCheck, TeacherCheckConfig,
     verify_against_teacher,
 };
+pub use teacher_head::hidden_targets;
 pub use windows::{DataPosition, Window, WindowConfig, Windows};

@@ -1,9 +1,11 @@
 //! Teacher targets laid out along one packed sequence, on the host.
 
-use alambic_cache::{SampledTargets, TargetRecord, Targets, TemperedTail, TopKTargets};
-use burn::tensor::Device;
+use alambic_cache::{
+    HiddenTargets, SampledTargets, TargetRecord, Targets, TemperedTail, TopKTargets,
+};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::loss::{SampledTargetBatch, TargetBatch, TopKTargetBatch};
+use crate::loss::{Head, SampledTargetBatch, TargetBatch, TopKTargetBatch};
 
 /// The targets of every position of one packed sequence; zeros where no label is counted.
 #[derive(Clone, Debug)]
@@ -13,6 +15,7 @@ pub struct SequenceTargets(Layout);
 enum Layout {
     TopK(TopKLayout),
     Sampled(SampledLayout),
+    Hidden(HiddenLayout),
 }
 
 /// `[seq, k]` entries, `[seq]` tails and entropies, at further temperatures too.
@@ -34,6 +37,13 @@ struct SampledLayout {
     entropy: Vec<f32>,
 }
 
+/// `[seq, width]`
+#[derive(Clone, Debug)]
+struct HiddenLayout {
+    width: usize,
+    states: Vec<f32>,
+}
+
 impl SequenceTargets {
     /// Lays out whole records that begin at the given positions of a sequence.
     ///
@@ -53,6 +63,10 @@ impl SequenceTargets {
             Some(Targets::HeadPlusSampledTail(targets)) => {
                 Layout::Sampled(SampledLayout::empty(targets.temperature, seq))
             }
+            Some(Targets::Hidden(targets)) => Layout::Hidden(HiddenLayout {
+                width: targets.width,
+                states: vec![0.0; seq * targets.width],
+            }),
             first => Layout::TopK(TopKLayout::zeros(seq, first.and_then(Targets::top_k))),
         };
         for (start, record) in placed {
@@ -66,6 +80,7 @@ impl SequenceTargets {
                 (Layout::Sampled(layout), Targets::HeadPlusSampledTail(targets)) => {
                     layout.copy(targets.probabilities(), &targets.head.entropy, places);
                 }
+                (Layout::Hidden(layout), Targets::Hidden(targets)) => layout.copy(targets, places),
                 (_, targets) => panic!("one kind of targets per cache, found {targets:?}"),
             }
         }
@@ -75,14 +90,32 @@ impl SequenceTargets {
     /// The targets of several sequences of equal length as one batch.
     ///
     /// # Panics
-    /// If they are of different kinds.
-    pub(crate) fn to_device(sequences: &[&Self], seq: usize, device: &Device) -> TargetBatch {
+    /// If they are of different kinds, or hidden states without a head.
+    pub(crate) fn to_device(
+        sequences: &[&Self],
+        seq: usize,
+        head: Option<&Head>,
+        device: &Device,
+    ) -> TargetBatch {
         let batch = sequences.len();
+        if let Layout::Hidden(first) = &sequences[0].0 {
+            let width = first.width;
+            let states = sequences.iter().flat_map(|sequence| match &sequence.0 {
+                Layout::Hidden(layout) => &layout.states,
+                _ => panic!("one kind of targets per batch"),
+            });
+            let states = TensorData::new(states.copied().collect::<Vec<_>>(), [batch, seq, width]);
+            return TargetBatch::Hidden {
+                // No gradient goes to the teacher.
+                states: Tensor::from_data(states, &device.clone().without_autodiff()),
+                head: head.expect("hidden states come with their head").clone(),
+            };
+        }
         if let Layout::TopK(first) = &sequences[0].0 {
             let k = first.k;
             let layouts = sequences.iter().map(|sequence| match &sequence.0 {
                 Layout::TopK(layout) => layout,
-                Layout::Sampled(_) => panic!("one kind of targets per batch"),
+                _ => panic!("one kind of targets per batch"),
             });
             let floats = |pick: fn(&TopKLayout) -> &[f32]| -> Vec<f32> {
                 layouts.clone().flat_map(pick).copied().collect()
@@ -114,7 +147,7 @@ impl SequenceTargets {
         }
         let layouts = sequences.iter().map(|sequence| match &sequence.0 {
             Layout::Sampled(layout) => layout,
-            Layout::TopK(_) => panic!("one kind of targets per batch"),
+            _ => panic!("one kind of targets per batch"),
         });
         let rows = layouts.clone().flat_map(|layout| &layout.rows);
         // One entry at least: backends know no empty tensors.
@@ -183,6 +216,15 @@ impl TopKLayout {
     }
 }
 
+impl HiddenLayout {
+    fn copy(&mut self, targets: &HiddenTargets, places: impl Iterator<Item = usize>) {
+        let width = self.width;
+        for (row, at) in targets.rows().zip(places) {
+            self.states[at * width..(at + 1) * width].copy_from_slice(row);
+        }
+    }
+}
+
 impl SampledLayout {
     fn empty(temperature: f32, seq: usize) -> Self {
         Self {
@@ -244,7 +286,7 @@ mod tests {
         let placed = [(0, &first), (3, &second)];
         let targets = SequenceTargets::lay_out(placed.into_iter(), 7);
         let TargetBatch::Sampled(batch) =
-            SequenceTargets::to_device(&[&targets], 7, &Device::flex())
+            SequenceTargets::to_device(&[&targets], 7, None, &Device::flex())
         else {
             panic!("drawn tokens");
         };
@@ -260,5 +302,37 @@ mod tests {
         let entropy = batch.entropy.into_data();
         let expected = [0.5, 0.7, 0.0, 0.5, 0.7, 0.0, 0.0];
         assert_eq!(entropy.as_slice::<f32>().unwrap(), expected);
+    }
+
+    #[test]
+    fn hidden_states_stand_one_position_before_their_labels() {
+        let record = |first: f32| TargetRecord {
+            key: SegmentKey::of("t", &[1, 2, 3], &[false, true, true]),
+            token_ids: vec![1, 2, 3],
+            loss_mask: vec![false, true, true],
+            targets: HiddenTargets {
+                width: 2,
+                states: vec![first, 0.5, 0.25, -1.0],
+            }
+            .into(),
+        };
+        let (first, second) = (record(5.0), record(6.0));
+        let placed = [(0, &first), (3, &second)];
+        let targets = SequenceTargets::lay_out(placed.into_iter(), 7);
+        let device = Device::flex();
+        let head = Head::new(Tensor::zeros([2, 4], &device));
+        let TargetBatch::Hidden { states, .. } =
+            SequenceTargets::to_device(&[&targets], 7, Some(&head), &device)
+        else {
+            panic!("hidden states");
+        };
+        assert_eq!(states.dims(), [1, 7, 2]);
+        let states = states.into_data();
+        let (labels, gap) = ([5.0, 0.5, 0.25, -1.0], [0.0, 0.0]);
+        let expected = [labels, [0.0, 0.0, 6.0, 0.5], [0.25, -1.0, 0.0, 0.0]].concat();
+        assert_eq!(
+            states.as_slice::<f32>().unwrap(),
+            [expected, gap.to_vec()].concat()
+        );
     }
 }

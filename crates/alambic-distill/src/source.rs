@@ -1,6 +1,6 @@
 //! What a student is trained on: shards of records, with or without teacher targets.
 
-use alambic_cache::{CacheReader, SegmentKey, TargetKind, TargetRecord, TopKTargets};
+use alambic_cache::{CacheReader, SegmentKey, TargetKind, TargetRecord, TeacherHead, TopKTargets};
 use alambic_text::Segment;
 use sha2::{Digest, Sha256};
 
@@ -29,6 +29,14 @@ pub trait TrainingSource: Send + Sync {
     /// The teacher targets that the records carry, if any.
     fn targets(&self) -> Option<StoredTargets>;
 
+    /// The head that makes distributions of hidden states; `None` for targets that need none.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    fn teacher_head(&self) -> Result<Option<TeacherHead>, DistillError> {
+        Ok(None)
+    }
+
     /// Whether the records carry teacher targets.
     fn has_targets(&self) -> bool {
         self.targets().is_some()
@@ -56,6 +64,10 @@ impl TrainingSource for CacheReader {
             kind: spec.targets,
             temperatures: spec.temperatures.iter().copied().map(f64::from).collect(),
         })
+    }
+
+    fn teacher_head(&self) -> Result<Option<TeacherHead>, DistillError> {
+        Ok(CacheReader::teacher_head(self)?)
     }
 
     fn vocab_size(&self) -> usize {

@@ -54,7 +54,11 @@ pub(super) fn memory_bytes(
     let vocab = student.vocab_size;
     let training = &recipe.training;
     let logits = |sequences: usize| LOGIT_COPIES * 4 * sequences * training.sequence_tokens * vocab;
-    let capturing = logits(recipe.teacher.batch_segments);
+    // Hidden states are captured without a projection.
+    let capturing = match recipe.cache.hidden_states {
+        Some(_) => 0,
+        None => logits(recipe.teacher.batch_segments),
+    };
     let whole = logits(training.micro_batch_sequences);
     let head = match training.head_pass() {
         HeadPass::Whole => whole,
@@ -64,12 +68,23 @@ pub(super) fn memory_bytes(
         }
     };
     let training = TRAINING_BYTES_PER_PARAMETER * student.num_parameters() + head;
+    // The head that makes distributions of hidden states stands beside the teacher.
+    let teacher_head = match recipe.cache.hidden_states {
+        Some(_) => head_bytes(teacher),
+        None => 0,
+    };
     // The teacher stays loaded in both.
-    4 * teacher.teacher.num_parameters() + capturing.max(training)
+    4 * teacher.teacher.num_parameters() + capturing.max(training + teacher_head)
 }
 
 /// Bytes of the cache of the training split.
-pub(super) fn cache_bytes(recipe: &Recipe, train: &TextAmount) -> usize {
+pub(super) fn cache_bytes(recipe: &Recipe, teacher: &LanguageModel, train: &TextAmount) -> usize {
+    let of_tokens = train.tokens * BYTES_PER_TOKEN;
+    if let Some(values) = recipe.cache.hidden_states {
+        let [width, _] = teacher.teacher.decoder().head_weight().dims();
+        let state = values.bits_per_state(width).div_ceil(8);
+        return train.labels * state + of_tokens + head_bytes(teacher);
+    }
     let target = match recipe.cache.targets() {
         TargetKind::TopK { k, values } => match values.plain_bytes() {
             Some(bytes) => k * (4 + bytes) + BYTES_PER_TARGET,
@@ -81,7 +96,13 @@ pub(super) fn cache_bytes(recipe: &Recipe, train: &TextAmount) -> usize {
         }
         _ => 0,
     };
-    train.labels * target + train.tokens * BYTES_PER_TOKEN
+    train.labels * target + of_tokens
+}
+
+/// Bytes of the teacher's head, in a cache and on the device.
+fn head_bytes(teacher: &LanguageModel) -> usize {
+    let [width, vocab] = teacher.teacher.decoder().head_weight().dims();
+    4 * width * vocab
 }
 
 /// Bytes of the checkpoints of all arms while the last one is written.
@@ -112,8 +133,12 @@ pub(super) fn measure_seconds(
 ) -> Seconds {
     let batch = [recipe.teacher.batch_segments, train.tokens_per_segment()];
     let per_batch = second_of_two(|| {
-        let log_probs = teacher.teacher.log_probs(zeros(batch, device));
-        wait_for(log_probs.tensor().clone().sum());
+        let token_ids = zeros(batch, device);
+        let answers = match recipe.cache.hidden_states {
+            Some(_) => teacher.teacher.hidden_states(token_ids),
+            None => Some(teacher.teacher.log_probs(token_ids).tensor().clone()),
+        };
+        wait_for(answers.expect("a decoder has hidden states").sum());
     });
     let capture = per_batch * train.segments as f64 / recipe.teacher.batch_segments as f64;
 

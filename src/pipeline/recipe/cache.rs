@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
-use alambic_cache::{MAX_DRAWS, MAX_TEMPERATURES, TargetKind, ValueType};
+use alambic_cache::{MAX_DRAWS, MAX_TEMPERATURES, StateType, TargetKind, ValueType};
 use alambic_distill::loss::ObjectiveTerm;
+use alambic_distill::teacher::Teacher;
+use alambic_distill::{DistillError, hidden_targets};
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::problem::Problem;
 
 /// The `[cache]` section: `top_k` with `values` and perhaps `temperatures`, or `draws` with `draw_seed`,
-/// or all but temperatures: then the draws are from among the tokens that are not the most likely ones.
+/// or both but for temperatures: then the draws are from among the tokens that are not the most likely
+/// ones; or `hidden_states`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheSection {
@@ -25,6 +28,9 @@ pub struct CacheSection {
     pub draws: Option<u16>,
     /// Where the random numbers of the draws start.
     pub draw_seed: Option<u64>,
+    /// How the teacher's last hidden states are stored, with its head once beside them: the whole
+    /// distribution at any temperature.
+    pub hidden_states: Option<StateType>,
     /// Segments per shard file: the unit of resuming and of shuffling.
     pub segments_per_shard: usize,
     /// Finished caches (directories with a `manifest.json`) of the same teacher and the same settings of
@@ -35,11 +41,25 @@ pub struct CacheSection {
 }
 
 impl CacheSection {
-    /// What is kept of the teacher's distributions.
+    /// What is kept of the answers of `teacher`, whose head belongs to hidden states.
+    ///
+    /// # Errors
+    /// [`DistillError::TeacherCannot`] for hidden states that it does not give.
     ///
     /// # Panics
     /// If the section is not valid.
-    pub fn targets(&self) -> TargetKind {
+    pub fn targets_of(&self, teacher: &dyn Teacher) -> Result<TargetKind, DistillError> {
+        match self.hidden_states {
+            Some(values) => hidden_targets(teacher, values),
+            None => Ok(self.targets()),
+        }
+    }
+
+    /// What is kept of a teacher's distributions.
+    ///
+    /// # Panics
+    /// If the section is not valid, or names hidden states: see [`Self::targets_of`].
+    pub(crate) fn targets(&self) -> TargetKind {
         match (self.top_k, self.values, self.draws, self.draw_seed) {
             (Some(k), Some(values), None, None) => TargetKind::TopK { k, values },
             (None, None, Some(draws), Some(seed)) => TargetKind::Sampled { draws, seed },
@@ -91,23 +111,26 @@ impl CacheSection {
         }
     }
 
-    /// The most likely tokens or drawn ones or both, with all that belongs to them.
+    /// The most likely tokens, drawn ones, both or hidden states, with all that belongs to them.
     fn check_kind(&self, checker: &mut Checker) {
         let keys = [
             "cache.top_k",
             "cache.values",
             "cache.draws",
             "cache.draw_seed",
+            "cache.hidden_states",
         ];
         let given = [
             self.top_k.is_some(),
             self.values.is_some(),
             self.draws.is_some(),
             self.draw_seed.is_some(),
+            self.hidden_states.is_some(),
         ];
-        let [top_k, values, draws, draw_seed] = given;
-        if (top_k || draws) && top_k == values && draws == draw_seed {
-            if draws {
+        let [top_k, values, draws, draw_seed, hidden_states] = given;
+        let pairs_are_whole = top_k == values && draws == draw_seed;
+        if pairs_are_whole && (top_k || draws) != hidden_states {
+            if top_k && draws {
                 self.check_levels(checker);
             }
             return;
@@ -119,15 +142,17 @@ impl CacheSection {
             .collect();
         let problem = Problem::new(
             "cache",
-            "cache.top_k and cache.values, or cache.draws and cache.draw_seed, or all four",
+            "cache.top_k and cache.values, or cache.draws and cache.draw_seed, or all four, or \
+             cache.hidden_states alone",
             match found.is_empty() {
                 true => "none of them".into(),
                 false => found.join(", "),
             },
         )
         .advise(
-            "keep the most likely tokens (top_k), or draw tokens at random (draws), or draw from what the most \
-             likely ones leave (all four); an override such as cache.top_k=unset leaves a key out",
+            "keep the most likely tokens (top_k), draw tokens at random (draws), draw from what the most likely \
+             ones leave (both), or keep the teacher's last hidden states (hidden_states); an override such as \
+             cache.top_k=unset leaves a key out",
         );
         checker.require_all(&keys, false, problem);
     }
@@ -152,10 +177,22 @@ impl CacheSection {
         };
         let key = "cache.temperatures";
         let found = format!("{given:?}");
-        if self.draws.is_some() {
-            let problem = Problem::new(key, "no such key beside cache.draws", found)
-                .advise("remove it: tokens are drawn at objective.temperature");
-            checker.require_all(&["cache.draws"], false, problem);
+        let superfluous = [
+            (
+                self.draws.is_some(),
+                "cache.draws",
+                "remove it: tokens are drawn at objective.temperature",
+            ),
+            (
+                self.hidden_states.is_some(),
+                "cache.hidden_states",
+                "remove it: hidden states know every temperature",
+            ),
+        ];
+        if let Some((_, beside, advice)) = superfluous.into_iter().find(|(given, ..)| *given) {
+            let expected = format!("no such key beside {beside}");
+            let problem = Problem::new(key, expected, found).advise(advice);
+            checker.require_all(&[beside], false, problem);
             return;
         }
         let kept = self.temperatures();

@@ -103,7 +103,7 @@ impl Recipe {
     /// Writes out what the recipe leaves to its documented default.
     fn resolve_defaults(&mut self) {
         self.cache.resolve();
-        self.objective.resolve();
+        self.objective.resolve(&self.cache);
         self.training.resolve();
     }
 

@@ -18,7 +18,8 @@ pub struct ObjectiveSection {
     /// What terms that compare distributions are multiplied with: `squared`, the square of the
     /// temperature, if not given.
     pub temperature_factor: Option<TemperatureFactor>,
-    /// What the entries mean that a truncated teacher does not store; `tail_bucket` if not given.
+    /// What the entries mean that a truncated teacher does not store; `tail_bucket` if not given. Hidden
+    /// states leave nothing out, and have none.
     pub tail: Option<TailTreatment>,
     /// The terms; each kind at most once. A weight changes over the steps with
     /// `ramp = { kind = "linear", to = 0.1, first_step = 1, last_step = 1000 }`.
@@ -32,14 +33,17 @@ impl ObjectiveSection {
     }
 
     /// Writes out what was not given, so that a resolved recipe shows it.
-    pub(super) fn resolve(&mut self) {
-        self.tail.get_or_insert_default();
+    pub(super) fn resolve(&mut self, cache: &CacheSection) {
+        if cache.hidden_states.is_none() {
+            self.tail.get_or_insert_default();
+        }
         self.temperature_factor.get_or_insert_default();
     }
 
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, total_steps: usize, cache: &CacheSection, checker: &mut Checker) {
         self.check_temperature(cache, checker);
+        self.check_tail_is_read(cache, checker);
         checker.require(
             !self.terms.is_empty(),
             Problem::new("objective.terms", "at least one term", "an empty array")
@@ -49,7 +53,7 @@ impl ObjectiveSection {
             checker.not_negative(&format!("objective.terms.{index}.weight"), term.weight);
             check_ramp(checker, index, term, total_steps);
             check_settings(checker, index, term);
-            check_logits(checker, index, term);
+            check_logits(checker, index, term, cache);
             self.check_tail(checker, index, term);
             if let Some(first) = self.terms[..index]
                 .iter()
@@ -91,8 +95,8 @@ impl ObjectiveSection {
         let found = format!("{:?}", self.temperature);
         let mut terms = self.terms.iter();
         let uses_cache = terms.any(|term| term.kind.compares_distributions());
-        if uses_cache && cache.draws.is_some() {
-            return; // tokens are drawn at this temperature
+        if uses_cache && (cache.draws.is_some() || cache.hidden_states.is_some()) {
+            return; // tokens are drawn at this temperature, hidden states know every one
         }
         if uses_cache && cache.temperatures().contains(&(self.temperature as f32)) {
             return; // the mass of all others is kept at this temperature
@@ -107,8 +111,8 @@ impl ObjectiveSection {
             .advise(format!(
                 "the cache keeps the k largest probabilities and one mass for all others, and what that mass \
                  becomes at another temperature depends on tokens that were not kept: add {found} to \
-                 cache.temperatures and capture with that, set temperature = 1.0, or draw tokens at this \
-                 temperature (cache.draws)"
+                 cache.temperatures and capture with that, set temperature = 1.0, draw tokens at this \
+                 temperature (cache.draws), or keep hidden states (cache.hidden_states)"
             ))
         } else {
             Problem::new(
@@ -119,6 +123,20 @@ impl ObjectiveSection {
             .advise("set temperature = 1.0, or add a term that compares with the teacher")
         };
         checker.require_all(&["objective.terms", "cache.temperatures"], false, problem);
+    }
+
+    /// Reports what a truncated teacher would need, where the whole distribution is known.
+    fn check_tail_is_read(&self, cache: &CacheSection, checker: &mut Checker) {
+        let Some(tail) = self.tail.filter(|_| cache.hidden_states.is_some()) else {
+            return;
+        };
+        let problem = Problem::new(
+            "objective.tail",
+            "no such key, because cache.hidden_states is given",
+            format!("{:?}", tail.name()),
+        )
+        .advise("hidden states leave no token out, so there is no tail to treat: remove it");
+        checker.require_all(&["cache.hidden_states"], false, problem);
     }
 
     fn check_tail(&self, checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
@@ -170,18 +188,19 @@ fn check_ramp(checker: &mut Checker, index: usize, term: &ObjectiveTerm, total_s
     );
 }
 
-/// Reports a term that reads what no cache keeps.
-fn check_logits(checker: &mut Checker, index: usize, term: &ObjectiveTerm) {
-    checker.require(
-        !term.kind.needs_logits(),
+/// Reports a term that reads logits where the cache keeps none.
+fn check_logits(checker: &mut Checker, index: usize, term: &ObjectiveTerm, cache: &CacheSection) {
+    checker.require_all(
+        &["cache.hidden_states"],
+        !term.kind.needs_logits() || cache.hidden_states.is_some(),
         Problem::new(
             format!("objective.terms.{index}.kind"),
             "a kind that a cache can serve",
             format!("{:?}", term.kind.name()),
         )
         .advise(
-            "it compares raw logits, and caches keep no logits: use a divergence \
-             such as \"forward_kl\"",
+            "it compares raw logits, which only hidden states give (cache.hidden_states): keep these, or use a \
+             divergence such as \"forward_kl\"",
         ),
     );
 }

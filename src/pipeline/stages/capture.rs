@@ -129,14 +129,21 @@ pub(crate) fn kept_targets(targets: TargetKind) -> String {
         TargetKind::HeadPlusSampledTail { k, draws, .. } => {
             format!("top {k} and {draws} draws of the rest")
         }
+        TargetKind::Hidden { width, values, .. } => {
+            let values = format!("{values:?}").to_lowercase();
+            format!("hidden states of {width}, {values}")
+        }
         other => format!("{other:?}"),
     }
 }
 
 /// What a recipe keeps of its teacher.
-pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> CaptureConfig {
-    CaptureConfig {
-        targets: recipe.cache.targets(),
+pub(crate) fn capture_config(
+    recipe: &Recipe,
+    teacher: &LanguageModel,
+) -> Result<CaptureConfig, DistillError> {
+    Ok(CaptureConfig {
+        targets: recipe.cache.targets_of(&teacher.teacher)?,
         temperatures: match recipe.cache.draws {
             Some(_) => vec![recipe.objective.temperature as f32],
             None => recipe.cache.temperatures(),
@@ -146,7 +153,7 @@ pub(crate) fn capture_config(recipe: &Recipe, teacher: &LanguageModel) -> Captur
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
         reuse: recipe.cache.reuse.clone().unwrap_or_default(),
         part: Part::whole(),
-    }
+    })
 }
 
 /// Captures the plan's part of one split.
@@ -158,7 +165,7 @@ fn capture_split(
     let progress = &plan.options.progress;
     let config = CaptureConfig {
         part: plan.part,
-        ..capture_config(&plan.recipe, &plan.teacher)
+        ..capture_config(&plan.recipe, &plan.teacher)?
     };
     let found = || {
         let expected = config.cache_spec(&plan.teacher.teacher);

@@ -8,7 +8,8 @@
 //! | sampled | entropy, distinct ids | how often it was drawn |
 //! | head plus sampled tail | those of top-k; then distinct ids | that of top-k; then how often it was drawn |
 //!
-//! The prefix codes of all numbers are made for the shard at hand and stand in its footer.
+//! The prefix codes of all numbers are made for the shard at hand and stand in its footer. Hidden
+//! states need none: they are numbers of fixed width.
 
 mod bits;
 mod head_plus_sampled_tail;
@@ -19,6 +20,7 @@ mod quantiser;
 mod row_code;
 mod sampled;
 mod set_code;
+mod states;
 mod tables;
 mod tail_number;
 mod top_k;
@@ -28,6 +30,9 @@ use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
 use bits::BitWriter;
 pub(crate) use quantiser::Quantiser;
 use row_code::{Row, RowCode, RowDecoder, RowEncoder};
+pub(crate) use states::{
+    SCALE_BITS, STATES_PER_GROUP, decode_states, encode_states, largest_state_error,
+};
 use tables::TableReader;
 pub(crate) use top_k::rounded;
 
@@ -43,6 +48,7 @@ fn num_header_numbers(spec: &CacheSpec) -> Vec<usize> {
             top_k::NUM_HEADER_NUMBERS,
             head_plus_sampled_tail::NUM_TAIL_HEADER_NUMBERS,
         ],
+        TargetKind::Hidden { .. } => Vec::new(),
     }
 }
 
@@ -66,6 +72,7 @@ impl CompactEncoder {
             Targets::HeadPlusSampledTail(targets) => {
                 head_plus_sampled_tail::to_rows(targets, levels())
             }
+            Targets::Hidden(_) => unreachable!("hidden states need no codes"),
         };
         let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
         let kinds = num_header_numbers(spec);

@@ -8,7 +8,9 @@ use proptest::sample::Index;
 
 use super::Quantiser;
 use crate::shard_file::ShardFile;
-use crate::{CacheError, CacheSpec, TargetKind, TargetRecord, Targets, ValueType, encode, sample};
+use crate::{
+    CacheError, CacheSpec, StateType, TargetKind, TargetRecord, Targets, ValueType, encode, sample,
+};
 
 const PATH: &str = "shard";
 /// The entropy is stored in 64ths of a nat.
@@ -140,6 +142,42 @@ const BOTH: TargetKind = TargetKind::HeadPlusSampledTail {
 };
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn hidden_states_come_back_rounded_and_stay_so(
+        seed in 0u64..1_000_000,
+        values in prop::sample::select(StateType::ALL.to_vec()),
+    ) {
+        let spec = sample::hidden_spec(values);
+        let mut written = sample::records(&spec, seed, 4);
+        let bytes = encoded(&spec, &written);
+        let read = decode(bytes.clone(), &spec).unwrap();
+        for record in &mut written {
+            let Targets::Hidden(targets) = &record.targets else { panic!("hidden states") };
+            record.targets = targets.rounded(values).unwrap().into();
+        }
+        prop_assert_eq!(&read, &written);
+        prop_assert_eq!(encoded(&spec, &read), bytes);
+    }
+}
+
+#[test]
+fn a_state_takes_the_bytes_that_its_type_says() {
+    // Of 64 and of 256 numbers.
+    for (values, bytes) in
+        StateType::ALL
+            .into_iter()
+            .zip([[256, 1024], [128, 512], [68, 272], [52, 208], [36, 144]])
+    {
+        assert_eq!(
+            [64, 256].map(|width| values.bits_per_state(width) / 8),
+            bytes
+        );
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
@@ -151,6 +189,8 @@ proptest! {
             sample::spec(ValueType::Coarse, 8),
             sample::tempered(sample::spec(ValueType::Coarse, 8)),
             sample::tempered(sample::spec(ValueType::F16, 8)),
+            sample::hidden_spec(StateType::F16),
+            sample::hidden_spec(StateType::Int6),
         ]),
     ) {
         let mut bytes = encoded(&spec, &sample::records(&spec, 0, 4));

@@ -127,6 +127,14 @@ fn describe(info: &CacheInfo) -> String {
                 spec.vocab_size
             )
         }
+        TargetKind::Hidden { width, values, .. } => {
+            let values = format!("{values:?}").to_lowercase();
+            format!(
+                "hidden states of {width} numbers, {values}, and the head for {} tokens, {} bytes once",
+                spec.vocab_size,
+                4 * width * spec.vocab_size
+            )
+        }
         other => format!("{other:?} of {} tokens", spec.vocab_size),
     };
     format!(

@@ -70,6 +70,16 @@ impl Head {
         Ok(self)
     }
 
+    /// What the logits are multiplied with, 1 without a scale.
+    pub fn logit_scale(&self) -> f64 {
+        self.logit_scale
+    }
+
+    /// What bounds the logits, if anything does.
+    pub fn logit_softcap(&self) -> Option<f64> {
+        self.logit_softcap
+    }
+
     /// `[hidden, vocab]`, without the padding that was left out.
     pub fn weight(&self) -> &Tensor<2> {
         &self.weight
@@ -77,8 +87,16 @@ impl Head {
 
     /// The logits of a list of states: `[labels, hidden]` → `[1, labels, vocab]`.
     pub fn logits(&self, states: Tensor<2>) -> Logits {
-        let product = states.matmul(self.weight.clone());
-        Logits::new(self.shape(product.unsqueeze::<3>()))
+        self.logits_of_batch(states.unsqueeze::<3>())
+    }
+
+    /// The logits of a batch of states: `[batch, seq, hidden]` → `[batch, seq, vocab]`.
+    pub fn logits_of_batch(&self, states: Tensor<3>) -> Logits {
+        let [batch, seq, width] = states.dims();
+        let rows = states.reshape([batch * seq, width]);
+        let product = rows.matmul(self.weight.clone());
+        let [_, vocab] = product.dims();
+        Logits::new(self.shape(product.reshape([batch, seq, vocab])))
     }
 
     /// Scale and soft-cap of the product of hidden states and weight.

@@ -181,7 +181,7 @@ impl Objective {
                 },
                 (None, Some(logits)) if term.kind.needs_logits() => {
                     let teacher = targets.ok_or(missing)?.logits(term_name)?;
-                    LogitMse.per_token(teacher, logits)
+                    LogitMse.per_token(&teacher, logits)
                 }
                 (None, _) => CrossEntropy.per_token(&student, labels),
             }

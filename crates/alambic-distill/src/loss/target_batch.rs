@@ -24,6 +24,14 @@ pub enum TargetBatch {
     TopK(TopKTargetBatch),
     /// Drawn tokens: for losses that are linear in the teacher's probabilities.
     Sampled(SampledTargetBatch),
+    /// The teacher's last hidden states and its head: its whole distributions, made where they are
+    /// compared.
+    Hidden {
+        /// `[batch, seq, hidden]`
+        states: Tensor<3>,
+        /// The teacher's output projection.
+        head: Head,
+    },
 }
 
 impl TargetBatch {
@@ -44,6 +52,7 @@ impl TargetBatch {
             }
             Self::TopK(targets) => DistributionPair::top_k(targets, student, tail),
             Self::Sampled(_) => Err(LossError::OnlyDraws),
+            Self::Hidden { states, head } => projected(states, head).pair(student, tail),
         }
     }
 
@@ -65,6 +74,7 @@ impl TargetBatch {
                 teacher.at_temperature(temperature).map(Self::Dense)
             }
             Self::TopK(targets) => targets.at_temperature(temperature).map(Self::TopK),
+            Self::Hidden { states, head } => projected(states, head).at_temperature(temperature),
         }
     }
 
@@ -78,6 +88,7 @@ impl TargetBatch {
         };
         let agrees = match self {
             Self::Sampled(_) => return None,
+            Self::Hidden { states, head } => whole(head.logits_of_batch(states.clone()).tensor()),
             Self::Dense(teacher) => whole(teacher.tensor()),
             Self::Logits(teacher) => whole(teacher.tensor()),
             Self::TopK(targets) => {
@@ -94,15 +105,21 @@ impl TargetBatch {
     ///
     /// # Errors
     /// [`LossError::LogitsNotKept`] for targets that are probabilities.
-    pub fn logits(&self, term: &'static str) -> Result<&Logits, LossError> {
+    pub fn logits(&self, term: &'static str) -> Result<Logits, LossError> {
         let targets = match self {
-            Self::Logits(logits) => return Ok(logits),
+            Self::Logits(logits) => return Ok(logits.clone()),
+            Self::Hidden { states, head } => return Ok(head.logits_of_batch(states.clone())),
             Self::Dense(_) => "log-probabilities",
             Self::TopK(_) => "top-k targets",
             Self::Sampled(_) => "drawn tokens",
         };
         Err(LossError::LogitsNotKept { term, targets })
     }
+}
+
+/// The logits that a head makes of hidden states.
+fn projected(states: &Tensor<3>, head: &Head) -> TargetBatch {
+    TargetBatch::Logits(head.logits_of_batch(states.clone()))
 }
 
 /// Teacher targets for a list of labels, from which a range can be taken.

@@ -4,7 +4,7 @@ use alambic_transformer::{AttentionContext, Checkpoint, Decoder, DecoderConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{Teacher, TeacherCapabilities};
-use crate::loss::LogProbs;
+use crate::loss::{Head, LogProbs};
 
 /// A [`Decoder`] that runs in this process, on a plain device.
 #[derive(Debug)]
@@ -59,12 +59,22 @@ impl Teacher for DecoderTeacher {
     }
 
     fn capabilities(&self) -> TeacherCapabilities {
-        TeacherCapabilities::dense()
+        TeacherCapabilities::dense_and_hidden_states()
     }
 
     fn log_probs(&self, token_ids: Tensor<2, Int>) -> LogProbs {
         let [batch, seq] = token_ids.dims();
         let context = AttentionContext::causal(batch, seq, &self.device);
         LogProbs::from_logits(self.decoder.forward(token_ids, &context))
+    }
+
+    fn hidden_states(&self, token_ids: Tensor<2, Int>) -> Option<Tensor<3>> {
+        let [batch, seq] = token_ids.dims();
+        let context = AttentionContext::causal(batch, seq, &self.device);
+        Some(self.decoder.hidden(token_ids, &context))
+    }
+
+    fn head(&self) -> Option<Head> {
+        Some(Head::new(self.decoder.head_weight()))
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 pub use decoder_teacher::DecoderTeacher;
 
-use crate::loss::LogProbs;
+use crate::loss::{Head, LogProbs};
 
 /// A language model that is distilled: token ids in, distributions out.
 ///
@@ -36,6 +36,18 @@ pub trait Teacher {
     /// `[batch, seq]` → `[batch, seq, vocab]`. Rows may be padded on the right: a position never
     /// sees what follows it.
     fn log_probs(&self, token_ids: Tensor<2, Int>) -> LogProbs;
+
+    /// The last hidden state at every position, which [`head`](Self::head) reads: `[batch, seq]` →
+    /// `[batch, seq, hidden]`; `None` unless [`TeacherCapabilities::hidden_states`].
+    fn hidden_states(&self, token_ids: Tensor<2, Int>) -> Option<Tensor<3>> {
+        let _ = token_ids;
+        None
+    }
+
+    /// The output projection; `None` unless [`TeacherCapabilities::hidden_states`].
+    fn head(&self) -> Option<Head> {
+        None
+    }
 }
 
 /// What a teacher can be asked for.
@@ -44,11 +56,24 @@ pub trait Teacher {
 pub struct TeacherCapabilities {
     /// Whether it gives the whole distribution, at any temperature.
     pub dense: bool,
+    /// Whether it gives its last hidden states and its head, of which the whole distribution is made.
+    pub hidden_states: bool,
 }
 
 impl TeacherCapabilities {
     /// A teacher whose whole distribution can be read.
     pub fn dense() -> Self {
-        Self { dense: true }
+        Self {
+            dense: true,
+            hidden_states: false,
+        }
+    }
+
+    /// A teacher of which both can be read.
+    pub fn dense_and_hidden_states() -> Self {
+        Self {
+            hidden_states: true,
+            ..Self::dense()
+        }
     }
 }

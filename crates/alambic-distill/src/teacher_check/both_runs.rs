@@ -1,10 +1,11 @@
 //! Segments of a cache beside the two runs of their teacher.
 
 use alambic_cache::{CacheSpec, TargetKind, TargetRecord, Targets};
+use burn::tensor::{Int, Tensor};
 
 use super::judgement::{Compared, Place};
 use super::live_rows::LiveRows;
-use super::{draws, top_k};
+use super::{draws, hidden, top_k};
 use crate::token_batch::right_padded;
 use crate::{DistillError, teacher::Teacher};
 
@@ -24,9 +25,10 @@ pub(super) fn compare(
         &[only] => ids.push(only),
         _ => {}
     }
-    let together = teacher.log_probs(right_padded(&ids, teacher.device()));
+    let together = ask(teacher, spec.targets, right_padded(&ids, teacher.device()))?;
     for (row, (segment, record)) in batch.iter().enumerate() {
-        let alone = teacher.log_probs(right_padded(&[&record.token_ids], teacher.device()));
+        let token_ids = right_padded(&[&record.token_ids], teacher.device());
+        let alone = ask(teacher, spec.targets, token_ids)?;
         let live = LiveRows::new(&alone, &together, row, &record.loss_mask);
         let comparisons = match (spec.targets, &record.targets) {
             (TargetKind::TopK { values, .. }, Targets::TopK(stored)) => {
@@ -49,11 +51,14 @@ pub(super) fn compare(
                     .map(|(head, tail)| head.into_iter().chain([tail]).collect())
                     .collect()
             }
+            (TargetKind::Hidden { values, .. }, Targets::Hidden(stored)) => {
+                hidden::compare(stored, values, &live)
+            }
             (kind, _) => {
                 return Err(DistillError::Setting {
                     key: "targets",
                     found: format!("{kind:?}"),
-                    expected: "the most likely or drawn tokens, which can be compared",
+                    expected: "the most likely or drawn tokens or hidden states, which can be compared",
                 });
             }
         };
@@ -67,4 +72,21 @@ pub(super) fn compare(
         labels.extend(places.zip(comparisons));
     }
     Ok(())
+}
+
+/// What the teacher says at every position: distributions, or hidden states where these are stored.
+fn ask(
+    teacher: &dyn Teacher,
+    kind: TargetKind,
+    token_ids: Tensor<2, Int>,
+) -> Result<Tensor<3>, DistillError> {
+    match kind {
+        TargetKind::Hidden { .. } => {
+            let states = teacher.hidden_states(token_ids);
+            states.ok_or(DistillError::TeacherCannot {
+                what: "hidden states to compare with",
+            })
+        }
+        _ => Ok(teacher.log_probs(token_ids).tensor().clone()),
+    }
 }

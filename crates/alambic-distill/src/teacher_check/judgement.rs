@@ -102,7 +102,7 @@ fn check_quantity(quantity: Quantity, column: usize, labels: &[Compared]) -> Qua
     let explained_mean = match quantity {
         // Both sides are rounded, alike but for a few labels. These are as many as make the mean
         // difference that of what was rounded: only chance is left to explain, a label's worth of it.
-        Quantity::Levels => rounding.largest / labels.len() as f64,
+        Quantity::Levels | Quantity::RoundedStates => rounding.largest / labels.len() as f64,
         _ => rounding.mean,
     };
     QuantityCheck {
@@ -115,7 +115,7 @@ fn check_quantity(quantity: Quantity, column: usize, labels: &[Compared]) -> Qua
 }
 
 /// The larger number; what is no number is larger than any.
-fn larger(a: f64, b: f64) -> f64 {
+pub(super) fn larger(a: f64, b: f64) -> f64 {
     if b > a || b.is_nan() { b } else { a }
 }
 

@@ -2,6 +2,7 @@
 
 mod both_runs;
 mod draws;
+mod hidden;
 mod judgement;
 mod live_rows;
 mod report;
@@ -12,10 +13,13 @@ mod tempered;
 mod tests;
 mod top_k;
 
-use alambic_cache::{CacheReader, CacheSpec, EpochOrder, SegmentKey, SegmentReader, TargetRecord};
+use alambic_cache::{
+    CacheReader, CacheSpec, EpochOrder, SegmentKey, SegmentReader, TargetKind, TargetRecord,
+};
 
 pub use report::{Deviation, Measure, Quantity, QuantityCheck, Spread, TeacherCheck};
 
+use crate::teacher_head::head_of;
 use crate::{DistillError, teacher::Teacher};
 
 /// Which segments of a cache a teacher is asked about again.
@@ -50,10 +54,13 @@ pub struct TeacherCheckConfig {
 ///   those that the cache's seed and the segment's key draw, 0 where the teacher gives the numbers of
 ///   the capture, infinite for a token without probability (control: how far it moves); entropy;
 /// - for a head with a drawn tail: both, the second one within the live distribution of the tokens that
-///   are not in the stored head.
+///   are not in the stored head;
+/// - for hidden states: the largest difference in one of their numbers; where integers are stored,
+///   also that from what the teacher's answer would be stored as now. The head must be the teacher's,
+///   number by number.
 ///
 /// # The rule
-/// A cache passes if, in nats or in probability,
+/// A cache passes if, in nats, in probability or in numbers of a state,
 /// 1. every difference at every label is at most `rounding + 4 · control + 10⁻³`, where `rounding` is that
 ///    of the label and `control` the largest one of the quantity;
 /// 2. the mean of every difference over all labels is at most `rounding + 4 · control + 10⁻⁴`, where both
@@ -62,7 +69,8 @@ pub struct TeacherCheckConfig {
 /// `rounding` is what the format explains: nothing for `f32`; 2⁻¹¹ of a log-probability, or 2⁻²⁵, for
 /// `f16`; for levels 0.63 of a step, at the probability after the largest shift that a writer makes, and
 /// what that can change of the sum that a reader divides by; 1/128 nat for an entropy that is stored in
-/// bits. For the difference of levels it is twice as much at a label, and in the mean the largest one
+/// bits; for hidden states [`StateType::largest_error`](alambic_cache::StateType::largest_error). For the
+/// difference of levels, and of rounded states, it is twice as much at a label, and in the mean the largest one
 /// divided by the number of labels: similar answers are rounded alike at all labels but a few, just so
 /// many that the mean difference stays what it was before rounding. This finds errors that are much
 /// smaller than levels are wide, as long as they concern many labels; in a single label they do not
@@ -160,7 +168,16 @@ fn check_inputs(
             });
         }
     }
-    if !teacher.capabilities().dense {
+    if let TargetKind::Hidden { head, .. } = spec.targets {
+        let found = head_of(teacher)?.fingerprint();
+        if found != head {
+            return Err(DistillError::TeacherMismatch {
+                field: "head",
+                expected: head.to_string(),
+                found: found.to_string(),
+            });
+        }
+    } else if !teacher.capabilities().dense {
         return Err(DistillError::TeacherCannot {
             what: "whole distributions to compare with",
         });

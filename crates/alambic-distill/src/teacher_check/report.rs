@@ -29,6 +29,11 @@ pub enum Quantity {
     TailMassAt(f32),
     /// The difference of the entropies at a further temperature, nats.
     EntropyAt(f32),
+    /// The largest difference in a number of the hidden state.
+    States,
+    /// The same between what is stored and what the teacher's answer would be stored as; only where
+    /// integers are stored.
+    RoundedStates,
 }
 
 impl Quantity {
@@ -47,6 +52,8 @@ impl Quantity {
             Self::TailMass => "tail_mass".into(),
             Self::Draws => "draws".into(),
             Self::Entropy => "entropy".into(),
+            Self::States => "states".into(),
+            Self::RoundedStates => "rounded_states".into(),
             Self::TailMassAt(temperature) => format!("tail_mass_at_{temperature}"),
             Self::EntropyAt(temperature) => format!("entropy_at_{temperature}"),
         }
@@ -57,7 +64,11 @@ impl Quantity {
             Self::LogProbs | Self::Levels | Self::TokenIds | Self::Entropy | Self::EntropyAt(_) => {
                 " nats"
             }
-            Self::TailMass | Self::Draws | Self::TailMassAt(_) => "",
+            Self::TailMass
+            | Self::Draws
+            | Self::TailMassAt(_)
+            | Self::States
+            | Self::RoundedStates => "",
         }
     }
 }
@@ -79,6 +90,8 @@ impl fmt::Display for Quantity {
             Self::Entropy => "entropy",
             Self::TailMassAt(temperature) => return write!(f, "tail mass at {temperature}"),
             Self::EntropyAt(temperature) => return write!(f, "entropy at {temperature}"),
+            Self::States => "hidden states",
+            Self::RoundedStates => "rounded states",
         })
     }
 }

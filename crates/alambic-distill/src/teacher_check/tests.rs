@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, DrawnTokens, Part, TargetKind, TargetRecord, Targets,
-    TopKTargets, ValueType,
+    CacheReader, CacheSpec, CacheWriter, DrawnTokens, HiddenTargets, Part, StateType, TargetKind,
+    TargetRecord, Targets, TopKTargets, ValueType,
 };
 use alambic_text::{DocumentSource, Segment, StudentTokens, TeacherTokens};
 use alambic_transformer::DecoderConfig;
@@ -12,10 +12,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::RngExt;
 
 use super::*;
-use crate::loss::LogProbs;
+use crate::loss::{Head, LogProbs};
 use crate::teacher::{DecoderTeacher, TeacherCapabilities};
 use crate::test_device::test_device;
-use crate::{CaptureConfig, StopHandle, capture, seeding};
+use crate::{CaptureConfig, StopHandle, capture, hidden_targets, seeding};
 
 const VOCAB: usize = 40;
 const NUM_SEGMENTS: u64 = 12;
@@ -47,6 +47,9 @@ struct SmallTeacher {
     decoder: DecoderTeacher,
     fingerprint: String,
     offsets: Vec<f32>,
+    /// Multiplies the head's logits.
+    logit_scale: f64,
+    gives_states: bool,
 }
 
 impl SmallTeacher {
@@ -73,6 +76,8 @@ impl SmallTeacher {
             decoder: DecoderTeacher::new(decoder, fingerprint.clone(), &device),
             fingerprint,
             offsets: vec![0.0; VOCAB],
+            logit_scale: 1.0,
+            gives_states: true,
         }
     }
 
@@ -106,13 +111,26 @@ impl Teacher for SmallTeacher {
     }
 
     fn capabilities(&self) -> TeacherCapabilities {
-        TeacherCapabilities::dense()
+        match self.gives_states {
+            true => TeacherCapabilities::dense_and_hidden_states(),
+            false => TeacherCapabilities::dense(),
+        }
     }
 
     fn log_probs(&self, token_ids: Tensor<2, Int>) -> LogProbs {
         let offsets = TensorData::new(self.offsets.clone(), [1, 1, VOCAB]);
         let offsets = Tensor::<3>::from_data(offsets, self.device());
         LogProbs::from_logits(self.decoder.log_probs(token_ids).tensor().clone() + offsets)
+    }
+
+    fn hidden_states(&self, token_ids: Tensor<2, Int>) -> Option<Tensor<3>> {
+        let states = self.decoder.hidden_states(token_ids)?;
+        self.gives_states.then_some(states)
+    }
+
+    fn head(&self) -> Option<Head> {
+        let head = self.decoder.head()?.with_logit_scale(self.logit_scale);
+        self.gives_states.then(|| head.unwrap())
     }
 }
 
@@ -190,6 +208,9 @@ fn altered(
 ) -> CacheReader {
     let num_shards = cache.manifest().shards.len();
     let mut writer = CacheWriter::open(directory, spec).unwrap();
+    if let Some(head) = cache.teacher_head().unwrap() {
+        writer.put_teacher_head(&head).unwrap();
+    }
     let mut index = 0;
     for shard in 0..num_shards {
         let mut records = cache.read_shard(shard).unwrap();
@@ -225,6 +246,11 @@ fn shift(targets: &mut TopKTargets, labels: std::ops::Range<usize>) {
     }
 }
 
+/// Hidden states in every way to store them.
+fn states(teacher: &SmallTeacher) -> [TargetKind; 5] {
+    StateType::ALL.map(|values| hidden_targets(teacher, values).unwrap())
+}
+
 /// Gives every label the targets of the next one, and the last those of the first.
 fn move_by_one(targets: &mut Targets) {
     match targets {
@@ -237,6 +263,7 @@ fn move_by_one(targets: &mut Targets) {
             move_head(&mut targets.head);
             move_drawn(&mut targets.tail);
         }
+        Targets::Hidden(HiddenTargets { width, states }) => states.rotate_left(*width),
         other => panic!("{other:?}"),
     }
 }
@@ -262,7 +289,11 @@ fn move_drawn(drawn: &mut DrawnTokens) {
 #[test]
 fn a_fresh_cache_passes_whatever_it_stores() {
     let teacher = SmallTeacher::new();
-    for targets in TOP_K.into_iter().chain([DRAWN, BOTH]) {
+    for targets in TOP_K
+        .into_iter()
+        .chain([DRAWN, BOTH])
+        .chain(states(&teacher))
+    {
         let directory = tempfile::tempdir().unwrap();
         let cache = captured(&teacher, targets, directory.path());
         let num_labels = cache.manifest().num_targets;
@@ -567,4 +598,78 @@ fn a_teacher_that_gives_no_numbers_does_not_pass() {
         let check = check(cache, &teacher);
         assert_eq!(check.num_deviating_labels, check.num_labels, "{targets:?}");
     }
+}
+
+#[test]
+fn hidden_states_that_moved_are_found_and_so_is_another_head() {
+    let mut teacher = SmallTeacher::new();
+    let directory = tempfile::tempdir().unwrap();
+    for targets in states(&teacher) {
+        let TargetKind::Hidden { values, .. } = targets else {
+            panic!("hidden states");
+        };
+        let path = |name: &str| directory.path().join(format!("{name}-{values:?}"));
+        let cache = captured(&teacher, targets, &path("fresh"));
+        let spec = cache.manifest().spec.clone();
+        let moved = altered(&cache, spec.clone(), &path("moved"), |_, record| {
+            move_by_one(&mut record.targets);
+        });
+        let moved = check(moved, &teacher);
+        assert!(!moved.passed(), "{values:?}");
+        assert_eq!(moved.deviations[0].quantity, Quantity::States);
+
+        // By a hundredth of the largest number, in all labels: less than the steps of int6.
+        let slightly = altered(&cache, spec, &path("slightly"), |_, record| {
+            let Targets::Hidden(HiddenTargets { states, .. }) = &mut record.targets else {
+                panic!("hidden states");
+            };
+            let most = states
+                .iter()
+                .fold(0f32, |most, state| state.abs().max(most));
+            states.iter_mut().for_each(|state| *state += 0.01 * most);
+        });
+        assert!(!check(slightly, &teacher).passed(), "{values:?}");
+
+        teacher.logit_scale = 1.5;
+        let error = verify_against_teacher(cache, &teacher, &EVERYTHING, |_| {}).unwrap_err();
+        teacher.logit_scale = 1.0;
+        assert!(
+            matches!(error, DistillError::TeacherMismatch { field: "head", .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_teacher_without_hidden_states_is_refused() {
+    let mut teacher = SmallTeacher::new();
+    let directory = tempfile::tempdir().unwrap();
+    let targets = states(&teacher)[2];
+    let cache = captured(&teacher, targets, &directory.path().join("fresh"));
+    teacher.gives_states = false;
+    let config = CaptureConfig {
+        targets,
+        temperatures: vec![1.0],
+        segments_per_shard: 5,
+        batch_segments: 3,
+        tokenizer_fingerprint: "cd".repeat(32),
+        reuse: Vec::new(),
+        part: Part::whole(),
+    };
+    let path = directory.path().join("refused");
+    let segments = (0..3).map(|index| Ok::<_, DistillError>(segment(index, &[])));
+    let stop = StopHandle::new();
+    let outcomes = [
+        hidden_targets(&teacher, StateType::Int8).map(drop),
+        capture(&teacher, segments, &path, &config, &stop, |_| {}).map(drop),
+        verify_against_teacher(cache, &teacher, &EVERYTHING, |_| {}).map(drop),
+    ];
+    for outcome in outcomes {
+        let error = outcome.unwrap_err().to_string();
+        assert!(
+            error.contains("the teacher cannot give hidden states"),
+            "{error}"
+        );
+    }
+    assert!(!path.exists());
 }

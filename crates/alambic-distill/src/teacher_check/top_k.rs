@@ -21,7 +21,7 @@ pub(super) fn compare(
         // What cannot be stored is compared as it is: no writer would have taken it.
         [&alone, &together].map(|live| live.rounded(values).unwrap_or_else(|| live.clone()))
     });
-    let mut is_stored = vec![false; live.vocab()];
+    let mut is_stored = vec![false; live.width()];
     live.alone()
         .zip(live.together())
         .enumerate()

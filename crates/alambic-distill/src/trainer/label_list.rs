@@ -37,6 +37,10 @@ impl LabelList {
         let of_rows = |targets: &TargetBatch| match targets {
             TargetBatch::TopK(targets) => LabelTargets::TopK(targets.select(&rows)),
             TargetBatch::Sampled(targets) => LabelTargets::Sampled(targets.select(&rows)),
+            TargetBatch::Hidden { states, head } => LabelTargets::Hidden {
+                states: select(states.clone(), rows.clone().without_autodiff()),
+                head: head.clone(),
+            },
             TargetBatch::Dense(_) | TargetBatch::Logits(_) => {
                 unreachable!("records hold no whole distributions")
             }
@@ -55,9 +59,7 @@ impl LabelList {
 
     /// The states that predict the labels: `[batch, seq, hidden]` → `[labels, hidden]`.
     pub(crate) fn states(&self, hidden: Tensor<3>) -> Tensor<2> {
-        let [batch, seq, width] = hidden.dims();
-        let rows = hidden.reshape([batch * seq, width]);
-        rows.select(0, self.rows.clone())
+        select(hidden, self.rows.clone())
     }
 
     /// `[labels]`
@@ -69,6 +71,11 @@ impl LabelList {
     pub(crate) fn targets(&self) -> Option<&LabelTargets> {
         self.targets.as_ref()
     }
+}
+
+fn select(states: Tensor<3>, rows: Tensor<1, Int>) -> Tensor<2> {
+    let [batch, seq, width] = states.dims();
+    states.reshape([batch * seq, width]).select(0, rows)
 }
 
 fn list(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {

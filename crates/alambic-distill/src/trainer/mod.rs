@@ -25,6 +25,7 @@ use std::sync::Arc;
 use alambic_cache::TargetKind;
 use alambic_transformer::Decoder;
 use burn::module::Module;
+use burn::tensor::Device;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::metric::{LossMetric, store::EventStoreClient};
@@ -38,7 +39,8 @@ pub use metrics::{
 pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
-use crate::loss::{Objective, is_kept_temperature};
+use crate::loss::{Head, Objective, is_kept_temperature};
+use crate::teacher_head::head_for;
 use crate::{
     DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, WindowConfig, Windows,
 };
@@ -140,6 +142,8 @@ impl Trainer {
         let log = JsonlMetrics::open(&directory.join("metrics.jsonl"), state.step)?;
         self.sinks.insert(0, Box::new(log));
         let with_targets = self.config.objective.needs_targets();
+        let (teacher_head, validation_head) =
+            teacher_heads(&*train, validation.as_deref(), &plain)?;
         let windows = Windows::try_new(
             train,
             self.config.windows.clone(),
@@ -151,7 +155,9 @@ impl Trainer {
             settings: self.settings,
             device: plain.autodiff(),
             windows: Box::new(windows),
+            teacher_head,
             validation,
+            validation_head,
             store,
             sinks: self.sinks,
             stop: self.stop,
@@ -225,6 +231,25 @@ impl Trainer {
         }
         Ok(learner)
     }
+}
+
+/// The heads that make distributions of hidden states; one, where both sources have the same.
+fn teacher_heads(
+    train: &dyn TrainingSource,
+    validation: Option<&dyn TrainingSource>,
+    device: &Device,
+) -> Result<(Option<Head>, Option<Head>), DistillError> {
+    let head = head_for(train, device)?;
+    let fingerprint = |source: &dyn TrainingSource| match source.targets()?.kind {
+        TargetKind::Hidden { head, .. } => Some(head),
+        _ => None,
+    };
+    let of_validation = match validation {
+        Some(source) if fingerprint(source) == fingerprint(train) => head.clone(),
+        Some(source) => head_for(source, device)?,
+        None => None,
+    };
+    Ok((head, of_validation))
 }
 
 /// Runs the steps under burn-train and collects what they leave.
@@ -345,11 +370,14 @@ pub(crate) fn check_source(
 
 /// Refuses an objective that the stored targets cannot serve.
 fn check_targets(objective: &Objective, stored: &StoredTargets) -> Result<(), DistillError> {
+    if let TargetKind::Hidden { .. } = stored.kind {
+        return Ok(()); // whole distributions, and the logits that they are made of
+    }
     if objective.needs_logits() {
         return Err(DistillError::Setting {
             key: "objective",
             found: "logit_mse, which reads the teacher's raw logits".into(),
-            expected: "a divergence such as forward_kl, since caches keep no logits",
+            expected: "a divergence such as forward_kl, or hidden states, of which logits are made",
         });
     }
     if !objective.compares_distributions() {

@@ -16,7 +16,7 @@ use super::checkpoint::{CheckpointState, CheckpointStore};
 use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
 use super::student::{MicroBatch, PassOutput, Student};
 use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
-use crate::loss::ObjectiveTerm;
+use crate::loss::{Head, ObjectiveTerm};
 use crate::windows::WindowSource;
 use crate::{DistillError, StopHandle, TargetSequence, TrainingSource, Window};
 
@@ -26,7 +26,11 @@ pub(crate) struct Run {
     pub(crate) settings: RunSettings,
     pub(crate) device: Device,
     pub(crate) windows: Box<dyn WindowSource>,
+    /// What makes distributions of the hidden states of the windows, if they have any.
+    pub(crate) teacher_head: Option<Head>,
     pub(crate) validation: Option<Arc<dyn TrainingSource>>,
+    /// The same for the validation data.
+    pub(crate) validation_head: Option<Head>,
     pub(crate) store: CheckpointStore,
     pub(crate) sinks: Vec<Box<dyn MetricSink>>,
     pub(crate) stop: StopHandle,
@@ -152,7 +156,8 @@ impl Run {
         let mut sums = vec![0.0; factors.len()];
         for sequences in window.sequences.chunks(self.settings.micro_batch_sequences) {
             let labels = window.num_labels;
-            let batch = MicroBatch::new(sequences, &factors, labels, &self.device);
+            let head = self.teacher_head.as_ref();
+            let batch = MicroBatch::new(sequences, &factors, labels, head, &self.device);
             let pass = learner.train_step(batch);
             accumulator.accumulate(&model, pass.grads);
             let read = pass.item.term_sums.clone().into_data().convert::<f32>();
@@ -247,6 +252,7 @@ impl Run {
             model.decoder(),
             self.settings.head_pass,
             &*source,
+            self.validation_head.as_ref(),
             &self.config.windows,
             batch,
         )?;

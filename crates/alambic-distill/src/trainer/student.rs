@@ -30,9 +30,10 @@ impl MicroBatch {
         sequences: &[TargetSequence],
         factors: &[f64],
         window_labels: u64,
+        teacher_head: Option<&Head>,
         device: &Device,
     ) -> Self {
-        let batch = DistillationBatch::from_sequences(sequences, device);
+        let batch = DistillationBatch::from_sequences(sequences, teacher_head, device);
         let labels = window_labels.max(1) as f64;
         Self {
             labels: LabelList::of(sequences, &batch),

@@ -34,6 +34,7 @@ pub(crate) fn validate(
     decoder: &Decoder,
     head_pass: HeadPass,
     source: &dyn TrainingSource,
+    teacher_head: Option<&Head>,
     windows: &WindowConfig,
     batch_sequences: usize,
 ) -> Result<ValidationScore, DistillError> {
@@ -54,7 +55,7 @@ pub(crate) fn validate(
                 .iter()
                 .map(|indices| pack(&packer, &records, indices, source.has_targets()))
                 .collect::<Result<_, _>>()?;
-            score_batch(decoder, head_pass, &sequences, &mut sums)?;
+            score_batch(decoder, head_pass, &sequences, teacher_head, &mut sums)?;
         }
     }
     let labels = sums.labels.max(1) as f64;
@@ -79,9 +80,10 @@ fn score_batch(
     decoder: &Decoder,
     head_pass: HeadPass,
     sequences: &[TargetSequence],
+    teacher_head: Option<&Head>,
     sums: &mut Sums,
 ) -> Result<(), DistillError> {
-    let batch = DistillationBatch::from_sequences(sequences, &decoder.device());
+    let batch = DistillationBatch::from_sequences(sequences, teacher_head, &decoder.device());
     let Some(labels) = LabelList::of(sequences, &batch) else {
         return Ok(());
     };

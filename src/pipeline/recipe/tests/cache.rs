@@ -1,6 +1,6 @@
-//! What is kept of the teacher: the most likely tokens, or drawn ones.
+//! What is kept of the teacher: the most likely tokens, drawn ones, or its hidden states.
 
-use alambic_cache::{TargetKind, ValueType};
+use alambic_cache::{StateType, TargetKind, ValueType};
 use alambic_distill::loss::LossKind;
 
 use super::*;
@@ -12,6 +12,19 @@ const DRAWN: [&str; 4] = [
     "cache.draws=50",
     "cache.draw_seed=3",
 ];
+
+/// The stories recipe with hidden states in their place, whose tail nothing reads.
+const HIDDEN: [&str; 4] = [
+    "cache.top_k=unset",
+    "cache.values=unset",
+    "cache.hidden_states=int8",
+    "objective.tail=unset",
+];
+
+/// `HIDDEN` and one more override.
+fn hidden_and(assignment: &str) -> Vec<&str> {
+    HIDDEN.into_iter().chain([assignment]).collect()
+}
 
 /// `DRAWN` and one more override.
 fn drawn_and(assignment: &str) -> Vec<&str> {
@@ -55,12 +68,13 @@ fn from_1_to_4095_tokens_are_drawn_and_the_seed_is_the_recipes() {
 }
 
 #[test]
-fn only_whole_pairs_of_keys_name_a_kind_of_targets() {
-    const KEYS: [(&str, &str); 4] = [
+fn only_whole_groups_of_keys_name_a_kind_of_targets() {
+    const KEYS: [(&str, &str); 5] = [
         ("cache.top_k", "32"),
         ("cache.values", "fine"),
         ("cache.draws", "50"),
         ("cache.draw_seed", "3"),
+        ("cache.hidden_states", "int8"),
     ];
     for subset in 0..1_u8 << KEYS.len() {
         let given = |index: usize| subset & (1 << index) != 0;
@@ -73,7 +87,7 @@ fn only_whole_pairs_of_keys_name_a_kind_of_targets() {
             })
             .collect();
         let overrides: Vec<&str> = overrides.iter().map(String::as_str).collect();
-        if matches!(subset, 0b0011 | 0b1100 | 0b1111) {
+        if matches!(subset, 0b00011 | 0b01100 | 0b01111 | 0b10000) {
             assert!(parse(STORIES, &overrides).is_ok(), "{overrides:?}");
             continue;
         }
@@ -213,4 +227,68 @@ fn drawn_tokens_have_no_list_of_temperatures() {
     assert_eq!(problem.key, "cache.temperatures");
     let advice = problem.advice.unwrap();
     assert!(advice.contains("objective.temperature"), "{advice}");
+}
+
+#[test]
+fn hidden_states_are_kept_in_each_type() {
+    for (word, values) in ["f32", "f16", "int8", "int6", "int4"]
+        .into_iter()
+        .zip(StateType::ALL)
+    {
+        let assignment = format!("cache.hidden_states={word}");
+        let recipe = parse(STORIES, &hidden_and(&assignment)).unwrap().recipe;
+        assert_eq!(recipe.cache.hidden_states, Some(values));
+    }
+    let problem = problem(STORIES, &hidden_and("cache.hidden_states=int5"));
+    assert_eq!(problem.key, "cache.hidden_states");
+    assert!(problem.expected.contains("int6"), "{}", problem.expected);
+}
+
+#[test]
+fn hidden_states_serve_every_loss_at_every_temperature() {
+    for kind in LossKind::ALL {
+        let setting = match kind.setting() {
+            Some(setting) => format!(", {} = {}", setting.name(), setting.published()),
+            None => String::new(),
+        };
+        let terms = format!(
+            "objective.terms=[{{ kind = 'forward_kl', weight = 1 }}, {{ kind = '{}', weight = 1{setting} }}]",
+            kind.name()
+        );
+        let terms = match kind {
+            LossKind::ForwardKl => "objective.terms=[{ kind = 'forward_kl', weight = 1 }]",
+            _ => &terms,
+        };
+        for temperature in ["0.5", "1.0", "4.0"] {
+            let temperature = format!("objective.temperature={temperature}");
+            let mut overrides = hidden_and(terms);
+            overrides.push(&temperature);
+            if let Err(error) = parse(STORIES, &overrides) {
+                panic!("{kind:?}, {temperature}: {error}");
+            }
+        }
+    }
+    // A temperature that nothing reads stays an error.
+    let mut overrides = hidden_and("objective.terms=[{ kind = 'logit_mse', weight = 1 }]");
+    overrides.push("objective.temperature=2.0");
+    assert_eq!(problem(STORIES, &overrides).key, "objective.temperature");
+}
+
+#[test]
+fn a_tail_beside_hidden_states_is_refused_and_none_is_written_out() {
+    for tail in ["tail_bucket", "renormalise_teacher"] {
+        let assignment = format!("objective.tail={tail}");
+        let problem = problem(STORIES, &hidden_and(&assignment));
+        assert_eq!(
+            (problem.key.as_str(), problem.found.as_str()),
+            ("objective.tail", format!("{tail:?}").as_str())
+        );
+        assert!(problem.expected.contains("cache.hidden_states"));
+        assert_eq!(problem.location, Some(Location::Override { assignment }));
+    }
+    let recipe = parse(STORIES, &HIDDEN).unwrap().recipe;
+    let written = recipe.to_toml().unwrap();
+    assert!(written.contains("hidden_states = \"int8\""), "{written}");
+    assert!(!written.contains("tail ="), "{written}");
+    assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
 }

@@ -96,7 +96,7 @@ fn a_micro_batch_without_labels_adds_nothing() {
     {
         let student = Student::new(decoder, objective.clone(), pass).train();
         let gradients = |sequences: &[TargetSequence]| {
-            let batch = MicroBatch::new(sequences, &objective.factors(1), labels, &device);
+            let batch = MicroBatch::new(sequences, &objective.factors(1), labels, None, &device);
             let output = student.step(batch);
             let norm = crate::trainer::gradients::global_norm(&student, &output.grads);
             let sums: Vec<f32> = output.item.term_sums.into_data().try_to_vec().unwrap();
@@ -117,7 +117,7 @@ fn a_micro_batch_without_labels_adds_nothing() {
 fn lists_of_labels_give_the_masked_sums_of_whole_batches() {
     let device = test_device();
     let sequences = sequences();
-    let batch = DistillationBatch::from_sequences(&sequences, &device);
+    let batch = DistillationBatch::from_sequences(&sequences, None, &device);
     let objective: Objective = config(1).objective;
     let decoder = student();
     let logits = decoder.forward(batch.token_ids.clone(), &batch.context);
@@ -133,7 +133,7 @@ fn lists_of_labels_give_the_masked_sums_of_whole_batches() {
     for pass in passes() {
         let student = Student::new(decoder.clone(), objective.clone(), pass).train();
         let factors = objective.factors(1);
-        let batch = MicroBatch::new(&sequences, &factors, 1, &device.clone().autodiff());
+        let batch = MicroBatch::new(&sequences, &factors, 1, None, &device.clone().autodiff());
         let sums: Vec<f32> = student
             .step(batch)
             .item

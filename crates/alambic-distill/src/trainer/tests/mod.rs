@@ -4,6 +4,7 @@
 
 mod gradient_fidelity;
 mod head_pass;
+mod hidden_states;
 mod recorded_run;
 mod small_run;
 mod tempered_targets;

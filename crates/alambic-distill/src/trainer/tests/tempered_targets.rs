@@ -103,7 +103,7 @@ fn both(
     };
     let sequences = [TargetSequence::pack(&packer, &[record], true).unwrap()];
     let device = test_device();
-    let batch = DistillationBatch::from_sequences(&sequences, &device);
+    let batch = DistillationBatch::from_sequences(&sequences, None, &device);
     let labels = LabelList::of(&sequences, &batch).unwrap();
     let Some(LabelTargets::TopK(_)) = labels.targets() else {
         panic!("the most likely tokens");
