@@ -430,17 +430,21 @@ fn the_doctor_finds_missing_files_and_text_without_labels_and_tells_the_costs() 
     let found = errors(&load(&[template, "data.erase=keep".into()]), None);
     assert!(!found.is_empty(), "{found:?}");
 
-    let costs = doctor(
-        &recipe(&[]).unwrap(),
-        &DeviceChoice::Cpu.open().unwrap(),
-        None,
-    );
-    for subject in ["memory", "disk", "time"] {
-        let told = costs
-            .findings
-            .iter()
-            .any(|finding| finding.subject == subject && finding.severity == Severity::Note);
-        assert!(told, "{subject}: {:?}", costs.findings);
+    let states = [
+        "cache.top_k=unset",
+        "cache.values=unset",
+        "cache.hidden_states=int4",
+    ];
+    for changes in [&[][..], &states] {
+        let device = DeviceChoice::Cpu.open().unwrap();
+        let costs = doctor(&recipe(changes).unwrap(), &device, None);
+        for subject in ["memory", "disk", "time"] {
+            let told = costs
+                .findings
+                .iter()
+                .any(|finding| finding.subject == subject && finding.severity == Severity::Note);
+            assert!(told, "{subject}: {:?}", costs.findings);
+        }
     }
 }
 

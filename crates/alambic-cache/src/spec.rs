@@ -227,7 +227,8 @@ impl CacheSpec {
     /// # Errors
     /// [`CacheError::InvalidSpec`] for a fingerprint that is not 64 lower-case hex digits, a
     /// vocabulary that is empty or too large for `u32` ids, `k` outside `1..=vocab_size`, draws
-    /// outside `1..=`[`MAX_DRAWS`], states without numbers, other temperatures than the targets may have, or empty shards.
+    /// outside `1..=`[`MAX_DRAWS`], states without numbers, other temperatures than the targets may
+    /// have, or empty shards.
     ///
     /// ```
     /// use alambic_cache::{CacheSpec, TargetKind, ValueType};

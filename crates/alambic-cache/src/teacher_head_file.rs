@@ -374,6 +374,37 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_with_another_head_is_not_resumed() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = sample::hidden_spec(StateType::Int8);
+        let mut writer = CacheWriter::open(dir.path(), spec.clone()).unwrap();
+        writer
+            .write_shard(0, &sample::records(&spec, 0, 3))
+            .unwrap();
+        drop(writer);
+        let TargetKind::Hidden { width, values, .. } = spec.targets else {
+            panic!("hidden states");
+        };
+        let head = HeadFingerprint::from_bytes([7; 32]);
+        let targets = TargetKind::Hidden {
+            width,
+            values,
+            head,
+        };
+        let outcome = CacheWriter::open(dir.path(), CacheSpec { targets, ..spec });
+        assert!(
+            matches!(
+                outcome,
+                Err(CacheError::SpecMismatch {
+                    field: "targets",
+                    ..
+                })
+            ),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
     fn hidden_states_are_not_sealed_or_opened_without_their_head() {
         let dir = tempfile::tempdir().unwrap();
         let spec = sample::hidden_spec(StateType::Int8);

@@ -47,9 +47,10 @@ pub struct VerifyReport {
 
 /// Reads a whole cache: checksums, every record, counts against the manifest, stray shards, head.
 ///
-/// Finds every changed bit: those of a shard and of the teacher's head by their SHA-256, and those of the manifest by the
-/// shards, which know their cache's specification and are hashed and counted again, or by the
-/// manifest's spelling, of which there is one. Holds one shard at a time. Stops at the first error.
+/// Finds every changed bit: those of a shard and of the teacher's head by their SHA-256, and those
+/// of the manifest by the shards, which know their cache's specification and are hashed and counted
+/// again, or by the manifest's spelling, of which there is one. Holds one shard at a time. Stops at
+/// the first error.
 ///
 /// # Errors
 /// Those of [`CacheReader::open`], [`CacheReader::read_shard`] and [`CacheReader::teacher_head`];
