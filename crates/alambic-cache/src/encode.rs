@@ -17,7 +17,10 @@ use parquet::errors::ParquetError;
 
 use crate::compact::CompactEncoder;
 use crate::layout::{self, ROW_GROUP_TARGET_BYTES};
-use crate::{CacheError, CacheSpec, TargetKind, TargetRecord, Targets, TopKTargets, ValueType};
+use crate::{
+    CacheError, CacheSpec, HeadOnlyTargets, TargetKind, TargetRecord, Targets, TopKTargets,
+    ValueType,
+};
 
 /// The largest value of one column in one row: Parquet pages and Arrow offsets are 32-bit.
 const MAX_COLUMN_VALUE_BYTES: usize = 1 << 30;
@@ -67,6 +70,9 @@ pub(crate) fn encode_shard(
         let range = first..first + num_rows;
         let targets = match &compact {
             Some(bytes) => vec![binary_column(&bytes[range.clone()])],
+            None if matches!(spec.targets, TargetKind::HeadOnly { .. }) => {
+                head_columns(&records[range.clone()], spec)
+            }
             None => plain_columns(&records[range.clone()], spec),
         };
         let batch = to_batch(&records[range], spec, targets).map_err(refuse)?;
@@ -97,6 +103,7 @@ pub(crate) fn check_storable(
     let entries = match &record.targets {
         Targets::TopK(targets) => targets.token_ids.len(),
         Targets::Sampled(targets) => targets.token_ids.len(),
+        Targets::HeadOnly(targets) => targets.token_ids.len(),
     };
     let bytes = record.token_ids.len().max(entries).saturating_mul(4);
     if bytes > MAX_COLUMN_VALUE_BYTES {
@@ -107,12 +114,14 @@ pub(crate) fn check_storable(
             format!("{bytes}, cut segments shorter"),
         );
     }
-    let (Targets::TopK(targets), TargetKind::TopK { k, values }) = (&record.targets, spec.targets)
-    else {
-        return Ok(());
+    let (log_probs, k, values) = match (&record.targets, spec.targets) {
+        (Targets::TopK(targets), TargetKind::TopK { k, values }) => (&targets.log_probs, k, values),
+        (Targets::HeadOnly(targets), TargetKind::HeadOnly { k, values }) => {
+            (&targets.log_probs, k, values)
+        }
+        _ => return Ok(()),
     };
     let lowest = values.lowest_log_prob();
-    let log_probs = &targets.log_probs;
     match log_probs.iter().position(|&value| value < lowest) {
         None => Ok(()),
         Some(i) => refuse(
@@ -209,6 +218,35 @@ fn plain_columns(records: &[TargetRecord], spec: &CacheSpec) -> Vec<ArrayRef> {
         }));
     }
     columns
+}
+
+/// Ids and log-probabilities of targets without a tail.
+fn head_columns(records: &[TargetRecord], spec: &CacheSpec) -> Vec<ArrayRef> {
+    let column = |write: &dyn Fn(&HeadOnlyTargets, &mut Vec<u8>)| {
+        let bytes = records.iter().map(|record| {
+            let Targets::HeadOnly(targets) = &record.targets else {
+                unreachable!("the rules of the record were checked");
+            };
+            let mut bytes = Vec::new();
+            write(targets, &mut bytes);
+            bytes
+        });
+        binary_column(&bytes.collect::<Vec<_>>())
+    };
+    let half_precision = matches!(
+        spec.targets,
+        TargetKind::HeadOnly {
+            values: ValueType::F16,
+            ..
+        }
+    );
+    vec![
+        column(&|targets, out| extend_u32(out, &targets.token_ids)),
+        column(&|targets, out| match half_precision {
+            true => extend_f16(out, &targets.log_probs),
+            false => extend_f32(out, &targets.log_probs),
+        }),
+    ]
 }
 
 fn concat<T: Copy>(records: &[TargetRecord], field: impl Fn(&TargetRecord) -> &[T]) -> Vec<T> {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::tempered_rules::TemperedRules;
 use crate::{
-    CacheError, CacheSpec, SampledTargets, TargetKind, TargetRecord, Targets, TopKTargets,
+    CacheError, CacheSpec, HeadOnlyTargets, SampledTargets, TargetKind, TargetRecord, Targets,
+    TopKTargets,
 };
 
 /// How far above 0 a log-probability may lie, nats: a log-softmax in f32 rounds at this scale.
@@ -87,6 +88,9 @@ impl RecordRules {
                         check_sampled_lengths(targets, draws, self.temperature, rows)?;
                         self.check_sampled(targets)
                     }
+                    (TargetKind::HeadOnly { k, .. }, Targets::HeadOnly(targets)) => {
+                        self.check_head_only(targets, k, rows)
+                    }
                     (kind, _) => Err((
                         "targets".into(),
                         format!("{kind:?}, the same for every row of the cache"),
@@ -137,6 +141,38 @@ impl RecordRules {
             let head = check_log_probs(log_probs, j)?;
             self.check_masses(k, head, targets.tail_mass[j], j)?;
             self.check_entropy(targets.entropy[j], j)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is said of the mass: the log-probabilities may be approximations.
+    fn check_head_only(
+        &mut self,
+        targets: &HeadOnlyTargets,
+        k: usize,
+        rows: usize,
+    ) -> Result<(), Broken> {
+        require(targets.k == k, "targets.k", || {
+            (
+                format!("{k}, the same for every row of the cache"),
+                targets.k.to_string(),
+            )
+        })?;
+        let entries = rows.saturating_mul(k);
+        check_lengths(
+            &[
+                ("targets.token_ids", targets.token_ids.len(), entries),
+                ("targets.log_probs", targets.log_probs.len(), entries),
+            ],
+            rows,
+        )?;
+        let of_row = targets
+            .token_ids
+            .chunks_exact(k)
+            .zip(targets.log_probs.chunks_exact(k));
+        for (j, (ids, log_probs)) in of_row.enumerate() {
+            self.check_ids(ids, j)?;
+            check_log_probs(log_probs, j)?;
         }
         Ok(())
     }
@@ -242,7 +278,7 @@ fn check_top_k_lengths(targets: &TopKTargets, k: usize, rows: usize) -> Result<(
     })?;
     let entries = rows.saturating_mul(k);
     check_lengths(
-        [
+        &[
             ("targets.tail_mass", targets.tail_mass.len(), rows),
             ("targets.entropy", targets.entropy.len(), rows),
             ("targets.token_ids", targets.token_ids.len(), entries),
@@ -276,7 +312,7 @@ fn check_sampled_lengths(
     })?;
     let entries = targets.num_distinct.iter().map(|&n| usize::from(n)).sum();
     check_lengths(
-        [
+        &[
             ("targets.num_distinct", targets.num_distinct.len(), rows),
             ("targets.entropy", targets.entropy.len(), rows),
             ("targets.token_ids", targets.token_ids.len(), entries),
@@ -287,8 +323,8 @@ fn check_sampled_lengths(
 }
 
 /// Field, found and expected length of each.
-fn check_lengths(lengths: [(&str, usize, usize); 4], rows: usize) -> Result<(), Broken> {
-    for (field, found, expected) in lengths {
+fn check_lengths(lengths: &[(&str, usize, usize)], rows: usize) -> Result<(), Broken> {
+    for &(field, found, expected) in lengths {
         require(found == expected, field, || {
             (
                 format!("{expected} long for {rows} counted labels"),

@@ -8,7 +8,7 @@
 //!   Several writers share a corpus by [`Part`]; the last one, or [`seal`], completes the cache.
 //! - [`CacheReader`] trains: it returns the records of one shard at a time.
 //! - [`SegmentReader`] reads single segments in any order, [`EpochOrder`] says in which.
-//! - [`concatenate`], [`filter`] and [`split`] make caches of caches.
+//! - [`concatenate`], [`filter`] and [`split`] make caches of caches, [`convert`] of other formats.
 //! - [`verify`] proves that nothing changed since the capture.
 //!
 //! # A capture and a reading
@@ -67,12 +67,14 @@
 //! - at least one token, `loss_mask` as long as `token_ids` and `false` at 0;
 //! - one row of targets per counted label, of the kind, the `k` or the draws of the whole cache;
 //! - ids below `vocab_size`, distinct within a row;
-//! - entropy in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]);
+//! - entropy, where it is stored, in `[0, ln vocab_size]` (within [`ENTROPY_TOLERANCE_NATS`]);
 //! - [`TopKTargets`]: log-probabilities finite, descending, at most 0 (within
 //!   [`LOG_PROB_TOLERANCE_NATS`]); tail mass in `[0, 1]`, exactly 0 if `k == vocab_size`; head and
 //!   tail add up to 1 (within [`MASS_TOLERANCE`]); at each further temperature a tail mass in
 //!   `[0, 1)`, an entropy on the right side of that at 1, and with the head a sum `Σ p^(1/T)` that a
 //!   distribution over the vocabulary can have;
+//! - [`HeadOnlyTargets`]: log-probabilities finite, descending, at most 0 (within
+//!   [`LOG_PROB_TOLERANCE_NATS`]);
 //! - [`SampledTargets`]: ids ascending, each drawn at least once, as many draws in every row.
 //!
 //! Nothing is clamped or dropped. [`ValueType::F32`] stores what it was given, [`ValueType::F16`]
@@ -89,12 +91,14 @@
 //! The layout is described in `docs/cache-format.md`.
 
 mod compact;
+mod convert;
 mod decode;
 mod derive;
 mod encode;
 mod epoch_order;
 mod error;
 mod extent;
+mod head_only_targets;
 mod info;
 mod invariants;
 mod layout;
@@ -119,9 +123,11 @@ mod verify;
 mod write_once_dir;
 mod writer;
 
+pub use convert::{ConvertConfig, ForeignFormat, convert};
 pub use derive::{concatenate, filter, split};
 pub use epoch_order::EpochOrder;
 pub use error::CacheError;
+pub use head_only_targets::HeadOnlyTargets;
 pub use info::CacheInfo;
 pub use invariants::{
     ENTROPY_TOLERANCE_NATS, F16_RELATIVE_ERROR, LOG_PROB_TOLERANCE_NATS, MASS_TOLERANCE,

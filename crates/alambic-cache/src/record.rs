@@ -1,6 +1,6 @@
 //! One segment with the teacher's targets: the row of a shard.
 
-use crate::{SampledTargets, SegmentKey, TopKTargets};
+use crate::{HeadOnlyTargets, SampledTargets, SegmentKey, TopKTargets};
 
 /// What the teacher said at the counted labels of one segment.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub enum Targets {
     TopK(TopKTargets),
     /// Drawn tokens.
     Sampled(SampledTargets),
+    /// The most probable tokens of a source that says nothing of the rest.
+    HeadOnly(HeadOnlyTargets),
 }
 
 impl Targets {
@@ -23,10 +25,11 @@ impl Targets {
         match self {
             Self::TopK(targets) => targets.num_rows(),
             Self::Sampled(targets) => targets.num_rows(),
+            Self::HeadOnly(targets) => targets.num_rows(),
         }
     }
 
-    /// The most probable tokens, if these are stored.
+    /// The most probable tokens with what is left for all others, if these are stored.
     ///
     /// ```
     /// use alambic_cache::{SampledTargets, Targets};
@@ -35,7 +38,7 @@ impl Targets {
     pub fn top_k(&self) -> Option<&TopKTargets> {
         match self {
             Self::TopK(targets) => Some(targets),
-            Self::Sampled(_) => None,
+            Self::Sampled(_) | Self::HeadOnly(_) => None,
         }
     }
 }
@@ -43,6 +46,12 @@ impl Targets {
 impl From<TopKTargets> for Targets {
     fn from(targets: TopKTargets) -> Self {
         Self::TopK(targets)
+    }
+}
+
+impl From<HeadOnlyTargets> for Targets {
+    fn from(targets: HeadOnlyTargets) -> Self {
+        Self::HeadOnly(targets)
     }
 }
 

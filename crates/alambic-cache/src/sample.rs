@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    CacheSpec, CacheWriter, Manifest, SampledTargets, SegmentKey, TargetKind, TargetRecord,
-    Targets, TemperedTail, TopKTargets, ValueType,
+    CacheSpec, CacheWriter, HeadOnlyTargets, Manifest, SampledTargets, SegmentKey, TargetKind,
+    TargetRecord, Targets, TemperedTail, TopKTargets, ValueType,
 };
 
 /// A specification over a vocabulary of 50 tokens.
@@ -36,7 +36,12 @@ pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
     };
     let likely = [F16, F32, Fine, Coarse].map(|values| spec(values, 8));
     let softened = likely.clone().map(tempered);
-    likely.into_iter().chain(softened).chain([drawn])
+    let head_only = CacheSpec {
+        targets: TargetKind::HeadOnly { k: 8, values: F16 },
+        ..spec(F16, 8)
+    };
+    let others = [drawn, head_only];
+    likely.into_iter().chain(softened).chain(others)
 }
 
 /// A record of a few tokens under a pseudo-random teacher; equal seeds give equal records.
@@ -52,6 +57,15 @@ pub(crate) fn record(spec: &CacheSpec, seed: u64) -> TargetRecord {
     let num_targets = loss_mask.iter().filter(|&&counted| counted).count();
     let targets = match spec.targets {
         TargetKind::TopK { k, .. } => top_k_targets(k, num_targets, spec, &mut numbers),
+        TargetKind::HeadOnly { k, .. } => {
+            let targets = top_k_targets(k, num_targets, spec, &mut numbers);
+            let targets = targets.top_k().unwrap();
+            Targets::HeadOnly(HeadOnlyTargets {
+                k,
+                token_ids: targets.token_ids.clone(),
+                log_probs: targets.log_probs.clone(),
+            })
+        }
         TargetKind::Sampled { draws, .. } => {
             sampled_targets(draws, num_targets, spec.vocab_size, &mut numbers)
         }

@@ -120,6 +120,14 @@ pub enum TargetKind {
         /// Where the random numbers start; they depend on it and on the segment's key alone.
         seed: u64,
     },
+    /// The `k` most probable tokens of a source that keeps neither the mass of the rest nor the
+    /// entropy: what other formats give. Log-probabilities are numbers, not levels.
+    HeadOnly {
+        /// Stored entries per target, `1..=vocab_size`.
+        k: usize,
+        /// How their log-probabilities are stored, `F16` or `F32`.
+        values: ValueType,
+    },
 }
 
 /// The most draws per target that a cache stores.
@@ -141,7 +149,7 @@ impl TargetKind {
     pub(crate) fn quantiser(self) -> Option<Quantiser> {
         match self {
             Self::TopK { values, .. } => values.quantiser(),
-            Self::Sampled { .. } => None,
+            Self::Sampled { .. } | Self::HeadOnly { .. } => None,
         }
     }
 
@@ -150,6 +158,7 @@ impl TargetKind {
         match self {
             Self::TopK { values, .. } => values.plain_bytes().is_none(),
             Self::Sampled { .. } => true,
+            Self::HeadOnly { .. } => false,
         }
     }
 }
@@ -235,7 +244,9 @@ impl CacheSpec {
             return refuse("vocab_size", expected, self.vocab_size.to_string());
         }
         match self.targets {
-            TargetKind::TopK { k, .. } if !(1..=self.vocab_size).contains(&k) => {
+            TargetKind::TopK { k, .. } | TargetKind::HeadOnly { k, .. }
+                if !(1..=self.vocab_size).contains(&k) =>
+            {
                 let expected = format!("in 1..={}", self.vocab_size);
                 return refuse("targets.k", expected, k.to_string());
             }
@@ -243,7 +254,11 @@ impl CacheSpec {
                 let expected = format!("in 1..={MAX_DRAWS}");
                 return refuse("targets.draws", expected, draws.to_string());
             }
-            TargetKind::TopK { .. } | TargetKind::Sampled { .. } => {}
+            TargetKind::HeadOnly { values, .. } if values.plain_bytes().is_none() => {
+                let expected = "F16 or F32, since levels make a distribution of head and tail";
+                return refuse("targets.values", expected.into(), format!("{values:?}"));
+            }
+            TargetKind::TopK { .. } | TargetKind::Sampled { .. } | TargetKind::HeadOnly { .. } => {}
         }
         let (valid, expected) = match (self.targets, &self.temperatures[..]) {
             (TargetKind::TopK { .. }, temperatures) => (
@@ -255,6 +270,7 @@ impl CacheSpec {
                 "one finite number above 0",
             ),
             (TargetKind::Sampled { .. }, _) => (false, "the one at which tokens are drawn"),
+            (TargetKind::HeadOnly { .. }, temperatures) => (temperatures == [1.0], "[1.0]"),
         };
         if !valid {
             let found = format!("{:?}", self.temperatures);
@@ -269,7 +285,7 @@ impl CacheSpec {
     /// Bytes of one target in memory, about: ids and numbers, tail, entropy.
     pub(crate) fn bytes_per_target(&self) -> usize {
         let entries = match self.targets {
-            TargetKind::TopK { k, .. } => k,
+            TargetKind::TopK { k, .. } | TargetKind::HeadOnly { k, .. } => k,
             TargetKind::Sampled { draws, .. } => usize::from(draws),
         };
         entries
@@ -281,7 +297,7 @@ impl CacheSpec {
     pub(crate) fn further_temperatures(&self) -> &[f32] {
         match self.targets {
             TargetKind::TopK { .. } => self.temperatures.get(1..).unwrap_or_default(),
-            TargetKind::Sampled { .. } => &[],
+            TargetKind::Sampled { .. } | TargetKind::HeadOnly { .. } => &[],
         }
     }
 

@@ -1,9 +1,11 @@
 //! Teacher targets laid out along one packed sequence, on the host.
 
-use alambic_cache::{SampledTargets, TargetRecord, Targets, TemperedTail, TopKTargets};
+use alambic_cache::{
+    HeadOnlyTargets, SampledTargets, TargetRecord, Targets, TemperedTail, TopKTargets,
+};
 use burn::tensor::Device;
 
-use crate::loss::{SampledTargetBatch, TargetBatch, TopKTargetBatch};
+use crate::loss::{HeadOnlyTargetBatch, SampledTargetBatch, TargetBatch, TopKTargetBatch};
 
 /// The targets of every position of one packed sequence; zeros where no label is counted.
 #[derive(Clone, Debug)]
@@ -13,6 +15,15 @@ pub struct SequenceTargets(Layout);
 enum Layout {
     TopK(TopKLayout),
     Sampled(SampledLayout),
+    HeadOnly(HeadLayout),
+}
+
+/// `[seq, k]` entries.
+#[derive(Clone, Debug)]
+struct HeadLayout {
+    k: usize,
+    token_ids: Vec<i32>,
+    log_probs: Vec<f32>,
 }
 
 /// `[seq, k]` entries, `[seq]` tails and entropies, at further temperatures too.
@@ -52,6 +63,11 @@ impl SequenceTargets {
                 rows: vec![Vec::new(); seq],
                 entropy: vec![0.0; seq],
             }),
+            Some(Targets::HeadOnly(targets)) => Layout::HeadOnly(HeadLayout {
+                k: targets.k,
+                token_ids: vec![0; seq * targets.k],
+                log_probs: vec![0.0; seq * targets.k],
+            }),
             first => Layout::TopK(TopKLayout::zeros(seq, first.and_then(Targets::top_k))),
         };
         for (start, record) in placed {
@@ -60,6 +76,9 @@ impl SequenceTargets {
             match (&mut layout, &record.targets) {
                 (Layout::TopK(layout), Targets::TopK(targets)) => layout.copy(targets, places),
                 (Layout::Sampled(layout), Targets::Sampled(targets)) => {
+                    layout.copy(targets, places);
+                }
+                (Layout::HeadOnly(layout), Targets::HeadOnly(targets)) => {
                     layout.copy(targets, places);
                 }
                 (_, targets) => panic!("one kind of targets per cache, found {targets:?}"),
@@ -78,7 +97,9 @@ impl SequenceTargets {
             let k = first.k;
             let layouts = sequences.iter().map(|sequence| match &sequence.0 {
                 Layout::TopK(layout) => layout,
-                Layout::Sampled(_) => panic!("one kind of targets per batch"),
+                Layout::Sampled(_) | Layout::HeadOnly(_) => {
+                    panic!("one kind of targets per batch")
+                }
             });
             let floats = |pick: fn(&TopKLayout) -> &[f32]| -> Vec<f32> {
                 layouts.clone().flat_map(pick).copied().collect()
@@ -108,9 +129,23 @@ impl SequenceTargets {
             }
             return TargetBatch::TopK(batch);
         }
+        if let Layout::HeadOnly(first) = &sequences[0].0 {
+            let layouts = sequences.iter().map(|sequence| match &sequence.0 {
+                Layout::HeadOnly(layout) => layout,
+                Layout::TopK(_) | Layout::Sampled(_) => panic!("one kind of targets per batch"),
+            });
+            let token_ids = layouts.clone().flat_map(|layout| &layout.token_ids);
+            let log_probs = layouts.clone().flat_map(|layout| &layout.log_probs);
+            return TargetBatch::HeadOnly(HeadOnlyTargetBatch::from_host(
+                token_ids.copied().collect(),
+                log_probs.copied().collect(),
+                [batch, seq, first.k],
+                device,
+            ));
+        }
         let layouts = sequences.iter().map(|sequence| match &sequence.0 {
             Layout::Sampled(layout) => layout,
-            Layout::TopK(_) => panic!("one kind of targets per batch"),
+            Layout::TopK(_) | Layout::HeadOnly(_) => panic!("one kind of targets per batch"),
         });
         let rows = layouts.clone().flat_map(|layout| &layout.rows);
         // One entry at least: backends know no empty tensors.
@@ -175,6 +210,21 @@ impl TopKLayout {
                 to.tail_mass[at] = from.tail_mass[row];
                 to.entropy[at] = from.entropy[row];
             }
+        }
+    }
+}
+
+impl HeadLayout {
+    fn copy(&mut self, targets: &HeadOnlyTargets, places: impl Iterator<Item = usize>) {
+        let k = self.k;
+        for (row, at) in places.enumerate() {
+            let from = row * k..(row + 1) * k;
+            let to = at * k..(at + 1) * k;
+            let ids = targets.token_ids[from.clone()].iter();
+            for (place, &id) in self.token_ids[to.clone()].iter_mut().zip(ids) {
+                *place = id as i32;
+            }
+            self.log_probs[to].copy_from_slice(&targets.log_probs[from]);
         }
     }
 }

@@ -35,6 +35,7 @@ fn num_header_numbers(spec: &CacheSpec) -> usize {
             top_k::NUM_HEADER_NUMBERS + top_k::NUM_FURTHER_NUMBERS * further
         }
         TargetKind::Sampled { .. } => sampled::NUM_HEADER_NUMBERS,
+        TargetKind::HeadOnly { .. } => 0, // stored in plain columns
     }
 }
 
@@ -56,6 +57,7 @@ impl CompactEncoder {
                 quantiser.as_ref().expect("the caller asked for levels"),
             ),
             Targets::Sampled(targets) => sampled::to_rows(targets),
+            Targets::HeadOnly(_) => unreachable!("targets without a tail are stored plainly"),
         };
         let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
         let code = RowCode::for_rows(
@@ -115,7 +117,7 @@ impl CompactDecoder {
                 sampled::from_rows(&self.rows, bytes, num_rows, draws, self.temperature)
                     .map(Targets::Sampled)
             }
-            (TargetKind::TopK { .. }, None) => None,
+            (TargetKind::TopK { .. }, None) | (TargetKind::HeadOnly { .. }, _) => None,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use burn::tensor::{Int, Tensor};
 
 use super::{
-    DistributionPair, Head, LogProbs, Logits, LossError, SampledTargetBatch, TailTreatment,
-    TopKTargetBatch,
+    DistributionPair, Head, HeadOnlyTargetBatch, LogProbs, Logits, LossError, SampledTargetBatch,
+    TailTreatment, TopKTargetBatch,
 };
 
 /// Teacher targets for `[batch, seq]` positions.
@@ -24,14 +24,16 @@ pub enum TargetBatch {
     TopK(TopKTargetBatch),
     /// Drawn tokens: for losses that are linear in the teacher's probabilities.
     Sampled(SampledTargetBatch),
+    /// The most likely tokens of a source that says nothing of the rest.
+    HeadOnly(HeadOnlyTargetBatch),
 }
 
 impl TargetBatch {
     /// Teacher and student over the same outcomes; a dense teacher has no tail to treat.
     ///
     /// # Errors
-    /// [`LossError::OnlyDraws`] for drawn tokens, which do not tell the teacher's distribution, and
-    /// those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
+    /// [`LossError::OnlyDraws`] for drawn tokens, which do not tell the teacher's distribution,
+    /// [`LossError::TailNotKept`] for the tail bucket of targets without a tail, and those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
     pub fn pair(
         &self,
         student: &LogProbs,
@@ -44,6 +46,7 @@ impl TargetBatch {
             }
             Self::TopK(targets) => DistributionPair::top_k(targets, student, tail),
             Self::Sampled(_) => Err(LossError::OnlyDraws),
+            Self::HeadOnly(targets) => targets.pair(student, tail),
         }
     }
 
@@ -65,6 +68,10 @@ impl TargetBatch {
                 teacher.at_temperature(temperature).map(Self::Dense)
             }
             Self::TopK(targets) => targets.at_temperature(temperature).map(Self::TopK),
+            Self::HeadOnly(_) => Err(LossError::TemperatureNotKept {
+                kept: vec![1.0],
+                temperature,
+            }),
         }
     }
 
@@ -76,15 +83,20 @@ impl TargetBatch {
             let of_choice = teacher.clone().gather(2, choices.clone());
             of_choice.greater_equal(teacher.clone().max_dim(2)).float()
         };
+        let of_entries = |token_ids: &Tensor<3, Int>, log_probs: &Tensor<3>| {
+            let first = log_probs.clone().narrow(2, 0, 1);
+            let is_first = log_probs.clone().greater_equal(first).float();
+            let is_choice = token_ids.clone().equal(choices.clone()).float();
+            (is_first * is_choice).sum_dim(2)
+        };
         let agrees = match self {
             Self::Sampled(_) => return None,
             Self::Dense(teacher) => whole(teacher.tensor()),
             Self::Logits(teacher) => whole(teacher.tensor()),
-            Self::TopK(targets) => {
-                let first = targets.log_probs.clone().narrow(2, 0, 1);
-                let is_first = targets.log_probs.clone().greater_equal(first).float();
-                let is_choice = targets.token_ids.clone().equal(choices).float();
-                (is_first * is_choice).sum_dim(2)
+            Self::TopK(targets) => of_entries(&targets.token_ids, &targets.log_probs),
+            Self::HeadOnly(targets) => {
+                let (token_ids, log_probs) = targets.entries();
+                of_entries(token_ids, log_probs)
             }
         };
         Some(agrees.squeeze_dim::<2>(2))
@@ -100,6 +112,7 @@ impl TargetBatch {
             Self::Dense(_) => "log-probabilities",
             Self::TopK(_) => "top-k targets",
             Self::Sampled(_) => "drawn tokens",
+            Self::HeadOnly(_) => "targets without a tail",
         };
         Err(LossError::LogitsNotKept { term, targets })
     }
@@ -119,6 +132,8 @@ pub enum LabelTargets {
     TopK(TopKTargetBatch),
     /// Drawn tokens.
     Sampled(SampledTargetBatch),
+    /// The most likely tokens of a source that says nothing of the rest.
+    HeadOnly(HeadOnlyTargetBatch),
     /// The teacher's last hidden states `[labels, hidden]` and its head: its whole distributions,
     /// made where and when they are compared.
     Hidden {
@@ -135,6 +150,7 @@ impl LabelTargets {
         match self {
             Self::TopK(targets) => targets.dims()[1],
             Self::Sampled(targets) => targets.dims()[1],
+            Self::HeadOnly(targets) => targets.dims()[1],
             Self::Hidden { states, .. } => states.dims()[0],
         }
     }
@@ -144,6 +160,7 @@ impl LabelTargets {
         match self {
             Self::TopK(targets) => TargetBatch::TopK(targets.positions(range)),
             Self::Sampled(targets) => TargetBatch::Sampled(targets.positions(range)),
+            Self::HeadOnly(targets) => TargetBatch::HeadOnly(targets.positions(range)),
             Self::Hidden { states, head } => {
                 let states = states.clone().narrow(0, range.start, range.len());
                 TargetBatch::Logits(head.logits(states))

@@ -37,6 +37,7 @@ impl LabelList {
         let of_rows = |targets: &TargetBatch| match targets {
             TargetBatch::TopK(targets) => LabelTargets::TopK(targets.select(&rows)),
             TargetBatch::Sampled(targets) => LabelTargets::Sampled(targets.select(&rows)),
+            TargetBatch::HeadOnly(targets) => LabelTargets::HeadOnly(targets.select(&rows)),
             TargetBatch::Dense(_) | TargetBatch::Logits(_) => {
                 unreachable!("records hold no whole distributions")
             }

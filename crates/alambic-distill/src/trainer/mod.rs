@@ -38,7 +38,7 @@ pub use metrics::{
 pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
-use crate::loss::{Objective, is_kept_temperature};
+use crate::loss::{Objective, TailTreatment, is_kept_temperature};
 use crate::{DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, Windows};
 use checkpoint::{CheckpointState, CheckpointStore, PARTS, RunIdentity};
 use schedule::ScheduledRate;
@@ -319,7 +319,7 @@ fn check_source(
         });
     }
     if let Some(stored) = train.targets() {
-        check_targets(&config.objective, &stored)?;
+        check_targets(&config.objective, &stored, vocab)?;
     }
     let (window, limit) = (
         config.windows.sequence_tokens,
@@ -336,7 +336,11 @@ fn check_source(
 }
 
 /// Refuses an objective that the stored targets cannot serve.
-fn check_targets(objective: &Objective, stored: &StoredTargets) -> Result<(), DistillError> {
+fn check_targets(
+    objective: &Objective,
+    stored: &StoredTargets,
+    vocab: usize,
+) -> Result<(), DistillError> {
     if objective.needs_logits() {
         return Err(DistillError::Setting {
             key: "objective",
@@ -357,6 +361,18 @@ fn check_targets(objective: &Objective, stored: &StoredTargets) -> Result<(), Di
                     expected: "forward_kl or cross_entropy for drawn tokens",
                 })?;
         }
+    }
+    if let TargetKind::HeadOnly { k, .. } = stored.kind
+        && k < vocab
+        && objective.tail() == TailTreatment::TailBucket
+    {
+        return Err(DistillError::Setting {
+            key: "objective.tail",
+            found: "tail_bucket, for targets that were converted from a format without a tail"
+                .into(),
+            expected: "renormalise_teacher, renormalise_both or zero_fill: the teacher's mass outside \
+                       of the stored entries is not known",
+        });
     }
     let temperature = objective.temperature().value();
     let mut answered = stored.temperatures.iter();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod head_only;
 mod head_pass;
 mod recorded_run;
 mod small_run;
