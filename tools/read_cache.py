@@ -207,6 +207,14 @@ def log_probs_of_states(states, head, temperature=1.0):
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
+def plain_head(row, k, value_type):
+    """Ids and log-probabilities, stored as numbers."""
+    return {
+        "target_ids": np.frombuffer(row["target_ids"].as_buffer(), "<u4").reshape(-1, k),
+        "log_probs": np.frombuffer(row["target_log_probs"].as_buffer(), value_type).reshape(-1, k),
+    }
+
+
 def plain_targets(row, k, values, temperatures):
     """The most probable tokens, stored as numbers."""
     value_type = {"f16": "<f2", "f32": "<f4"}[values]
@@ -216,10 +224,10 @@ def plain_targets(row, k, values, temperatures):
         columns = [np.frombuffer(row["tempered_" + name].as_buffer(), "<f4") for name in names]
         columns = [column.reshape(len(temperatures), -1) for column in columns]
         tempered = [dict(zip(names, rows)) for rows in zip(*columns)]
-    return {
+    if "tail_mass" not in row:  # targets of other formats
+        return plain_head(row, k, value_type)
+    return plain_head(row, k, value_type) | {
         "tempered": tempered,
-        "target_ids": np.frombuffer(row["target_ids"].as_buffer(), "<u4").reshape(-1, k),
-        "log_probs": np.frombuffer(row["target_log_probs"].as_buffer(), value_type).reshape(-1, k),
         "tail_mass": np.frombuffer(row["tail_mass"].as_buffer(), "<f4"),
         "entropy": np.frombuffer(row["entropy"].as_buffer(), "<f4"),
     }
@@ -283,8 +291,14 @@ def check_segment(segment, spec, head):
         assert np.isfinite(log_probs).all() and (log_probs <= 0).all()
         return
     ids = segment["target_ids"]
-    assert mask.sum() == len(ids) == len(segment["entropy"])
+    assert mask.sum() == len(ids)
     assert all(len(set(row)) == len(row) and max(row) < vocab_size for row in map(list, ids))
+    if kind["kind"] == "head_only":
+        for log_probs in segment["log_probs"]:
+            assert np.isfinite(log_probs).all() and (log_probs <= 1e-4).all()
+            assert (np.diff(log_probs) <= 0).all()
+        return
+    assert len(ids) == len(segment["entropy"])
     for entropy in segment["entropy"]:
         assert -1e-3 <= entropy <= math.log(vocab_size) + 1e-2
     if kind["kind"] == "sampled":

@@ -93,6 +93,8 @@ impl PipelineError {
                     | CacheError::Unfinished { .. }
                     | CacheError::NoSegments { .. }
                     | CacheError::UnlikeCaches { .. }
+                    | CacheError::Foreign { .. }
+                    | CacheError::InvalidSpec { .. }
             ),
             Self::Stopped { .. } => false,
         }

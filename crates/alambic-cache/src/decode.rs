@@ -10,8 +10,8 @@ use half::slice::HalfFloatSliceExt;
 use crate::compact::{self, CompactDecoder};
 use crate::layout;
 use crate::{
-    CacheError, CacheSpec, HiddenTargets, SegmentKey, StateType, TargetKind, TargetRecord, Targets,
-    TemperedTail, TopKTargets, ValueType,
+    CacheError, CacheSpec, HeadOnlyTargets, HiddenTargets, SegmentKey, StateType, TargetKind,
+    TargetRecord, Targets, TemperedTail, TopKTargets, ValueType,
 };
 
 /// One batch of a shard; its columns have the types of the layout, their values may be hostile.
@@ -49,7 +49,7 @@ impl ShardBatch<'_> {
                 (_, Some(decoder)) => {
                     self.compact_targets(decoder, row, num_tokens, num_targets)?
                 }
-                (_, None) => Targets::TopK(self.plain_targets(row, num_targets)?),
+                (_, None) => self.plain_targets(row, num_targets)?,
             },
         })
     }
@@ -106,9 +106,9 @@ impl ShardBatch<'_> {
         }
     }
 
-    fn plain_targets(&self, row: usize, num_targets: usize) -> Result<TopKTargets, CacheError> {
+    fn plain_targets(&self, row: usize, num_targets: usize) -> Result<Targets, CacheError> {
         let (k, values) = match self.spec.targets {
-            TargetKind::TopK { k, values } => (k, values),
+            TargetKind::TopK { k, values } | TargetKind::HeadOnly { k, values } => (k, values),
             TargetKind::Sampled { .. }
             | TargetKind::HeadPlusSampledTail { .. }
             | TargetKind::Hidden { .. } => {
@@ -123,17 +123,26 @@ impl ShardBatch<'_> {
             self.binary(column, row, expected)
         };
         let log_probs = bytes(layout::COLUMN_TARGET_LOG_PROBS, value_bytes, k)?;
-        Ok(TopKTargets {
+        let log_probs = match values {
+            ValueType::F16 => f16_to_f32(log_probs),
+            _ => to_f32(log_probs),
+        };
+        let token_ids = to_u32(bytes(layout::COLUMN_TARGET_IDS, 4, k)?);
+        if let TargetKind::HeadOnly { .. } = self.spec.targets {
+            return Ok(Targets::HeadOnly(HeadOnlyTargets {
+                k,
+                token_ids,
+                log_probs,
+            }));
+        }
+        Ok(Targets::TopK(TopKTargets {
             k,
-            token_ids: to_u32(bytes(layout::COLUMN_TARGET_IDS, 4, k)?),
-            log_probs: match values {
-                ValueType::F16 => f16_to_f32(log_probs),
-                _ => to_f32(log_probs),
-            },
+            token_ids,
+            log_probs,
             tail_mass: to_f32(bytes(layout::COLUMN_TAIL_MASS, 4, 1)?),
             entropy: to_f32(bytes(layout::COLUMN_ENTROPY, 4, 1)?),
             tempered: self.plain_tempered(row, num_targets)?,
-        })
+        }))
     }
 
     /// Tails and entropies at the further temperatures, `[temperatures - 1, rows]` each.

@@ -18,7 +18,8 @@ use parquet::errors::ParquetError;
 use crate::compact::{self, CompactEncoder};
 use crate::layout::{self, ROW_GROUP_TARGET_BYTES};
 use crate::{
-    CacheError, CacheSpec, StateType, TargetKind, TargetRecord, Targets, TopKTargets, ValueType,
+    CacheError, CacheSpec, HeadOnlyTargets, StateType, TargetKind, TargetRecord, Targets,
+    TopKTargets, ValueType,
 };
 
 /// The largest value of one column in one row: Parquet pages and Arrow offsets are 32-bit.
@@ -72,6 +73,9 @@ pub(crate) fn encode_shard(
         let range = first..first + num_rows;
         let targets = match &compact {
             Some(bytes) => vec![binary_column(&bytes[range.clone()])],
+            None if matches!(spec.targets, TargetKind::HeadOnly { .. }) => {
+                head_columns(&records[range.clone()], spec)
+            }
             None => plain_columns(&records[range.clone()], spec),
         };
         let batch = to_batch(&records[range], spec, targets).map_err(refuse)?;
@@ -106,6 +110,7 @@ pub(crate) fn check_storable(
             targets.head.token_ids.len() + targets.tail.token_ids.len()
         }
         Targets::Hidden(targets) => targets.states.len(),
+        Targets::HeadOnly(targets) => targets.token_ids.len(),
     };
     let bytes = record.token_ids.len().max(entries).saturating_mul(4);
     if bytes > MAX_COLUMN_VALUE_BYTES {
@@ -129,11 +134,16 @@ pub(crate) fn check_storable(
             ),
         };
     }
-    let (Some(targets), Some((k, values))) = (record.targets.top_k(), spec.targets.head()) else {
+    let log_probs = match &record.targets {
+        Targets::TopK(targets) => &targets.log_probs,
+        Targets::HeadPlusSampledTail(targets) => &targets.head.log_probs,
+        Targets::HeadOnly(targets) => &targets.log_probs,
+        Targets::Sampled(_) | Targets::Hidden(_) => return Ok(()),
+    };
+    let Some((k, values)) = spec.targets.head() else {
         return Ok(());
     };
     let lowest = values.lowest_log_prob();
-    let log_probs = &targets.log_probs;
     match log_probs.iter().position(|&value| value < lowest) {
         None => Ok(()),
         Some(i) => refuse(
@@ -239,6 +249,35 @@ fn plain_columns(records: &[TargetRecord], spec: &CacheSpec) -> Vec<ArrayRef> {
         }));
     }
     columns
+}
+
+/// Ids and log-probabilities of targets without a tail.
+fn head_columns(records: &[TargetRecord], spec: &CacheSpec) -> Vec<ArrayRef> {
+    let column = |write: &dyn Fn(&HeadOnlyTargets, &mut Vec<u8>)| {
+        let bytes = records.iter().map(|record| {
+            let Targets::HeadOnly(targets) = &record.targets else {
+                unreachable!("the rules of the record were checked");
+            };
+            let mut bytes = Vec::new();
+            write(targets, &mut bytes);
+            bytes
+        });
+        binary_column(&bytes.collect::<Vec<_>>())
+    };
+    let half_precision = matches!(
+        spec.targets,
+        TargetKind::HeadOnly {
+            values: ValueType::F16,
+            ..
+        }
+    );
+    vec![
+        column(&|targets, out| extend_u32(out, &targets.token_ids)),
+        column(&|targets, out| match half_precision {
+            true => extend_f16(out, &targets.log_probs),
+            false => extend_f32(out, &targets.log_probs),
+        }),
+    ]
 }
 
 fn concat<T: Copy>(records: &[TargetRecord], field: impl Fn(&TargetRecord) -> &[T]) -> Vec<T> {

@@ -327,6 +327,18 @@ pub enum CacheError {
         /// What was given.
         found: String,
     },
+    /// A file of another format holds what is not converted.
+    #[error("cannot convert {}, {what} should be {expected}, found {found}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The line or row, counted from 1, and the part of it.
+        what: String,
+        /// What it should be, and what to do.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// The Parquet library refused to write or read.
     #[error("cannot {action} {} as Parquet: the file is damaged or the disk is full", path.display())]
     Parquet {

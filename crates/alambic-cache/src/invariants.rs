@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::tempered_rules::TemperedRules;
 use crate::{
-    CacheError, CacheSpec, DrawnRow, DrawnTokens, HeadPlusSampledTail, HiddenTargets,
-    SampledTargets, TargetKind, TargetRecord, Targets, TopKTargets,
+    CacheError, CacheSpec, DrawnRow, DrawnTokens, HeadOnlyTargets, HeadPlusSampledTail,
+    HiddenTargets, SampledTargets, TargetKind, TargetRecord, Targets, TopKTargets,
 };
 
 /// How far above 0 a log-probability may lie, nats: a log-softmax in f32 rounds at this scale.
@@ -101,6 +101,9 @@ impl RecordRules {
                     (TargetKind::Hidden { width, .. }, Targets::Hidden(targets)) => {
                         check_hidden(targets, width, rows)
                     }
+                    (TargetKind::HeadOnly { k, .. }, Targets::HeadOnly(targets)) => {
+                        self.check_head_only(targets, k, rows)
+                    }
                     (kind, _) => Err((
                         "targets".into(),
                         format!("{kind:?}, the same for every row of the cache"),
@@ -151,6 +154,38 @@ impl RecordRules {
             let head = check_log_probs(log_probs, j)?;
             self.check_masses(k, head, targets.tail_mass[j], j)?;
             self.check_entropy(targets.entropy[j], j)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is said of the mass: the log-probabilities may be approximations.
+    fn check_head_only(
+        &mut self,
+        targets: &HeadOnlyTargets,
+        k: usize,
+        rows: usize,
+    ) -> Result<(), Broken> {
+        require(targets.k == k, "targets.k", || {
+            (
+                format!("{k}, the same for every row of the cache"),
+                targets.k.to_string(),
+            )
+        })?;
+        let entries = rows.saturating_mul(k);
+        check_lengths(
+            &[
+                ("targets.token_ids", targets.token_ids.len(), entries),
+                ("targets.log_probs", targets.log_probs.len(), entries),
+            ],
+            rows,
+        )?;
+        let of_row = targets
+            .token_ids
+            .chunks_exact(k)
+            .zip(targets.log_probs.chunks_exact(k));
+        for (j, (ids, log_probs)) in of_row.enumerate() {
+            self.check_ids(ids, j)?;
+            check_log_probs(log_probs, j)?;
         }
         Ok(())
     }
@@ -286,7 +321,7 @@ fn check_top_k_lengths(targets: &TopKTargets, k: usize, rows: usize) -> Result<(
     })?;
     let entries = rows.saturating_mul(k);
     check_lengths(
-        [
+        &[
             ("targets.tail_mass", targets.tail_mass.len(), rows),
             ("targets.entropy", targets.entropy.len(), rows),
             ("targets.token_ids", targets.token_ids.len(), entries),
@@ -303,7 +338,7 @@ fn check_sampled_lengths(
     rows: usize,
 ) -> Result<(), Broken> {
     check_draws(targets.draws, targets.temperature, draws, temperature)?;
-    check_lengths([("targets.entropy", targets.entropy.len(), rows)], rows)?;
+    check_lengths(&[("targets.entropy", targets.entropy.len(), rows)], rows)?;
     check_drawn_lengths(&targets.drawn, rows)
 }
 
@@ -333,7 +368,7 @@ fn check_draws(
 fn check_drawn_lengths(drawn: &DrawnTokens, rows: usize) -> Result<(), Broken> {
     let entries = drawn.num_distinct.iter().map(|&n| usize::from(n)).sum();
     check_lengths(
-        [
+        &[
             ("targets.num_distinct", drawn.num_distinct.len(), rows),
             ("drawn token_ids", drawn.token_ids.len(), entries),
             ("drawn counts", drawn.counts.len(), entries),
@@ -350,7 +385,7 @@ fn check_hidden(targets: &HiddenTargets, width: usize, rows: usize) -> Result<()
         )
     })?;
     let (found, expected) = (targets.states.len(), rows.saturating_mul(width));
-    check_lengths([("targets.states", found, expected)], rows)?;
+    check_lengths(&[("targets.states", found, expected)], rows)?;
     let not_finite = targets.states.iter().position(|state| !state.is_finite());
     not_finite.map_or(Ok(()), |i| {
         let field = format!("targets.states[{}][{}]", i / width, i % width);
@@ -359,11 +394,8 @@ fn check_hidden(targets: &HiddenTargets, width: usize, rows: usize) -> Result<()
 }
 
 /// Field, found and expected length of each.
-fn check_lengths<const N: usize>(
-    lengths: [(&str, usize, usize); N],
-    rows: usize,
-) -> Result<(), Broken> {
-    for (field, found, expected) in lengths {
+fn check_lengths(lengths: &[(&str, usize, usize)], rows: usize) -> Result<(), Broken> {
+    for &(field, found, expected) in lengths {
         require(found == expected, field, || {
             (
                 format!("{expected} long for {rows} counted labels"),

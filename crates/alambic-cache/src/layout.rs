@@ -10,7 +10,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use crate::{CacheSpec, FORMAT_VERSION};
+use crate::{CacheSpec, FORMAT_VERSION, TargetKind};
 
 /// Name of the manifest, written last: a directory that holds it is a whole cache.
 ///
@@ -53,6 +53,9 @@ pub(crate) const ROW_GROUP_TARGET_BYTES: usize = 16 << 20;
 
 /// The columns of a shard, in order; none may hold nulls.
 pub(crate) fn schema(spec: &CacheSpec) -> &'static SchemaRef {
+    if let TargetKind::HeadOnly { .. } = spec.targets {
+        return &HEAD_ONLY_SCHEMA;
+    }
     match (
         spec.targets.is_compact(),
         spec.further_temperatures().is_empty(),
@@ -66,6 +69,9 @@ pub(crate) fn schema(spec: &CacheSpec) -> &'static SchemaRef {
 const PLAIN_COLUMNS: [&str; 4] = ["target_ids", "target_log_probs", "tail_mass", "entropy"];
 
 static PLAIN_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| with_segment_columns(&PLAIN_COLUMNS));
+
+static HEAD_ONLY_SCHEMA: LazyLock<SchemaRef> =
+    LazyLock::new(|| with_segment_columns(&PLAIN_COLUMNS[..2]));
 
 static TEMPERED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     with_segment_columns(

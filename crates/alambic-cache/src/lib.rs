@@ -9,7 +9,7 @@
 //! - [`CacheReader`] trains: it returns the records of one shard at a time.
 //! - [`SegmentReader`] reads single segments in any order, [`EpochOrder`] says in which.
 //! - [`TargetIndex`] finds segments by what the teacher read, so that it is not asked twice.
-//! - [`concatenate`], [`filter`] and [`split`] make caches of caches.
+//! - [`concatenate`], [`filter`] and [`split`] make caches of caches, [`convert`] of other formats.
 //! - [`verify`] proves that nothing changed since the capture.
 //!
 //! # A capture and a reading
@@ -74,6 +74,8 @@
 //!   tail add up to 1 (within [`MASS_TOLERANCE`]); at each further temperature a tail mass in
 //!   `[0, 1)`, an entropy on the right side of that at 1, and with the head a sum `Σ p^(1/T)` that a
 //!   distribution over the vocabulary can have;
+//! - [`HeadOnlyTargets`]: log-probabilities finite, descending, at most 0 (within
+//!   [`LOG_PROB_TOLERANCE_NATS`]);
 //! - [`SampledTargets`]: ids ascending, each drawn at least once, as many draws in every row;
 //! - [`HeadPlusSampledTail`]: the head as above; as many draws in every row that has a tail, none of
 //!   them in the head;
@@ -94,6 +96,7 @@
 //! The layout is described in `docs/cache-format.md`.
 
 mod compact;
+mod convert;
 mod decode;
 mod derive;
 mod drawn_tokens;
@@ -102,6 +105,7 @@ mod epoch_order;
 mod error;
 mod extent;
 mod head_fingerprint;
+mod head_only_targets;
 mod head_plus_sampled_tail;
 mod hidden_targets;
 mod info;
@@ -132,11 +136,13 @@ mod verify;
 mod write_once_dir;
 mod writer;
 
+pub use convert::{ConvertConfig, ForeignFormat, convert};
 pub use derive::{concatenate, filter, split};
 pub use drawn_tokens::{DrawnRow, DrawnTokens};
 pub use epoch_order::EpochOrder;
 pub use error::CacheError;
 pub use head_fingerprint::HeadFingerprint;
+pub use head_only_targets::HeadOnlyTargets;
 pub use head_plus_sampled_tail::HeadPlusSampledTail;
 pub use hidden_targets::HiddenTargets;
 pub use info::CacheInfo;

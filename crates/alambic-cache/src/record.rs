@@ -1,6 +1,8 @@
 //! One segment with the teacher's targets: the row of a shard.
 
-use crate::{HeadPlusSampledTail, HiddenTargets, SampledTargets, SegmentKey, TopKTargets};
+use crate::{
+    HeadOnlyTargets, HeadPlusSampledTail, HiddenTargets, SampledTargets, SegmentKey, TopKTargets,
+};
 
 /// What the teacher said at the counted labels of one segment.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +16,8 @@ pub enum Targets {
     HeadPlusSampledTail(HeadPlusSampledTail),
     /// The teacher's last hidden states.
     Hidden(HiddenTargets),
+    /// The most probable tokens of a source that says nothing of the rest.
+    HeadOnly(HeadOnlyTargets),
 }
 
 impl Targets {
@@ -29,10 +33,11 @@ impl Targets {
             Self::Sampled(targets) => targets.num_rows(),
             Self::HeadPlusSampledTail(targets) => targets.num_rows(),
             Self::Hidden(targets) => targets.num_rows(),
+            Self::HeadOnly(targets) => targets.num_rows(),
         }
     }
 
-    /// The most probable tokens, if these are stored.
+    /// The most probable tokens with what is left for all others, if these are stored.
     ///
     /// ```
     /// use alambic_cache::{SampledTargets, Targets};
@@ -42,7 +47,7 @@ impl Targets {
         match self {
             Self::TopK(targets) => Some(targets),
             Self::HeadPlusSampledTail(targets) => Some(&targets.head),
-            Self::Sampled(_) | Self::Hidden(_) => None,
+            Self::Sampled(_) | Self::Hidden(_) | Self::HeadOnly(_) => None,
         }
     }
 }
@@ -50,6 +55,12 @@ impl Targets {
 impl From<TopKTargets> for Targets {
     fn from(targets: TopKTargets) -> Self {
         Self::TopK(targets)
+    }
+}
+
+impl From<HeadOnlyTargets> for Targets {
+    fn from(targets: HeadOnlyTargets) -> Self {
+        Self::HeadOnly(targets)
     }
 }
 

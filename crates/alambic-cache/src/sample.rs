@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    CacheSpec, CacheWriter, HeadPlusSampledTail, HiddenTargets, Manifest, SampledTargets,
-    SegmentKey, StateType, TargetKind, TargetRecord, Targets, TeacherHead, TemperedTail,
-    TopKTargets, ValueType,
+    CacheSpec, CacheWriter, HeadOnlyTargets, HeadPlusSampledTail, HiddenTargets, Manifest,
+    SampledTargets, SegmentKey, StateType, TargetKind, TargetRecord, Targets, TeacherHead,
+    TemperedTail, TopKTargets, ValueType,
 };
 
 /// A specification over a vocabulary of 50 tokens.
@@ -46,10 +46,14 @@ pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
     });
     let likely = [F16, F32, Fine, Coarse].map(|values| spec(values, 8));
     let softened = likely.clone().map(tempered);
+    let head_only = CacheSpec {
+        targets: TargetKind::HeadOnly { k: 8, values: F16 },
+        ..spec(F16, 8)
+    };
     likely
         .into_iter()
         .chain(softened)
-        .chain([drawn])
+        .chain([drawn, head_only])
         .chain(both)
         .chain(StateType::ALL.map(hidden_spec))
 }
@@ -104,6 +108,14 @@ pub(crate) fn record(spec: &CacheSpec, seed: u64) -> TargetRecord {
         TargetKind::TopK { k, .. } => top_k_targets(k, num_targets, spec, &mut numbers).into(),
         TargetKind::HeadPlusSampledTail { k, draws, .. } => {
             head_plus_sampled_tail(k, draws, num_targets, spec, &mut numbers)
+        }
+        TargetKind::HeadOnly { k, .. } => {
+            let targets = top_k_targets(k, num_targets, spec, &mut numbers);
+            Targets::HeadOnly(HeadOnlyTargets {
+                k,
+                token_ids: targets.token_ids,
+                log_probs: targets.log_probs,
+            })
         }
         TargetKind::Sampled { draws, .. } => {
             sampled_targets(draws, num_targets, spec.vocab_size, &mut numbers)

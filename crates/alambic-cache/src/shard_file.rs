@@ -317,7 +317,7 @@ impl<'a, R: ChunkReader + Clone + 'static> ShardFile<'a, R> {
 /// This is the one boundary at which a panic of the library becomes an error. It does panic:
 /// among 400 000 damaged shards some 800 did, on a footer whose column starts at a negative
 /// offset and on an encoding that needs a dictionary page where there is none.
-fn guarded<T>(
+pub(crate) fn guarded<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, ParquetError>,
 ) -> Result<T, CacheError> {

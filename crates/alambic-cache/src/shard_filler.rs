@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{CacheError, CacheReader, CacheWriter, Manifest, TargetRecord};
+use crate::{CacheError, CacheReader, CacheSpec, CacheWriter, Manifest, TargetRecord};
 
 /// Turns records that come one by one into full shards.
 pub(crate) struct ShardFiller {
@@ -16,13 +16,17 @@ pub(crate) struct ShardFiller {
 impl ShardFiller {
     /// Starts or resumes the cache at `dir`, with the specification and the head of another one.
     pub(crate) fn open_like(source: &CacheReader, dir: &Path) -> Result<Self, CacheError> {
-        let spec = source.manifest().spec.clone();
-        let segments_per_shard = spec.segments_per_shard;
         let head = source.teacher_head()?;
-        let writer = CacheWriter::open(dir, spec)?;
-        head.map_or(Ok(()), |head| writer.put_teacher_head(&head))?;
+        let filler = Self::open(source.manifest().spec.clone(), dir)?;
+        head.map_or(Ok(()), |head| filler.writer.put_teacher_head(&head))?;
+        Ok(filler)
+    }
+
+    /// Starts or resumes the cache at `dir`, of targets that need no head.
+    pub(crate) fn open(spec: CacheSpec, dir: &Path) -> Result<Self, CacheError> {
+        let segments_per_shard = spec.segments_per_shard;
         Ok(Self {
-            writer,
+            writer: CacheWriter::open(dir, spec)?,
             path: dir.to_owned(),
             segments_per_shard,
             pending: Vec::new(),

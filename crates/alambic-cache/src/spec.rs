@@ -140,6 +140,14 @@ pub enum TargetKind {
         /// The head that belongs to them; it lies in the directory of the cache.
         head: HeadFingerprint,
     },
+    /// The `k` most probable tokens of a source that keeps neither the mass of the rest nor the
+    /// entropy: what other formats give. Log-probabilities are numbers, not levels.
+    HeadOnly {
+        /// Stored entries per target, `1..=vocab_size`.
+        k: usize,
+        /// How their log-probabilities are stored, `F16` or `F32`.
+        values: ValueType,
+    },
 }
 
 /// The most draws per target that a cache stores.
@@ -165,9 +173,9 @@ impl TargetKind {
     /// How many of the most probable tokens are stored, and how, if any are.
     pub(crate) fn head(self) -> Option<(usize, ValueType)> {
         match self {
-            Self::TopK { k, values } | Self::HeadPlusSampledTail { k, values, .. } => {
-                Some((k, values))
-            }
+            Self::TopK { k, values }
+            | Self::HeadOnly { k, values }
+            | Self::HeadPlusSampledTail { k, values, .. } => Some((k, values)),
             Self::Sampled { .. } | Self::Hidden { .. } => None,
         }
     }
@@ -177,6 +185,7 @@ impl TargetKind {
         match self {
             Self::TopK { values, .. } => values.plain_bytes().is_none(),
             Self::Sampled { .. } | Self::HeadPlusSampledTail { .. } | Self::Hidden { .. } => true,
+            Self::HeadOnly { .. } => false,
         }
     }
 
@@ -268,7 +277,9 @@ impl CacheSpec {
             return refuse("vocab_size", expected, self.vocab_size.to_string());
         }
         match self.targets {
-            TargetKind::TopK { k, .. } | TargetKind::HeadPlusSampledTail { k, .. }
+            TargetKind::TopK { k, .. }
+            | TargetKind::HeadOnly { k, .. }
+            | TargetKind::HeadPlusSampledTail { k, .. }
                 if !(1..=self.vocab_size).contains(&k) =>
             {
                 let expected = format!("in 1..={}", self.vocab_size);
@@ -287,17 +298,20 @@ impl CacheSpec {
             TargetKind::Hidden { width: 0, .. } => {
                 return refuse("targets.width", "at least 1".into(), "0".into());
             }
-            TargetKind::TopK { .. }
-            | TargetKind::Sampled { .. }
-            | TargetKind::HeadPlusSampledTail { .. }
-            | TargetKind::Hidden { .. } => {}
+            TargetKind::HeadOnly { values, .. } if values.plain_bytes().is_none() => {
+                let expected = "F16 or F32, since levels make a distribution of head and tail";
+                return refuse("targets.values", expected.into(), format!("{values:?}"));
+            }
+            _ => {}
         }
         let (valid, expected) = match (self.targets, &self.temperatures[..]) {
             (TargetKind::TopK { .. }, temperatures) => (
                 are_temperatures_of_top_k(temperatures),
                 "1.0 and then at most 15 others, distinct, finite and above 0",
             ),
-            (TargetKind::Hidden { .. }, temperatures) => (temperatures == [1.0], "[1.0]"),
+            (TargetKind::Hidden { .. } | TargetKind::HeadOnly { .. }, temperatures) => {
+                (temperatures == [1.0], "[1.0]")
+            }
             (_, &[temperature]) => (
                 temperature.is_finite() && temperature > 0.0,
                 "one finite number above 0",
@@ -317,7 +331,7 @@ impl CacheSpec {
     /// Bytes of one target in memory, about: ids and numbers, tail, entropy.
     pub(crate) fn bytes_per_target(&self) -> usize {
         let entries = match self.targets {
-            TargetKind::TopK { k, .. } => k,
+            TargetKind::TopK { k, .. } | TargetKind::HeadOnly { k, .. } => k,
             TargetKind::Sampled { draws, .. } => usize::from(draws),
             TargetKind::HeadPlusSampledTail { k, draws, .. } => k.saturating_add(draws.into()),
             TargetKind::Hidden { width, .. } => width / 2,

@@ -179,6 +179,13 @@ fn check_config(teacher: &dyn Teacher, config: &CaptureConfig) -> Result<(), Dis
     if !can {
         return Err(DistillError::TeacherCannot { what });
     }
+    if let TargetKind::HeadOnly { .. } = config.targets {
+        return Err(DistillError::Setting {
+            key: "targets",
+            found: format!("{:?}", config.targets),
+            expected: "the most likely tokens with their tail, which a capture knows, or drawn ones",
+        });
+    }
     for (key, value, limit, expected) in [
         (
             "top_k",

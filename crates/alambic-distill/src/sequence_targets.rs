@@ -1,11 +1,12 @@
 //! Teacher targets laid out along one packed sequence, on the host.
 
 use alambic_cache::{
-    HiddenTargets, SampledTargets, TargetRecord, Targets, TemperedTail, TopKTargets,
+    HeadOnlyTargets, HiddenTargets, SampledTargets, TargetRecord, Targets, TemperedTail,
+    TopKTargets,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::loss::{Head, SampledTargetBatch, TargetBatch, TopKTargetBatch};
+use crate::loss::{Head, HeadOnlyTargetBatch, SampledTargetBatch, TargetBatch, TopKTargetBatch};
 
 /// The targets of every position of one packed sequence; zeros where no label is counted.
 #[derive(Clone, Debug)]
@@ -16,6 +17,15 @@ enum Layout {
     TopK(TopKLayout),
     Sampled(SampledLayout),
     Hidden(HiddenLayout),
+    HeadOnly(HeadLayout),
+}
+
+/// `[seq, k]` entries.
+#[derive(Clone, Debug)]
+struct HeadLayout {
+    k: usize,
+    token_ids: Vec<i32>,
+    log_probs: Vec<f32>,
 }
 
 /// `[seq, k]` entries, `[seq]` tails and entropies, at further temperatures too.
@@ -67,6 +77,11 @@ impl SequenceTargets {
                 width: targets.width,
                 states: vec![0.0; seq * targets.width],
             }),
+            Some(Targets::HeadOnly(targets)) => Layout::HeadOnly(HeadLayout {
+                k: targets.k,
+                token_ids: vec![0; seq * targets.k],
+                log_probs: vec![0.0; seq * targets.k],
+            }),
             first => Layout::TopK(TopKLayout::zeros(seq, first.and_then(Targets::top_k))),
         };
         for (start, record) in placed {
@@ -81,6 +96,9 @@ impl SequenceTargets {
                     layout.copy(targets.probabilities(), &targets.head.entropy, places);
                 }
                 (Layout::Hidden(layout), Targets::Hidden(targets)) => layout.copy(targets, places),
+                (Layout::HeadOnly(layout), Targets::HeadOnly(targets)) => {
+                    layout.copy(targets, places);
+                }
                 (_, targets) => panic!("one kind of targets per cache, found {targets:?}"),
             }
         }
@@ -144,6 +162,20 @@ impl SequenceTargets {
                 );
             }
             return TargetBatch::TopK(batch);
+        }
+        if let Layout::HeadOnly(first) = &sequences[0].0 {
+            let layouts = sequences.iter().map(|sequence| match &sequence.0 {
+                Layout::HeadOnly(layout) => layout,
+                _ => panic!("one kind of targets per batch"),
+            });
+            let token_ids = layouts.clone().flat_map(|layout| &layout.token_ids);
+            let log_probs = layouts.clone().flat_map(|layout| &layout.log_probs);
+            return TargetBatch::HeadOnly(HeadOnlyTargetBatch::from_host(
+                token_ids.copied().collect(),
+                log_probs.copied().collect(),
+                [batch, seq, first.k],
+                device,
+            ));
         }
         let layouts = sequences.iter().map(|sequence| match &sequence.0 {
             Layout::Sampled(layout) => layout,
@@ -212,6 +244,21 @@ impl TopKLayout {
                 to.tail_mass[at] = from.tail_mass[row];
                 to.entropy[at] = from.entropy[row];
             }
+        }
+    }
+}
+
+impl HeadLayout {
+    fn copy(&mut self, targets: &HeadOnlyTargets, places: impl Iterator<Item = usize>) {
+        let k = self.k;
+        for (row, at) in places.enumerate() {
+            let from = row * k..(row + 1) * k;
+            let to = at * k..(at + 1) * k;
+            let ids = targets.token_ids[from.clone()].iter();
+            for (place, &id) in self.token_ids[to.clone()].iter_mut().zip(ids) {
+                *place = id as i32;
+            }
+            self.log_probs[to].copy_from_slice(&targets.log_probs[from]);
         }
     }
 }

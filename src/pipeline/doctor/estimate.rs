@@ -85,10 +85,11 @@ pub(super) fn cache_bytes(recipe: &Recipe, teacher: &LanguageModel, train: &Text
         let state = values.bits_per_state(width).div_ceil(8);
         return train.labels * state + of_tokens + head_bytes(teacher);
     }
+    let further = recipe.cache.temperatures().len() - 1;
     let target = match recipe.cache.targets() {
         TargetKind::TopK { k, values } => match values.plain_bytes() {
-            Some(bytes) => k * (4 + bytes) + BYTES_PER_TARGET,
-            None => k * BYTES_PER_COMPACT_ENTRY,
+            Some(bytes) => k * (4 + bytes) + (1 + further) * BYTES_PER_TARGET,
+            None => (k + further) * BYTES_PER_COMPACT_ENTRY,
         },
         TargetKind::Sampled { draws, .. } => BYTES_PER_TARGET + usize::from(draws) / 2,
         TargetKind::HeadPlusSampledTail { k, draws, .. } => {

@@ -48,7 +48,8 @@ fn num_header_numbers(spec: &CacheSpec) -> Vec<usize> {
             top_k::NUM_HEADER_NUMBERS,
             head_plus_sampled_tail::NUM_TAIL_HEADER_NUMBERS,
         ],
-        TargetKind::Hidden { .. } => Vec::new(),
+        // Stored in other columns.
+        TargetKind::Hidden { .. } | TargetKind::HeadOnly { .. } => Vec::new(),
     }
 }
 
@@ -73,6 +74,7 @@ impl CompactEncoder {
                 head_plus_sampled_tail::to_rows(targets, levels())
             }
             Targets::Hidden(_) => unreachable!("hidden states need no codes"),
+            Targets::HeadOnly(_) => unreachable!("targets without a tail are stored plainly"),
         };
         let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
         let kinds = num_header_numbers(spec);

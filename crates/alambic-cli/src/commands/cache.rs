@@ -7,6 +7,7 @@ use alambic::cache::{CacheInfo, CacheReader, TargetKind, seal};
 use alambic::pipeline::{PipelineError, Progress};
 use clap::{Args, Subcommand};
 
+use super::cache_conversion::{self, ConvertArguments};
 use super::cache_verification::{self, VerifyArguments};
 use super::derived_cache::{self, ConcatArguments, FilterArguments, SplitArguments};
 use crate::output::Outcome;
@@ -37,6 +38,12 @@ pub(crate) enum CacheCommand {
         after_help = "Example:\n  alambic cache split whole --out held-out --rest train --fraction 0.01 --seed 1"
     )]
     Split(SplitArguments),
+    /// Make a cache of what another program's teacher said.
+    #[command(
+        after_help = "Examples:\n  alambic cache convert logits --from distillkit --teacher downloads/teacher --values f16 --out cache\n  \
+                      alambic cache convert prompts.jsonl --from jsonl --top-k 20 --teacher downloads/teacher --values f32 --out cache"
+    )]
+    Convert(ConvertArguments),
 }
 
 /// Arguments of the commands on one cache.
@@ -57,6 +64,7 @@ impl CacheCommand {
             Self::Concat(_) => "cache concat",
             Self::Filter(_) => "cache filter",
             Self::Split(_) => "cache split",
+            Self::Convert(_) => "cache convert",
         }
     }
 }
@@ -86,6 +94,7 @@ pub(crate) fn execute(
         CacheCommand::Concat(arguments) => derived_cache::concat(arguments),
         CacheCommand::Filter(arguments) => derived_cache::keep(arguments),
         CacheCommand::Split(arguments) => derived_cache::divide(arguments),
+        CacheCommand::Convert(arguments) => cache_conversion::execute(arguments),
     }
 }
 
@@ -133,6 +142,13 @@ fn describe(info: &CacheInfo) -> String {
                 "hidden states of {width} numbers, {values}, and the head for {} tokens, {} bytes once",
                 spec.vocab_size,
                 4 * width * spec.vocab_size
+            )
+        }
+        TargetKind::HeadOnly { k, values } => {
+            let values = format!("{values:?}").to_lowercase();
+            format!(
+                "the {k} most likely of {} tokens, {values}; tail and entropy are not known",
+                spec.vocab_size
             )
         }
         other => format!("{other:?} of {} tokens", spec.vocab_size),

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and the call that does its work.
 
 pub(crate) mod cache;
+pub(crate) mod cache_conversion;
 pub(crate) mod cache_verification;
 pub(crate) mod capture;
 pub(crate) mod derived_cache;

@@ -241,6 +241,11 @@ pub enum LossError {
         /// The first step with the ramp's.
         last_step: u64,
     },
+    /// The targets say nothing of the tokens that they do not store.
+    #[error(
+        "the tail bucket compares the mass of all tokens that are not stored, and these targets do not know the teacher's: the format that they were converted from does not keep it; choose the tail treatment renormalise_teacher, renormalise_both or zero_fill"
+    )]
+    TailNotKept,
     /// The truncation cannot answer for this temperature.
     #[error(
         "truncated targets cannot be softened to the temperature {temperature}: what the mass outside of the stored entries becomes depends on tokens that were not kept, and is kept for {kept:?}; use one of these temperatures, declare {temperature} when the teacher is captured, or use the teacher's whole distributions"

@@ -5,8 +5,8 @@ use std::ops::Range;
 use burn::tensor::{Int, Tensor};
 
 use super::{
-    DistributionPair, Head, LogProbs, Logits, LossError, SampledTargetBatch, TailTreatment,
-    TopKTargetBatch,
+    DistributionPair, Head, HeadOnlyTargetBatch, LogProbs, Logits, LossError, SampledTargetBatch,
+    TailTreatment, TopKTargetBatch,
 };
 
 /// Teacher targets for `[batch, seq]` positions.
@@ -32,14 +32,16 @@ pub enum TargetBatch {
         /// The teacher's output projection.
         head: Head,
     },
+    /// The most likely tokens of a source that says nothing of the rest.
+    HeadOnly(HeadOnlyTargetBatch),
 }
 
 impl TargetBatch {
     /// Teacher and student over the same outcomes; a dense teacher has no tail to treat.
     ///
     /// # Errors
-    /// [`LossError::OnlyDraws`] for drawn tokens, which do not tell the teacher's distribution, and
-    /// those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
+    /// [`LossError::OnlyDraws`] for drawn tokens, which do not tell the teacher's distribution,
+    /// [`LossError::TailNotKept`] for the tail bucket of targets without a tail, and those of [`DistributionPair::dense`] and [`DistributionPair::top_k`].
     pub fn pair(
         &self,
         student: &LogProbs,
@@ -53,6 +55,7 @@ impl TargetBatch {
             Self::TopK(targets) => DistributionPair::top_k(targets, student, tail),
             Self::Sampled(_) => Err(LossError::OnlyDraws),
             Self::Hidden { states, head } => projected(states, head).pair(student, tail),
+            Self::HeadOnly(targets) => targets.pair(student, tail),
         }
     }
 
@@ -75,6 +78,10 @@ impl TargetBatch {
             }
             Self::TopK(targets) => targets.at_temperature(temperature).map(Self::TopK),
             Self::Hidden { states, head } => projected(states, head).at_temperature(temperature),
+            Self::HeadOnly(_) => Err(LossError::TemperatureNotKept {
+                kept: vec![1.0],
+                temperature,
+            }),
         }
     }
 
@@ -86,16 +93,21 @@ impl TargetBatch {
             let of_choice = teacher.clone().gather(2, choices.clone());
             of_choice.greater_equal(teacher.clone().max_dim(2)).float()
         };
+        let of_entries = |token_ids: &Tensor<3, Int>, log_probs: &Tensor<3>| {
+            let first = log_probs.clone().narrow(2, 0, 1);
+            let is_first = log_probs.clone().greater_equal(first).float();
+            let is_choice = token_ids.clone().equal(choices.clone()).float();
+            (is_first * is_choice).sum_dim(2)
+        };
         let agrees = match self {
             Self::Sampled(_) => return None,
             Self::Hidden { states, head } => whole(head.logits_of_batch(states.clone()).tensor()),
             Self::Dense(teacher) => whole(teacher.tensor()),
             Self::Logits(teacher) => whole(teacher.tensor()),
-            Self::TopK(targets) => {
-                let first = targets.log_probs.clone().narrow(2, 0, 1);
-                let is_first = targets.log_probs.clone().greater_equal(first).float();
-                let is_choice = targets.token_ids.clone().equal(choices).float();
-                (is_first * is_choice).sum_dim(2)
+            Self::TopK(targets) => of_entries(&targets.token_ids, &targets.log_probs),
+            Self::HeadOnly(targets) => {
+                let (token_ids, log_probs) = targets.entries();
+                of_entries(token_ids, log_probs)
             }
         };
         Some(agrees.squeeze_dim::<2>(2))
@@ -112,6 +124,7 @@ impl TargetBatch {
             Self::Dense(_) => "log-probabilities",
             Self::TopK(_) => "top-k targets",
             Self::Sampled(_) => "drawn tokens",
+            Self::HeadOnly(_) => "targets without a tail",
         };
         Err(LossError::LogitsNotKept { term, targets })
     }
@@ -136,6 +149,8 @@ pub enum LabelTargets {
     TopK(TopKTargetBatch),
     /// Drawn tokens.
     Sampled(SampledTargetBatch),
+    /// The most likely tokens of a source that says nothing of the rest.
+    HeadOnly(HeadOnlyTargetBatch),
     /// The teacher's last hidden states `[labels, hidden]` and its head: its whole distributions,
     /// made where and when they are compared.
     Hidden {
@@ -152,6 +167,7 @@ impl LabelTargets {
         match self {
             Self::TopK(targets) => targets.dims()[1],
             Self::Sampled(targets) => targets.dims()[1],
+            Self::HeadOnly(targets) => targets.dims()[1],
             Self::Hidden { states, .. } => states.dims()[0],
         }
     }
@@ -161,6 +177,7 @@ impl LabelTargets {
         match self {
             Self::TopK(targets) => TargetBatch::TopK(targets.positions(range)),
             Self::Sampled(targets) => TargetBatch::Sampled(targets.positions(range)),
+            Self::HeadOnly(targets) => TargetBatch::HeadOnly(targets.positions(range)),
             Self::Hidden { states, head } => {
                 let states = states.clone().narrow(0, range.start, range.len());
                 TargetBatch::Logits(head.logits(states))

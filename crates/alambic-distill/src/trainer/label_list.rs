@@ -41,6 +41,7 @@ impl LabelList {
                 states: select(states.clone(), rows.clone().without_autodiff()),
                 head: head.clone(),
             },
+            TargetBatch::HeadOnly(targets) => LabelTargets::HeadOnly(targets.select(&rows)),
             TargetBatch::Dense(_) | TargetBatch::Logits(_) => {
                 unreachable!("records hold no whole distributions")
             }

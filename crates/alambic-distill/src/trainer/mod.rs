@@ -39,7 +39,7 @@ pub use metrics::{
 pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
-use crate::loss::{Head, Objective, is_kept_temperature};
+use crate::loss::{Head, Objective, TailTreatment, is_kept_temperature};
 use crate::teacher_head::head_for;
 use crate::{
     DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, WindowConfig, Windows,
@@ -352,7 +352,7 @@ pub(crate) fn check_source(
         });
     }
     if let Some(stored) = train.targets() {
-        check_targets(objective, &stored)?;
+        check_targets(objective, &stored, vocab)?;
     }
     let (window, limit) = (
         windows.sequence_tokens,
@@ -369,7 +369,11 @@ pub(crate) fn check_source(
 }
 
 /// Refuses an objective that the stored targets cannot serve.
-fn check_targets(objective: &Objective, stored: &StoredTargets) -> Result<(), DistillError> {
+fn check_targets(
+    objective: &Objective,
+    stored: &StoredTargets,
+    vocab: usize,
+) -> Result<(), DistillError> {
     if let TargetKind::Hidden { .. } = stored.kind {
         return Ok(()); // whole distributions, and the logits that they are made of
     }
@@ -393,6 +397,18 @@ fn check_targets(objective: &Objective, stored: &StoredTargets) -> Result<(), Di
                     expected: "forward_kl or cross_entropy for drawn tokens",
                 })?;
         }
+    }
+    if let TargetKind::HeadOnly { k, .. } = stored.kind
+        && k < vocab
+        && objective.tail() == TailTreatment::TailBucket
+    {
+        return Err(DistillError::Setting {
+            key: "objective.tail",
+            found: "tail_bucket, for targets that were converted from a format without a tail"
+                .into(),
+            expected: "renormalise_teacher, renormalise_both or zero_fill: the teacher's mass outside \
+                       of the stored entries is not known",
+        });
     }
     let temperature = objective.temperature().value();
     let mut answered = stored.temperatures.iter();

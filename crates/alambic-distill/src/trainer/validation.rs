@@ -24,7 +24,8 @@ pub(crate) struct ValidationScore {
 struct Sums {
     labels: u64,
     nll: f64,
-    kl: f64,
+    /// Counted where the teacher's tail is known.
+    kl: Option<f64>,
     /// Counted where the teacher's first choice is known.
     agreements: Option<f64>,
 }
@@ -61,7 +62,7 @@ pub(crate) fn validate(
     let labels = sums.labels.max(1) as f64;
     Ok(ValidationScore {
         nll: sums.nll / labels,
-        kl_to_teacher: source.has_targets().then_some(sums.kl / labels),
+        kl_to_teacher: sums.kl.map(|kl| kl / labels),
         top1_agreement: sums.agreements.map(|agreements| agreements / labels),
     })
 }
@@ -103,13 +104,20 @@ fn score_batch(
             continue;
         };
         let targets = targets.range(range);
-        sums.kl += read(match &targets {
+        let kl = match &targets {
             TargetBatch::Sampled(targets) => {
                 let student = student.at_temperature(targets.temperature())?;
-                SampledForwardKl.per_token(targets, &student)?
+                Some(SampledForwardKl.per_token(targets, &student)?)
             }
-            targets => ForwardKl.per_token(&targets.pair(&student, TailTreatment::TailBucket)?),
-        });
+            TargetBatch::HeadOnly(_) => None, // without the tail there is no divergence to bound
+            targets => {
+                let pair = targets.pair(&student, TailTreatment::TailBucket)?;
+                Some(ForwardKl.per_token(&pair))
+            }
+        };
+        if let Some(kl) = kl {
+            *sums.kl.get_or_insert(0.0) += read(kl);
+        }
         let first_choice = student.tensor().clone().argmax(2).squeeze_dim::<2>(2);
         if let Some(agreement) = targets.agreement(first_choice) {
             *sums.agreements.get_or_insert(0.0) += read(agreement);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod gradient_fidelity;
+mod head_only;
 mod head_pass;
 mod hidden_states;
 mod recorded_run;
