@@ -1,9 +1,7 @@
 //! Caches made of other caches, without their teacher.
 
-use std::path::Path;
-
 use crate::shard_filler::ShardFiller;
-use crate::{CacheError, CacheReader, CacheSpec, Manifest, TargetRecord};
+use crate::{CacheError, CacheLocation, CacheReader, CacheSpec, Manifest, TargetRecord};
 
 /// Writes the segments of all `sources`, in order, as one cache.
 ///
@@ -44,9 +42,13 @@ use crate::{CacheError, CacheReader, CacheSpec, Manifest, TargetRecord};
 /// assert_eq!(CacheReader::open(&both)?.read_shard(1)?[1].token_ids, [0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, CacheError> {
+pub fn concatenate(
+    sources: &[CacheReader],
+    out: impl Into<CacheLocation>,
+) -> Result<Manifest, CacheError> {
+    let out = out.into();
     let Some((first, others)) = sources.split_first() else {
-        let path = out.to_owned();
+        let path = out.to_path();
         return Err(CacheError::NoSegments { path });
     };
     let spec = &first.manifest().spec;
@@ -90,7 +92,7 @@ pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, Cach
 /// ```
 pub fn filter(
     source: &CacheReader,
-    out: &Path,
+    out: impl Into<CacheLocation>,
     mut keep: impl FnMut(&TargetRecord) -> bool,
 ) -> Result<Manifest, CacheError> {
     let mut filler = ShardFiller::open(out, source.manifest().spec.clone())?;
@@ -138,8 +140,8 @@ pub fn filter(
 /// ```
 pub fn split(
     source: &CacheReader,
-    chosen: &Path,
-    rest: &Path,
+    chosen: impl Into<CacheLocation>,
+    rest: impl Into<CacheLocation>,
     mut choose: impl FnMut(&TargetRecord) -> bool,
 ) -> Result<[Manifest; 2], CacheError> {
     let spec = &source.manifest().spec;
@@ -160,7 +162,7 @@ fn expect_like(spec: &CacheSpec, other: &CacheReader) -> Result<(), CacheError> 
         segments_per_shard: spec.segments_per_shard,
         ..other.manifest().spec.clone()
     };
-    spec.expect_same(&found, other.dir())
+    spec.expect_same(&found, &other.storage().root())
         .map_err(|error| match error {
             CacheError::SpecMismatch {
                 path,
@@ -194,7 +196,7 @@ fn for_each_record(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::{CacheWriter, ValueType, sample, verify};

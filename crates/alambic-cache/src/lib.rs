@@ -3,6 +3,8 @@
 //! A teacher is run once; what it said is kept as a *cache*, and any number of students train
 //! from it. A cache is a directory of immutable shards, `shard-00000.parquet` and so on, one row
 //! per segment, and a `manifest.json` that is written last: a directory with a manifest is whole.
+//! Instead of a directory it may be a prefix in object storage ([`CacheLocation`]), with the
+//! feature `object-store`.
 //!
 //! - [`CacheWriter`] captures: it takes records shard by shard, resumes after a kill, finishes.
 //!   Several writers share a corpus by [`Part`]; the last one, or [`seal`], completes the cache.
@@ -81,7 +83,8 @@
 //! # What a directory promises
 //!
 //! Files appear whole or not at all and are never overwritten; one writer at a time for each
-//! [`Part`]; the same records give the same bytes, whoever wrote them. Files may be hostile: reading
+//! [`Part`] (in object storage several may meet, and the first one wins shard by shard); the same
+//! records give the same bytes, whoever wrote them. Files may be hostile: reading
 //! them gives records or an error.
 //! The layout is described in `docs/cache-format.md`.
 
@@ -92,11 +95,16 @@ mod encode;
 mod epoch_order;
 mod error;
 mod extent;
+mod held_storage;
 mod info;
 mod invariants;
 mod layout;
+mod location;
 mod manifest;
 mod missing_shards;
+mod object_url;
+#[cfg(feature = "object-store")]
+mod objects;
 mod part;
 mod reader;
 mod record;
@@ -109,6 +117,8 @@ mod shard_file;
 mod shard_filler;
 mod shared_file;
 mod spec;
+mod storage;
+mod stored_file;
 mod top_k_targets;
 mod verify;
 mod write_once_dir;
@@ -122,6 +132,7 @@ pub use invariants::{
     ENTROPY_TOLERANCE_NATS, F16_RELATIVE_ERROR, LOG_PROB_TOLERANCE_NATS, MASS_TOLERANCE,
 };
 pub use layout::MANIFEST_FILE;
+pub use location::CacheLocation;
 pub use manifest::{Manifest, ShardEntry};
 pub use missing_shards::MissingShards;
 pub use part::Part;

@@ -1,25 +1,24 @@
 //! Records in a row to shards of a cache.
 
-use std::path::{Path, PathBuf};
-
-use crate::{CacheError, CacheSpec, CacheWriter, Manifest, TargetRecord};
+use crate::{CacheError, CacheLocation, CacheSpec, CacheWriter, Manifest, TargetRecord};
 
 /// Turns records that come one by one into full shards.
 pub(crate) struct ShardFiller {
     writer: CacheWriter,
-    path: PathBuf,
     segments_per_shard: usize,
     pending: Vec<TargetRecord>,
     num_shards: usize,
 }
 
 impl ShardFiller {
-    /// Starts or resumes the cache at `dir`.
-    pub(crate) fn open(dir: &Path, spec: CacheSpec) -> Result<Self, CacheError> {
+    /// Starts or resumes the cache at `location`.
+    pub(crate) fn open(
+        location: impl Into<CacheLocation>,
+        spec: CacheSpec,
+    ) -> Result<Self, CacheError> {
         let segments_per_shard = spec.segments_per_shard;
         Ok(Self {
-            writer: CacheWriter::open(dir, spec)?,
-            path: dir.to_owned(),
+            writer: CacheWriter::open(location, spec)?,
             segments_per_shard,
             pending: Vec::new(),
             num_shards: 0,
@@ -51,7 +50,7 @@ impl ShardFiller {
         if self.num_shards > 0 || !self.pending.is_empty() {
             return Ok(());
         }
-        let path = self.path.clone();
+        let path = self.writer.storage().root();
         Err(CacheError::NoSegments { path })
     }
 
