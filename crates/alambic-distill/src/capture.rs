@@ -1,11 +1,10 @@
 //! Capture: a teacher reads text once, and its soft labels are kept in a cache.
 
-use std::path::Path;
 use std::thread;
 
 use alambic_cache::{
-    CacheError, CacheSpec, CacheWriter, Finished, Manifest, MissingShards, Part, SegmentKey,
-    TargetKind, TargetRecord, Targets,
+    CacheError, CacheLocation, CacheSpec, CacheWriter, Finished, Manifest, MissingShards, Part,
+    SegmentKey, TargetKind, TargetRecord, Targets,
 };
 use alambic_text::Segment;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -69,7 +68,7 @@ pub enum CaptureOutcome {
     Stopped(CaptureProgress),
 }
 
-/// Writes the teacher's targets for `segments` into the cache at `dir`.
+/// Writes the teacher's targets for `segments` into a cache, in a directory or in object storage.
 ///
 /// Shards that an earlier, interrupted capture left are kept: batches are fixed by shard, so the
 /// bytes are those of an undisturbed capture. Memory holds one shard of segments and one batch of
@@ -88,7 +87,7 @@ pub enum CaptureOutcome {
 pub fn capture<E>(
     teacher: &dyn Teacher,
     segments: impl Iterator<Item = Result<Segment, E>>,
-    dir: &Path,
+    cache: impl Into<CacheLocation>,
     config: &CaptureConfig,
     stop: &StopHandle,
     mut on_progress: impl FnMut(CaptureProgress),
@@ -97,7 +96,7 @@ where
     DistillError: From<E>,
 {
     check_config(teacher, config)?;
-    let mut writer = CacheWriter::open_part(dir, config.cache_spec(teacher), config.part)?;
+    let mut writer = CacheWriter::open_part(cache, config.cache_spec(teacher), config.part)?;
     let mut progress = CaptureProgress::default();
     let mut num_shards = 0;
     let mut segments = segments.peekable();

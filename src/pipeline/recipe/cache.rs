@@ -1,13 +1,16 @@
 //! `[cache]`: what is kept of the teacher's answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use alambic_cache::{MAX_DRAWS, TargetKind, ValueType};
+use alambic_cache::{CacheError, CacheLocation, MAX_DRAWS, TargetKind, ValueType};
 use alambic_distill::loss::ObjectiveTerm;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::problem::Problem;
+
+/// The key of [`CacheSection::path`].
+pub(super) const CACHE_PATH: &str = "cache.path";
 
 /// The `[cache]` section: `top_k` with `values`, or `draws` with `draw_seed`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +26,8 @@ pub struct CacheSection {
     pub draw_seed: Option<u64>,
     /// Segments per shard file: the unit of resuming and of shuffling.
     pub segments_per_shard: usize,
-    /// Shares one cache between runs; inside the run directory when absent.
+    /// Shares one cache between runs, or between processes on many machines: a directory, or a URL
+    /// such as `s3://BUCKET/PREFIX`. Inside the run directory when absent.
     pub path: Option<PathBuf>,
 }
 
@@ -40,6 +44,15 @@ impl CacheSection {
         }
     }
 
+    /// Where the caches are, if not inside the run directory.
+    ///
+    /// # Panics
+    /// If the section is not valid.
+    pub fn location(&self) -> Option<CacheLocation> {
+        let location = self.path.as_deref().map(read_location);
+        location.map(|location| location.expect("a recipe is checked before it is used"))
+    }
+
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, checker: &mut Checker) {
         if let Some(top_k) = self.top_k {
@@ -54,8 +67,21 @@ impl CacheSection {
         self.check_kind(checker);
         checker.at_least(1, "cache.segments_per_shard", self.segments_per_shard);
         if let Some(path) = &self.path {
-            checker.path("cache.path", path);
+            checker.path(CACHE_PATH, path);
+            self.check_location(path, checker);
         }
+    }
+
+    fn check_location(&self, path: &Path, checker: &mut Checker) {
+        let problem = match read_location(path) {
+            _ if path.as_os_str().is_empty() => return,
+            Err(CacheError::InvalidLocation { expected, found }) => {
+                Problem::new(CACHE_PATH, expected, found)
+            }
+            Err(error) => Problem::new(CACHE_PATH, "where caches are", error),
+            Ok(_) => return,
+        };
+        checker.require(false, problem);
     }
 
     /// Either the most likely tokens or drawn ones, with all that belongs to them.
@@ -113,5 +139,18 @@ impl CacheSection {
             .advise(error.to_string());
             checker.require_all(&["cache.draws"], false, problem);
         }
+    }
+}
+
+/// Whether a value of `cache.path` is a path as it is written, and no URL.
+pub(super) fn is_plain_path(path: &Path) -> bool {
+    read_location(path).is_ok_and(|location| location.as_directory() == Some(path))
+}
+
+fn read_location(path: &Path) -> Result<CacheLocation, CacheError> {
+    match path.to_str() {
+        Some(text) => CacheLocation::parse(text),
+        // A URL has no other letters.
+        None => Ok(path.into()),
     }
 }
