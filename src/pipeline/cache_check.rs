@@ -1,8 +1,8 @@
 //! A cache beside the model that filled it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use alambic_cache::CacheReader;
+use alambic_cache::{CacheLocation, CacheReader};
 use alambic_distill::{TeacherCheck, TeacherCheckConfig, verify_against_teacher};
 use burn::tensor::Device;
 
@@ -24,22 +24,23 @@ pub struct CacheCheckOptions {
     pub seed: u64,
 }
 
-/// Asks the teacher again about a sample of the cache at `directory`; its rule is that of
+/// Asks the teacher again about a sample of the cache at `location`; its rule is that of
 /// [`verify_against_teacher`].
 ///
 /// # Errors
 /// Those of loading the model, of opening the cache and of [`verify_against_teacher`]. A cache that
 /// deviates is no error.
 pub fn check_cache(
-    directory: &Path,
+    location: impl Into<CacheLocation>,
     options: &CacheCheckOptions,
     progress: &dyn Progress,
 ) -> Result<TeacherCheck, PipelineError> {
-    let cache = CacheReader::open(directory)?;
+    let location = location.into();
+    let cache = CacheReader::open(&location)?;
     let model = LanguageModel::load(&options.teacher, &options.device)?;
     progress.stage(
         "cache verify",
-        &format!("{} beside {}", directory.display(), model.name()),
+        &format!("{location} beside {}", model.name()),
     );
     let config = TeacherCheckConfig {
         num_segments: options.num_segments,

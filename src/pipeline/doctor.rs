@@ -4,7 +4,7 @@ mod estimate;
 
 use std::path::Path;
 
-use alambic_cache::MANIFEST_FILE;
+use alambic_cache::CacheLocation;
 use alambic_distill::teacher::Teacher;
 use alambic_text::Split;
 use alambic_transformer::describe;
@@ -93,9 +93,10 @@ pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Dia
     if let (Some(train), false) = (train, diagnosis.has_errors()) {
         estimate_costs(loaded, &teacher, &train, device, &mut diagnosis);
     }
-    let shared = recipe.cache.path.clone();
+    let shared = recipe.cache.location();
     for (split, name) in [(Split::Train, "train"), (Split::Validation, "validation")] {
-        let cache = shared.clone().or_else(|| out.map(|out| out.join("cache")));
+        let own = || out.map(|out| CacheLocation::from(&out.join("cache")));
+        let cache = shared.clone().or_else(own);
         if let Some(cache) = cache.map(|cache| cache.join(name)) {
             examine_cache(&cache, split, loaded, &teacher, &mut diagnosis);
         }
@@ -318,20 +319,24 @@ fn duration(seconds: f64) -> String {
 
 /// A cache that stands there already has to be this recipe's.
 fn examine_cache(
-    directory: &Path,
+    cache: &CacheLocation,
     split: Split,
     loaded: &LoadedRecipe,
     teacher: &LanguageModel,
     diagnosis: &mut Diagnosis,
 ) {
-    if !directory.join(MANIFEST_FILE).exists() {
-        return;
+    match cache.has_manifest() {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => {
+            return diagnosis.add(Severity::Error, "cache", chain(&error.into()));
+        }
     }
     let recipe = &loaded.recipe;
     let check = || {
         let spec = capture_config(recipe, teacher)?.cache_spec(&teacher.teacher);
         let text = TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens)?;
-        check_found_cache(directory, &spec, teacher, &text, split)
+        check_found_cache(cache, &spec, teacher, &text, split)
     };
     let checked: Result<(), PipelineError> = check();
     match checked {
@@ -339,8 +344,7 @@ fn examine_cache(
             Severity::Note,
             "cache",
             format!(
-                "{} is complete and will be used; `alambic cache verify` checks its content",
-                directory.display()
+                "{cache} is complete and will be used; `alambic cache verify` checks its content"
             ),
         ),
         Err(error) => diagnosis.add(Severity::Error, "cache", chain(&error)),

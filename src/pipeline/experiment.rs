@@ -174,8 +174,7 @@ impl Laboratory<'_> {
         recipe.recipe.seed = seed;
         recipe.recipe.optimizer.learning_rate = rate;
         recipe.recipe.training.total_steps = steps;
-        let cache = self.base.cache("train");
-        recipe.recipe.cache.path = cache.parent().map(|parent| parent.to_owned());
+        recipe.recipe.cache.path = Some(self.base.cache_path());
         let options = RunOptions {
             out: self.options.out.join("runs").join(name),
             ..self.options.clone()

@@ -1,8 +1,6 @@
 //! Whether a cache that is found on disk is the one that a recipe would make.
 
-use std::path::Path;
-
-use alambic_cache::{CacheReader, CacheSpec, TargetRecord};
+use alambic_cache::{CacheLocation, CacheReader, CacheSpec, TargetRecord};
 use alambic_distill::teacher::Teacher;
 use alambic_text::{Segment, Split};
 
@@ -13,15 +11,15 @@ use super::{LanguageModel, PipelineError};
 ///
 /// The text is compared by the segments of the first shard.
 pub(crate) fn check_found_cache(
-    directory: &Path,
+    cache: &CacheLocation,
     expected: &CacheSpec,
     teacher: &LanguageModel,
     text: &TextSource,
     split: Split,
 ) -> Result<(), PipelineError> {
-    let reader = CacheReader::open(directory)?;
+    let reader = CacheReader::open(cache)?;
     let differs = |what: &str, expected: String, found: String| PipelineError::Input {
-        what: format!("{what} of the cache {}", directory.display()),
+        what: format!("{what} of the cache {cache}"),
         expected,
         found,
         advice: "capture into another directory, or give back the recipe of that cache".into(),

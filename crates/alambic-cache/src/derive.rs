@@ -1,9 +1,7 @@
 //! Caches made of other caches, without their teacher.
 
-use std::path::Path;
-
 use crate::shard_filler::ShardFiller;
-use crate::{CacheError, CacheReader, Manifest, TargetRecord};
+use crate::{CacheError, CacheLocation, CacheReader, Manifest, TargetRecord};
 
 /// Writes the segments of all `sources`, in order, as one cache.
 ///
@@ -45,14 +43,18 @@ use crate::{CacheError, CacheReader, Manifest, TargetRecord};
 /// assert_eq!(CacheReader::open(&both)?.read_shard(1)?[1].token_ids, [0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, CacheError> {
+pub fn concatenate(
+    sources: &[CacheReader],
+    out: impl Into<CacheLocation>,
+) -> Result<Manifest, CacheError> {
+    let out = out.into();
     let Some((first, others)) = sources.split_first() else {
-        let path = out.to_owned();
+        let path = out.to_path();
         return Err(CacheError::NoSegments { path });
     };
     let spec = &first.manifest().spec;
     for other in others {
-        spec.expect_same_targets(&other.manifest().spec, other.dir())?;
+        spec.expect_same_targets(&other.manifest().spec, &other.storage().root())?;
     }
     let mut filler = ShardFiller::open_like(first, out)?;
     for source in sources {
@@ -91,7 +93,7 @@ pub fn concatenate(sources: &[CacheReader], out: &Path) -> Result<Manifest, Cach
 /// ```
 pub fn filter(
     source: &CacheReader,
-    out: &Path,
+    out: impl Into<CacheLocation>,
     mut keep: impl FnMut(&TargetRecord) -> bool,
 ) -> Result<Manifest, CacheError> {
     let mut filler = ShardFiller::open_like(source, out)?;
@@ -139,8 +141,8 @@ pub fn filter(
 /// ```
 pub fn split(
     source: &CacheReader,
-    chosen: &Path,
-    rest: &Path,
+    chosen: impl Into<CacheLocation>,
+    rest: impl Into<CacheLocation>,
     mut choose: impl FnMut(&TargetRecord) -> bool,
 ) -> Result<[Manifest; 2], CacheError> {
     let mut chosen = ShardFiller::open_like(source, chosen)?;
@@ -172,7 +174,7 @@ fn for_each_record(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::{CacheSpec, CacheWriter, StateType, TargetKind, ValueType, sample, verify};

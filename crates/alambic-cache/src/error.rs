@@ -7,6 +7,8 @@ use parquet::errors::ParquetError;
 use crate::{HeadFingerprint, MissingShards, Part, SegmentKey};
 
 /// Every error of this crate; each names the file, what was expected and what was found.
+///
+/// For a cache in object storage, `path` is the URL of an object or of the cache.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
@@ -20,6 +22,31 @@ pub enum CacheError {
         /// The operating system's answer.
         #[source]
         source: std::io::Error,
+    },
+    /// An object store, or the way to it, refused something.
+    #[error("cannot {action} {}: check the bucket, the credentials and settings in the environment, and the network", path.display())]
+    ObjectStore {
+        /// The URL of the object or of the cache.
+        path: PathBuf,
+        /// What was attempted, as a verb: "write", "read".
+        action: &'static str,
+        /// The store's answer in words, without credentials.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A cache in object storage, for a build that has none.
+    #[error("cannot reach {}: this build has no object storage; build with the feature object-store", path.display())]
+    NoObjectStorage {
+        /// The URL of the cache.
+        path: PathBuf,
+    },
+    /// A text that names no place for a cache.
+    #[error("where the cache stands: expected {expected}, found {found}")]
+    InvalidLocation {
+        /// What a location may be.
+        expected: &'static str,
+        /// What was given, without what may be a secret.
+        found: String,
     },
     /// Another writer holds the cache.
     #[error("{} is held by another writer: wait until that capture ends, or stop it", path.display())]

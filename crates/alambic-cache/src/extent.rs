@@ -1,13 +1,12 @@
 //! What a capture in progress is to become: known once a writer has seen the end of the corpus.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::held_storage::HeldStorage;
 use crate::layout::EXTENT_FILE;
-use crate::write_once_dir::{WriteOnceDir, io_error};
+use crate::storage::Storage;
 use crate::{CacheError, CacheSpec, FORMAT_VERSION};
 
 /// The content of `extent.json`, equal for all writers of one cache.
@@ -31,14 +30,11 @@ impl Extent {
         }
     }
 
-    /// The extent of the cache in `dir`, if a writer has put it.
-    pub(crate) fn read(dir: &Path) -> Result<Option<Self>, CacheError> {
-        let path = extent_path(dir);
-        match fs::read(&path) {
-            Ok(json) => Self::parse(&json, &path).map(Some),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(io_error(&path, "read")(source)),
-        }
+    /// The extent of a cache, if a writer has put it.
+    pub(crate) fn read(storage: &Storage) -> Result<Option<Self>, CacheError> {
+        let json = storage.read(EXTENT_FILE)?;
+        let path = storage.path_of(EXTENT_FILE);
+        json.map(|json| Self::parse(&json, &path)).transpose()
     }
 
     fn parse(json: &[u8], path: &Path) -> Result<Self, CacheError> {
@@ -59,20 +55,22 @@ impl Extent {
     }
 
     /// Puts the extent if it is absent; refuses one that is there and differs.
-    pub(crate) fn put(&self, dir: &WriteOnceDir) -> Result<(), CacheError> {
-        let path = extent_path(dir.path());
+    pub(crate) fn put(&self, held: &HeldStorage) -> Result<(), CacheError> {
+        let storage = held.storage();
         let mut json =
             serde_json::to_string_pretty(self).expect("a struct of numbers and strings is JSON");
         json.push('\n');
-        let outcome = dir.put_if_absent(EXTENT_FILE, |sink| {
+        let outcome = held.put_if_absent(EXTENT_FILE, |sink| {
             sink.write_all(json.as_bytes())
-                .map_err(io_error(&path, "write"))
+                .map_err(storage.refused(EXTENT_FILE, "write"))
         });
-        match outcome {
-            Err(CacheError::AlreadyExists { .. }) => {}
+        let path = match outcome {
+            Err(CacheError::AlreadyExists { path }) => path,
             outcome => return outcome,
-        }
-        let found = Self::parse(&fs::read(&path).map_err(io_error(&path, "read"))?, &path)?;
+        };
+        let found = Self::read(storage)?.ok_or_else(|| CacheError::Unfinished {
+            path: storage.root(),
+        })?;
         self.spec.expect_same(&found.spec, &path)?;
         if self.num_shards != found.num_shards {
             return Err(CacheError::ExtentMismatch {
@@ -85,13 +83,11 @@ impl Extent {
     }
 }
 
-fn extent_path(dir: &Path) -> PathBuf {
-    dir.join(EXTENT_FILE)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::write_once_dir::Hold;
     use crate::{ValueType, sample};
@@ -99,13 +95,14 @@ mod tests {
     #[test]
     fn every_writer_must_come_to_the_same_extent() {
         let temporary = tempfile::tempdir().unwrap();
-        let dir = WriteOnceDir::open(temporary.path(), Hold::Alone).unwrap();
+        let storage = Storage::open(temporary.path()).unwrap();
+        let dir = storage.hold(Hold::Alone).unwrap();
         let spec = sample::spec(ValueType::F16, 8);
-        assert_eq!(Extent::read(dir.path()).unwrap(), None);
+        assert_eq!(Extent::read(&storage).unwrap(), None);
         let extent = Extent::of(&spec, 5);
         extent.put(&dir).unwrap();
         extent.put(&dir).unwrap();
-        assert_eq!(Extent::read(dir.path()).unwrap(), Some(extent));
+        assert_eq!(Extent::read(&storage).unwrap(), Some(extent));
 
         let error = Extent::of(&spec, 6).put(&dir).unwrap_err().to_string();
         assert!(
@@ -129,9 +126,10 @@ mod tests {
     #[test]
     fn a_damaged_extent_is_an_error_with_its_path() {
         let temporary = tempfile::tempdir().unwrap();
+        let storage = Storage::open(temporary.path()).unwrap();
         for json in ["", "{}", "{\"format_version\": 1, \"num_shards\": -1}"] {
-            fs::write(extent_path(temporary.path()), json).unwrap();
-            let error = Extent::read(temporary.path()).unwrap_err();
+            fs::write(storage.path_of(EXTENT_FILE), json).unwrap();
+            let error = Extent::read(&storage).unwrap_err();
             assert!(matches!(error, CacheError::ExtentJson { .. }), "{error}");
             assert!(error.to_string().contains(EXTENT_FILE), "{error}");
         }

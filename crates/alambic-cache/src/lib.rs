@@ -3,6 +3,8 @@
 //! A teacher is run once; what it said is kept as a *cache*, and any number of students train
 //! from it. A cache is a directory of immutable shards, `shard-00000.parquet` and so on, one row
 //! per segment, and a `manifest.json` that is written last: a directory with a manifest is whole.
+//! Instead of a directory it may be a prefix in object storage ([`CacheLocation`]), with the
+//! feature `object-store`.
 //!
 //! - [`CacheWriter`] captures: it takes records shard by shard, resumes after a kill, finishes.
 //!   Several writers share a corpus by [`Part`]; the last one, or [`seal`], completes the cache.
@@ -91,7 +93,8 @@
 //! # What a directory promises
 //!
 //! Files appear whole or not at all and are never overwritten; one writer at a time for each
-//! [`Part`]; the same records give the same bytes, whoever wrote them. Files may be hostile: reading
+//! [`Part`] (in object storage several may meet, and the first one wins shard by shard); the same
+//! records give the same bytes, whoever wrote them. Files may be hostile: reading
 //! them gives records or an error.
 //! The layout is described in `docs/cache-format.md`.
 
@@ -107,12 +110,17 @@ mod extent;
 mod head_fingerprint;
 mod head_only_targets;
 mod head_plus_sampled_tail;
+mod held_storage;
 mod hidden_targets;
 mod info;
 mod invariants;
 mod layout;
+mod location;
 mod manifest;
 mod missing_shards;
+mod object_url;
+#[cfg(feature = "object-store")]
+mod objects;
 mod part;
 mod reader;
 mod record;
@@ -126,6 +134,8 @@ mod shard_filler;
 mod shared_file;
 mod spec;
 mod state_type;
+mod storage;
+mod stored_file;
 mod target_index;
 mod teacher_head;
 mod teacher_head_file;
@@ -150,6 +160,7 @@ pub use invariants::{
     ENTROPY_TOLERANCE_NATS, F16_RELATIVE_ERROR, LOG_PROB_TOLERANCE_NATS, MASS_TOLERANCE,
 };
 pub use layout::{MANIFEST_FILE, TEACHER_HEAD_FILE};
+pub use location::CacheLocation;
 pub use manifest::{Manifest, ShardEntry};
 pub use missing_shards::MissingShards;
 pub use part::Part;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{self, MANIFEST_FILE};
+use crate::layout;
 use crate::spec::is_sha256_hex;
 use crate::{CacheError, CacheSpec, FORMAT_VERSION};
 
@@ -188,8 +188,9 @@ impl Manifest {
 }
 
 /// Where the manifest of a cache stands.
+#[cfg(test)]
 pub(crate) fn manifest_path(dir: &Path) -> std::path::PathBuf {
-    dir.join(MANIFEST_FILE)
+    dir.join(layout::MANIFEST_FILE)
 }
 
 fn invalid(path: &Path, field: String, expected: String, found: String) -> CacheError {

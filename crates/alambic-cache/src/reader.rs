@@ -1,16 +1,15 @@
 //! Reading a finished cache, one shard at a time.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::info::CacheInfo;
-use crate::manifest::manifest_path;
+use crate::layout::MANIFEST_FILE;
 use crate::shard_content::ShardContent;
 use crate::shard_file::ShardFile;
-use crate::shared_file::SharedFile;
-use crate::write_once_dir::io_error;
-use crate::{CacheError, Manifest, ShardEntry, TargetRecord, TeacherHead, teacher_head_file};
+use crate::storage::Storage;
+use crate::{
+    CacheError, CacheLocation, Manifest, ShardEntry, TargetRecord, TeacherHead, teacher_head_file,
+};
 
 /// Reads a finished cache; holds the manifest, and one shard only while a call lasts.
 ///
@@ -39,7 +38,7 @@ use crate::{CacheError, Manifest, ShardEntry, TargetRecord, TeacherHead, teacher
 /// ```
 #[derive(Debug)]
 pub struct CacheReader {
-    dir: PathBuf,
+    storage: Storage,
     manifest: Manifest,
 }
 
@@ -50,7 +49,9 @@ impl CacheReader {
     /// [`CacheError::Incomplete`] without a manifest, [`CacheError::UnknownVersion`],
     /// [`CacheError::ManifestJson`] and [`CacheError::InvalidManifest`] for a manifest that is
     /// damaged, contradicts itself or names other files than `shard-00000.parquet` and so on,
-    /// [`CacheError::ShardAbsent`], [`CacheError::ShardSize`], [`CacheError::TeacherHeadAbsent`].
+    /// [`CacheError::ShardAbsent`], [`CacheError::ShardSize`], [`CacheError::TeacherHeadAbsent`];
+    /// [`CacheError::Io`], or [`CacheError::ObjectStore`] and [`CacheError::NoObjectStorage`] for
+    /// objects.
     ///
     /// ```
     /// use alambic_cache::{CacheError, CacheReader};
@@ -59,22 +60,22 @@ impl CacheReader {
     /// assert!(matches!(outcome, Err(CacheError::Incomplete { .. })));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn open(dir: &Path) -> Result<Self, CacheError> {
-        let path = manifest_path(dir);
-        let json = fs::read(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => CacheError::Incomplete { path: path.clone() },
-            _ => io_error(&path, "read")(source),
-        })?;
+    pub fn open(location: impl Into<CacheLocation>) -> Result<Self, CacheError> {
+        Self::open_in(Storage::open(location)?)
+    }
+
+    pub(crate) fn open_in(storage: Storage) -> Result<Self, CacheError> {
+        let path = storage.path_of(MANIFEST_FILE);
+        let json = storage
+            .read(MANIFEST_FILE)?
+            .ok_or_else(|| CacheError::Incomplete { path: path.clone() })?;
         let manifest = Manifest::parse(&json, &path)?;
-        let reader = Self {
-            dir: dir.to_owned(),
-            manifest,
-        };
-        for entry in &reader.manifest.shards {
-            reader.check_size(entry)?;
+        let names = manifest.shards.iter().map(|entry| entry.file.as_str());
+        for (entry, found) in manifest.shards.iter().zip(storage.sizes(names)?) {
+            check_size(entry, found, || storage.path_of(&entry.file))?;
         }
-        teacher_head_file::size(dir, &reader.manifest.spec)?;
-        Ok(reader)
+        teacher_head_file::size(&storage, &manifest.spec)?;
+        Ok(Self { storage, manifest })
     }
 
     /// The manifest.
@@ -155,7 +156,7 @@ impl CacheReader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn teacher_head(&self) -> Result<Option<TeacherHead>, CacheError> {
-        teacher_head_file::read(&self.dir, &self.manifest.spec)
+        teacher_head_file::read(&self.storage, &self.manifest.spec)
     }
 
     /// All records of one shard, each checked against the rules of the format.
@@ -191,7 +192,7 @@ impl CacheReader {
     /// ```
     pub fn read_shard(&self, index: usize) -> Result<Vec<TargetRecord>, CacheError> {
         let (entry, path) = self.shard(index)?;
-        let content = ShardContent::read(&path)?;
+        let content = ShardContent::read(&self.storage, &entry.file)?;
         content.expect(entry, &path)?;
         let records = content.records(&self.manifest.spec, index, &path)?;
         let found = content.entry(index, &records);
@@ -229,7 +230,7 @@ impl CacheReader {
     /// ```
     pub fn shard_lengths(&self, index: usize) -> Result<Vec<usize>, CacheError> {
         let (entry, path) = self.shard(index)?;
-        let file = SharedFile::open(&path)?;
+        let file = self.storage.open_file(&entry.file)?;
         let lengths = ShardFile::open(file, &self.manifest.spec, index, &path)?.lengths()?;
         let tokens = lengths.iter().map(|&tokens| tokens as u64).sum();
         expect_count(&path, "segments", entry.segments, lengths.len() as u64)?;
@@ -237,39 +238,36 @@ impl CacheReader {
         Ok(lengths)
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     pub(crate) fn shard(&self, index: usize) -> Result<(&ShardEntry, PathBuf), CacheError> {
         let shards = &self.manifest.shards;
         match shards.get(index) {
-            Some(entry) => Ok((entry, self.dir.join(&entry.file))),
+            Some(entry) => Ok((entry, self.storage.path_of(&entry.file))),
             None => Err(CacheError::NoSuchShard {
-                path: self.dir.clone(),
+                path: self.storage.root(),
                 index,
                 num_shards: shards.len(),
             }),
         }
     }
+}
 
-    fn check_size(&self, entry: &ShardEntry) -> Result<(), CacheError> {
-        let path = self.dir.join(&entry.file);
-        let metadata = match fs::metadata(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(&path, "find")(source));
-            }
-            found => found.ok().filter(fs::Metadata::is_file),
-        };
-        match metadata.map(|metadata| metadata.len()) {
-            None => Err(CacheError::ShardAbsent { path }),
-            Some(found) if found != entry.bytes => Err(CacheError::ShardSize {
-                path,
-                expected: entry.bytes,
-                found,
-            }),
-            Some(_) => Ok(()),
-        }
+fn check_size(
+    entry: &ShardEntry,
+    found: Option<u64>,
+    path: impl FnOnce() -> PathBuf,
+) -> Result<(), CacheError> {
+    match found {
+        None => Err(CacheError::ShardAbsent { path: path() }),
+        Some(found) if found != entry.bytes => Err(CacheError::ShardSize {
+            path: path(),
+            expected: entry.bytes,
+            found,
+        }),
+        Some(_) => Ok(()),
     }
 }
 

@@ -1,15 +1,15 @@
 //! Sealing: the manifest of a capture whose shards are all there.
 
-use std::path::{Path, PathBuf};
-
 use crate::extent::Extent;
+use crate::held_storage::HeldStorage;
 use crate::layout::{self, MANIFEST_FILE};
-use crate::manifest::manifest_path;
 use crate::shard_content::ShardContent;
-use crate::write_once_dir::{Hold, WriteOnceDir, io_error};
+use crate::storage::Storage;
+use crate::verify::verify_in;
+use crate::write_once_dir::Hold;
 use crate::{
-    CacheError, CacheReader, CacheSpec, Manifest, MissingShards, Part, ShardEntry,
-    teacher_head_file, verify,
+    CacheError, CacheLocation, CacheReader, CacheSpec, Manifest, MissingShards, Part, ShardEntry,
+    teacher_head_file,
 };
 
 /// What a writer that has done its part leaves behind.
@@ -54,22 +54,21 @@ pub enum Finished {
 /// assert!(matches!(outcome, Err(CacheError::Unfinished { .. })));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn seal(dir: &Path) -> Result<Manifest, CacheError> {
+pub fn seal(location: impl Into<CacheLocation>) -> Result<Manifest, CacheError> {
+    let storage = Storage::open(location)?;
     // Before any lock, so that a complete cache on a read-only disk is no error.
-    let manifest = manifest_path(dir);
-    if manifest.try_exists().map_err(io_error(&manifest, "find"))? {
-        verify(dir)?;
-        return Ok(CacheReader::open(dir)?.manifest().clone());
+    if storage.has(MANIFEST_FILE)? {
+        let (_, reader) = verify_in(storage)?;
+        return Ok(reader.manifest().clone());
     }
-    let extent = Extent::read(dir)?.ok_or_else(|| CacheError::Unfinished {
-        path: dir.to_owned(),
-    })?;
-    let dir = WriteOnceDir::open(dir, Hold::Beside("seal".into()))?;
-    let num_parts = parts_at_work(&dir)?;
-    match seal_if_whole(&dir, &extent.spec, extent.num_shards, num_parts)? {
+    let path = || storage.root();
+    let extent = Extent::read(&storage)?.ok_or_else(|| CacheError::Unfinished { path: path() })?;
+    let held = storage.hold(Hold::Beside("seal".into()))?;
+    let num_parts = parts_at_work(&held)?;
+    match seal_if_whole(&held, &extent.spec, extent.num_shards, num_parts)? {
         Finished::Sealed(manifest) => Ok(manifest),
         Finished::Waiting(missing) => Err(CacheError::MissingShards {
-            path: dir.path().to_owned(),
+            path: path(),
             missing,
         }),
     }
@@ -77,73 +76,75 @@ pub fn seal(dir: &Path) -> Result<Manifest, CacheError> {
 
 /// Writes the manifest if every shard and the head, if one is needed, are there; a manifest that says the same already is fine.
 pub(crate) fn seal_if_whole(
-    dir: &WriteOnceDir,
+    held: &HeldStorage,
     spec: &CacheSpec,
     num_shards: usize,
     num_parts: Option<usize>,
 ) -> Result<Finished, CacheError> {
-    let present = present_shards(dir, num_shards)?;
+    let storage = held.storage();
+    let present = present_shards(storage, num_shards)?;
     if let Some(missing) = MissingShards::find(&present, num_shards, num_parts) {
         return Ok(Finished::Waiting(missing));
     }
-    teacher_head_file::read(dir.path(), spec)?;
-    let shards = (0..num_shards).map(|index| entry(dir, spec, index));
+    teacher_head_file::read(storage, spec)?;
+    let shards = (0..num_shards).map(|index| entry(storage, spec, index));
     let manifest = Manifest::of(spec.clone(), shards.collect::<Result<_, _>>()?);
-    let path = manifest_path(dir.path());
-    let outcome = dir.put_if_absent(MANIFEST_FILE, |sink| {
+    let outcome = held.put_if_absent(MANIFEST_FILE, |sink| {
         sink.write_all(manifest.to_json().as_bytes())
-            .map_err(io_error(&path, "write"))
+            .map_err(storage.refused(MANIFEST_FILE, "write"))
     });
     match outcome {
         // Another writer saw the last shard at the same time.
         Err(CacheError::AlreadyExists { .. })
-            if *CacheReader::open(dir.path())?.manifest() == manifest => {}
+            if *CacheReader::open_in(storage.clone())?.manifest() == manifest => {}
         outcome => outcome?,
     }
     Ok(Finished::Sealed(manifest))
 }
 
-/// The indices of the shards in the directory, ascending; one of `num_shards` or more is an error.
+/// The indices of the shards that are there, ascending; one of `num_shards` or more is an error.
 pub(crate) fn present_shards(
-    dir: &WriteOnceDir,
+    storage: &Storage,
     num_shards: usize,
 ) -> Result<Vec<usize>, CacheError> {
-    let existing = existing_shards(dir)?;
-    match existing.iter().find(|(index, _)| *index >= num_shards) {
-        Some((_, path)) if num_shards > 0 => Err(CacheError::UnexpectedShard {
-            path: path.clone(),
+    let existing = existing_shards(storage)?;
+    match existing.iter().find(|&&index| index >= num_shards) {
+        Some(&index) if num_shards > 0 => Err(CacheError::UnexpectedShard {
+            path: storage.path_of(&layout::shard_file_name(index)),
             num_shards,
         }),
-        _ => Ok(existing.into_iter().map(|(index, _)| index).collect()),
+        _ => Ok(existing),
     }
 }
 
-/// The shards in the directory by index; a name that only resembles one is an error.
-pub(crate) fn existing_shards(dir: &WriteOnceDir) -> Result<Vec<(usize, PathBuf)>, CacheError> {
+/// The indices of all shards that are there, ascending; a name that only resembles one is an error.
+pub(crate) fn existing_shards(storage: &Storage) -> Result<Vec<usize>, CacheError> {
     let mut shards = Vec::new();
-    let names = dir.file_names()?;
+    let names = storage.file_names()?;
     for name in names.iter().filter(|name| name.starts_with("shard-")) {
-        let path = dir.path().join(name);
         match layout::shard_index(name) {
-            Some(index) => shards.push((index, path)),
-            None => return Err(CacheError::ShardName { path }),
+            Some(index) => shards.push(index),
+            None => {
+                let path = storage.path_of(name);
+                return Err(CacheError::ShardName { path });
+            }
         }
     }
     shards.sort_unstable();
     Ok(shards)
 }
 
-fn entry(dir: &WriteOnceDir, spec: &CacheSpec, index: usize) -> Result<ShardEntry, CacheError> {
-    let path = dir.path().join(layout::shard_file_name(index));
-    let content = ShardContent::read(&path)?;
-    let records = content.records(spec, index, &path)?;
+fn entry(storage: &Storage, spec: &CacheSpec, index: usize) -> Result<ShardEntry, CacheError> {
+    let name = layout::shard_file_name(index);
+    let content = ShardContent::read(storage, &name)?;
+    let records = content.records(spec, index, &storage.path_of(&name))?;
     Ok(content.entry(index, &records))
 }
 
-/// In how many parts the cache is captured, as the lock files tell; `None` if they disagree.
-fn parts_at_work(dir: &WriteOnceDir) -> Result<Option<usize>, CacheError> {
-    let mut counts: Vec<usize> = dir
-        .labels_of_locks()?
+/// In how many parts the cache is captured, as its writers' labels tell; `None` if they disagree.
+fn parts_at_work(held: &HeldStorage) -> Result<Option<usize>, CacheError> {
+    let mut counts: Vec<usize> = held
+        .labels()?
         .iter()
         .filter_map(|label| Part::from_file_label(label).map(Part::count))
         .collect();
@@ -159,9 +160,11 @@ fn parts_at_work(dir: &WriteOnceDir) -> Result<Option<usize>, CacheError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
-    use crate::{CacheWriter, TargetRecord, ValueType, sample};
+    use crate::manifest::manifest_path;
+    use crate::{CacheWriter, TargetRecord, ValueType, sample, verify};
 
     fn spec() -> CacheSpec {
         sample::spec(ValueType::F16, 8)

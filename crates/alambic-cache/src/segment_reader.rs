@@ -3,7 +3,6 @@
 use crate::reader::expect_count;
 use crate::shard_content;
 use crate::shard_file::ShardFile;
-use crate::shared_file::SharedFile;
 use crate::{CacheError, CacheReader, TargetRecord};
 
 /// Reads any segment by its place in the cache; holds one segment at a time.
@@ -140,7 +139,7 @@ impl SegmentReader {
     pub fn read(&mut self, index: u64) -> Result<TargetRecord, CacheError> {
         if index >= self.num_segments() {
             return Err(CacheError::NoSuchSegment {
-                path: self.reader.dir().to_owned(),
+                path: self.reader.storage().root(),
                 index,
                 num_segments: self.num_segments(),
             });
@@ -186,11 +185,12 @@ impl SegmentReader {
                 num_segments: entry.segments,
             });
         }
+        let storage = self.reader.storage();
         if !self.is_checked[shard] {
-            shard_content::check_file(entry, &path)?;
+            shard_content::check_file(storage, entry)?;
         }
         let spec = &self.reader.manifest().spec;
-        let file = ShardFile::open(SharedFile::open(&path)?, spec, shard, &path)?;
+        let file = ShardFile::open(storage.open_file(&entry.file)?, spec, shard, &path)?;
         expect_count(&path, "segments", entry.segments, file.num_rows() as u64)?;
         let record = file.record(row as usize)?;
         self.is_checked[shard] = true;

@@ -1,14 +1,12 @@
 //! The bytes of one shard in memory: their digest and the records in them.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::shard_file::ShardFile;
-use crate::write_once_dir::io_error;
+use crate::storage::Storage;
 use crate::{CacheError, CacheSpec, ShardEntry, TargetRecord, layout};
 
 /// How much of a file is hashed at a time.
@@ -21,18 +19,12 @@ pub(crate) struct ShardContent {
 }
 
 impl ShardContent {
-    pub(crate) fn read(path: &Path) -> Result<Self, CacheError> {
-        let bytes = fs::read(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => CacheError::ShardAbsent {
-                path: path.to_owned(),
-            },
-            _ => io_error(path, "read")(source),
+    pub(crate) fn read(storage: &Storage, name: &str) -> Result<Self, CacheError> {
+        let bytes = storage.read(name)?.ok_or_else(|| CacheError::ShardAbsent {
+            path: storage.path_of(name),
         })?;
         let sha256 = to_hex(&Sha256::digest(&bytes));
-        Ok(Self {
-            bytes: bytes.into(),
-            sha256,
-        })
+        Ok(Self { bytes, sha256 })
     }
 
     /// Refuses bytes other than those the manifest was written for.
@@ -70,19 +62,15 @@ impl ShardContent {
 }
 
 /// Hashes a shard piece by piece; refuses bytes other than those the manifest was written for.
-pub(crate) fn check_file(entry: &ShardEntry, path: &Path) -> Result<(), CacheError> {
-    let mut file = File::open(path).map_err(io_error(path, "open"))?;
+pub(crate) fn check_file(storage: &Storage, entry: &ShardEntry) -> Result<(), CacheError> {
     let mut hash = Sha256::new();
-    let mut piece = vec![0; PIECE_BYTES];
     let mut bytes = 0;
-    loop {
-        let read = file.read(&mut piece).map_err(io_error(path, "read"))?;
-        if read == 0 {
-            return expect_same(bytes, &to_hex(&hash.finalize()), entry, path);
-        }
-        hash.update(&piece[..read]);
-        bytes += read as u64;
-    }
+    storage.for_each_piece(&entry.file, PIECE_BYTES, |piece| {
+        hash.update(piece);
+        bytes += piece.len() as u64;
+    })?;
+    let path = storage.path_of(&entry.file);
+    expect_same(bytes, &to_hex(&hash.finalize()), entry, &path)
 }
 
 fn expect_same(

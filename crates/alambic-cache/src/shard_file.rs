@@ -20,6 +20,7 @@ use crate::compact::CompactDecoder;
 use crate::decode::{self, ShardBatch};
 use crate::invariants::RecordRules;
 use crate::layout;
+use crate::storage::read_error;
 use crate::{CacheError, CacheSpec, FORMAT_VERSION, SegmentKey, TargetRecord};
 
 /// A shard whose footer has been read and belongs to the cache at hand.
@@ -321,16 +322,11 @@ pub(crate) fn guarded<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, ParquetError>,
 ) -> Result<T, CacheError> {
-    let path = || path.to_owned();
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(CacheError::Parquet {
-            path: path(),
-            action: "read",
-            source,
-        }),
+        Ok(Err(source)) => Err(read_error(path, source)),
         Err(payload) => Err(CacheError::Damaged {
-            path: path(),
+            path: path.to_owned(),
             message: panic_message(&*payload),
         }),
     }

@@ -1,33 +1,37 @@
 //! Records in a row to shards of a cache.
 
-use std::path::{Path, PathBuf};
-
-use crate::{CacheError, CacheReader, CacheSpec, CacheWriter, Manifest, TargetRecord};
+use crate::{
+    CacheError, CacheLocation, CacheReader, CacheSpec, CacheWriter, Manifest, TargetRecord,
+};
 
 /// Turns records that come one by one into full shards.
 pub(crate) struct ShardFiller {
     writer: CacheWriter,
-    path: PathBuf,
     segments_per_shard: usize,
     pending: Vec<TargetRecord>,
     num_shards: usize,
 }
 
 impl ShardFiller {
-    /// Starts or resumes the cache at `dir`, with the specification and the head of another one.
-    pub(crate) fn open_like(source: &CacheReader, dir: &Path) -> Result<Self, CacheError> {
+    /// Starts or resumes the cache at `location`, with the specification and the head of another one.
+    pub(crate) fn open_like(
+        source: &CacheReader,
+        location: impl Into<CacheLocation>,
+    ) -> Result<Self, CacheError> {
         let head = source.teacher_head()?;
-        let filler = Self::open(source.manifest().spec.clone(), dir)?;
+        let filler = Self::open(location, source.manifest().spec.clone())?;
         head.map_or(Ok(()), |head| filler.writer.put_teacher_head(&head))?;
         Ok(filler)
     }
 
-    /// Starts or resumes the cache at `dir`, of targets that need no head.
-    pub(crate) fn open(spec: CacheSpec, dir: &Path) -> Result<Self, CacheError> {
+    /// Starts or resumes the cache at `location`, of targets that need no head.
+    pub(crate) fn open(
+        location: impl Into<CacheLocation>,
+        spec: CacheSpec,
+    ) -> Result<Self, CacheError> {
         let segments_per_shard = spec.segments_per_shard;
         Ok(Self {
-            writer: CacheWriter::open(dir, spec)?,
-            path: dir.to_owned(),
+            writer: CacheWriter::open(location, spec)?,
             segments_per_shard,
             pending: Vec::new(),
             num_shards: 0,
@@ -59,7 +63,7 @@ impl ShardFiller {
         if self.num_shards > 0 || !self.pending.is_empty() {
             return Ok(());
         }
-        let path = self.path.clone();
+        let path = self.writer.storage().root();
         Err(CacheError::NoSegments { path })
     }
 

@@ -1,7 +1,7 @@
 //! An open file that several column readers share.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +21,13 @@ impl SharedFile {
         Ok(Self(Arc::new(
             File::open(path).map_err(io_error(path, "open"))?,
         )))
+    }
+
+    /// The file from its start to its end; of the readers of one file, one at a time.
+    pub(crate) fn reader(&self) -> io::Result<File> {
+        let mut file = self.0.try_clone()?;
+        file.rewind()?;
+        Ok(file)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::reader::expect_count;
 use crate::shard_file::ShardFile;
-use crate::shared_file::SharedFile;
 use crate::{CacheError, CacheReader, CacheSpec, SegmentKey, SegmentReader, TargetRecord};
 
 /// Finds segments in finished caches by their keys, so that no teacher is asked twice.
@@ -59,7 +58,7 @@ impl TargetIndex {
     pub fn open(caches: Vec<CacheReader>, spec: &CacheSpec) -> Result<Self, CacheError> {
         let mut places = Vec::new();
         for (cache, reader) in caches.iter().enumerate() {
-            spec.expect_same_targets(&reader.manifest().spec, reader.dir())?;
+            spec.expect_same_targets(&reader.manifest().spec, &reader.storage().root())?;
             let mut at = 0;
             for shard in 0..reader.manifest().shards.len() {
                 for key in keys(reader, shard)? {
@@ -122,7 +121,7 @@ impl TargetIndex {
 /// The keys of one shard, which are compared with its checksum when a segment is read.
 fn keys(reader: &CacheReader, shard: usize) -> Result<Vec<SegmentKey>, CacheError> {
     let (entry, path) = reader.shard(shard)?;
-    let file = SharedFile::open(&path)?;
+    let file = reader.storage().open_file(&entry.file)?;
     let keys = ShardFile::open(file, &reader.manifest().spec, shard, &path)?.keys()?;
     expect_count(&path, "segments", entry.segments, keys.len() as u64)?;
     Ok(keys)

@@ -1,14 +1,13 @@
 //! The teacher's head as a file: safetensors, in one spelling.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::held_storage::HeldStorage;
 use crate::layout::TEACHER_HEAD_FILE;
-use crate::write_once_dir::{WriteOnceDir, io_error};
+use crate::storage::Storage;
 use crate::{CacheError, CacheSpec, HeadFingerprint, TargetKind, TeacherHead};
 
 /// The header ends at a multiple of this, so that a reader can map the numbers.
@@ -80,11 +79,12 @@ pub(crate) fn for_each_piece<E>(
 
 /// Puts the head of a cache if it is absent; one that is there must be the same.
 pub(crate) fn put(
-    dir: &WriteOnceDir,
+    held: &HeldStorage,
     spec: &CacheSpec,
     head: &TeacherHead,
 ) -> Result<(), CacheError> {
-    let path = path_in(dir.path());
+    let storage = held.storage();
+    let path = storage.path_of(TEACHER_HEAD_FILE);
     let Some((expected, _)) = expected(spec) else {
         return Err(CacheError::InvalidSpec {
             field: "targets",
@@ -93,25 +93,28 @@ pub(crate) fn put(
         });
     };
     expect_fingerprint(expected, head.fingerprint(), &path)?;
-    let outcome = dir.put_if_absent(TEACHER_HEAD_FILE, |sink| {
-        for_each_piece(head, |piece| sink.write_all(piece)).map_err(io_error(&path, "write"))
+    let outcome = held.put_if_absent(TEACHER_HEAD_FILE, |sink| {
+        for_each_piece(head, |piece| sink.write_all(piece))
+            .map_err(storage.refused(TEACHER_HEAD_FILE, "write"))
     });
     match outcome {
         // An earlier capture put it, or another writer at the same time.
-        Err(CacheError::AlreadyExists { .. }) => read(dir.path(), spec).map(drop),
+        Err(CacheError::AlreadyExists { .. }) => read(storage, spec).map(drop),
         outcome => outcome,
     }
 }
 
-/// The head of the cache in `dir`, its bytes compared with the specification; `None` for targets
+/// The head of a cache, its bytes compared with the specification; `None` for targets
 /// that need none.
-pub(crate) fn read(dir: &Path, spec: &CacheSpec) -> Result<Option<TeacherHead>, CacheError> {
+pub(crate) fn read(storage: &Storage, spec: &CacheSpec) -> Result<Option<TeacherHead>, CacheError> {
     let Some((expected, width)) = expected(spec) else {
         return Ok(None);
     };
-    let path = path_in(dir);
-    size(dir, spec)?; // before anything is read
-    let bytes = fs::read(&path).map_err(io_error(&path, "read"))?;
+    let path = storage.path_of(TEACHER_HEAD_FILE);
+    size(storage, spec)?; // before anything is read
+    let bytes = storage
+        .read(TEACHER_HEAD_FILE)?
+        .ok_or_else(|| CacheError::TeacherHeadAbsent { path: path.clone() })?;
     let found = HeadFingerprint::from_bytes(Sha256::digest(&bytes).into());
     expect_fingerprint(expected, found, &path)?;
     parse(&bytes, [spec.vocab_size, width], &path).map(Some)
@@ -119,31 +122,26 @@ pub(crate) fn read(dir: &Path, spec: &CacheSpec) -> Result<Option<TeacherHead>, 
 
 /// Bytes of the head's file, 0 for targets that need none; refuses one that is absent or of a size
 /// that no such head has.
-pub(crate) fn size(dir: &Path, spec: &CacheSpec) -> Result<u64, CacheError> {
+pub(crate) fn size(storage: &Storage, spec: &CacheSpec) -> Result<u64, CacheError> {
     let Some((_, width)) = expected(spec) else {
         return Ok(0);
     };
-    let path = path_in(dir);
-    let metadata = match fs::metadata(&path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            return Err(io_error(&path, "find")(source));
-        }
-        found => found.ok().filter(fs::Metadata::is_file),
-    };
-    let Some(metadata) = metadata else {
-        return Err(CacheError::TeacherHeadAbsent { path });
+    let path = || storage.path_of(TEACHER_HEAD_FILE);
+    let sizes = storage.sizes([TEACHER_HEAD_FILE].into_iter())?;
+    let Some(found) = sizes.first().copied().flatten() else {
+        return Err(CacheError::TeacherHeadAbsent { path: path() });
     };
     let weight = (spec.vocab_size as u128) * (width as u128) * size_of::<f32>() as u128;
     let most = weight + (LENGTH_BYTES + MOST_HEADER_BYTES) as u128;
-    if !(weight..=most).contains(&u128::from(metadata.len())) {
+    if !(weight..=most).contains(&u128::from(found)) {
         return Err(CacheError::TeacherHeadFile {
-            path,
+            path: path(),
             field: "size".into(),
             expected: format!("{weight} to {most} bytes"),
-            found: metadata.len().to_string(),
+            found: found.to_string(),
         });
     }
-    Ok(metadata.len())
+    Ok(found)
 }
 
 /// The fingerprint and the width of the head that the targets need.
@@ -152,10 +150,6 @@ fn expected(spec: &CacheSpec) -> Option<(HeadFingerprint, usize)> {
         TargetKind::Hidden { width, head, .. } => Some((head, width)),
         _ => None,
     }
-}
-
-fn path_in(dir: &Path) -> PathBuf {
-    dir.join(TEACHER_HEAD_FILE)
 }
 
 fn expect_fingerprint(
@@ -229,6 +223,8 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;
     use safetensors::SafeTensors;
+
+    use std::fs;
 
     use super::*;
     use crate::write_once_dir::Hold;
@@ -340,11 +336,12 @@ mod tests {
     fn every_writer_puts_the_same_head_and_another_one_is_refused() {
         let temporary = tempfile::tempdir().unwrap();
         let spec = sample::hidden_spec(StateType::Int4);
-        let open = |label: &str| WriteOnceDir::open(temporary.path(), Hold::Beside(label.into()));
-        let (first, second) = (open("a").unwrap(), open("b").unwrap());
+        let storage = Storage::open(temporary.path()).unwrap();
+        let hold = |label: &str| storage.hold(Hold::Beside(label.into())).unwrap();
+        let (first, second) = (hold("a"), hold("b"));
         put(&first, &spec, &sample::head()).unwrap();
         put(&second, &spec, &sample::head()).unwrap();
-        assert_eq!(read(temporary.path(), &spec).unwrap(), Some(sample::head()));
+        assert_eq!(read(&storage, &spec).unwrap(), Some(sample::head()));
 
         let other = sample::head().with_logit_scale(2.0).unwrap();
         let outcome = put(&second, &spec, &other);
@@ -354,7 +351,7 @@ mod tests {
         );
         let mut bytes = bytes_of(&sample::head());
         bytes[400] ^= 1;
-        fs::write(path_in(temporary.path()), bytes).unwrap();
+        fs::write(storage.path_of(TEACHER_HEAD_FILE), bytes).unwrap();
         let outcome = put(&first, &spec, &sample::head());
         assert!(
             matches!(outcome, Err(CacheError::TeacherHeadMismatch { .. })),
@@ -436,7 +433,7 @@ mod tests {
         sample::put_head(&write("1/2"));
         seal(dir.path()).unwrap();
 
-        let head = path_in(dir.path());
+        let head = dir.path().join(TEACHER_HEAD_FILE);
         let bytes = fs::read(&head).unwrap();
         fs::remove_file(&head).unwrap();
         is_absent(CacheReader::open(dir.path()).map(drop));

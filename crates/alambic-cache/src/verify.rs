@@ -1,13 +1,10 @@
 //! Proving that a cache is what was captured.
 
-use std::fs;
-use std::path::Path;
-
 use serde::Serialize;
 
-use crate::manifest::manifest_path;
-use crate::write_once_dir::{file_names, io_error};
-use crate::{CacheError, CacheReader, Manifest, layout, teacher_head_file};
+use crate::layout::{self, MANIFEST_FILE};
+use crate::storage::Storage;
+use crate::{CacheError, CacheLocation, CacheReader, teacher_head_file};
 
 /// What [`verify`] read and found in order.
 ///
@@ -83,15 +80,20 @@ pub struct VerifyReport {
 /// assert!(matches!(verify(dir), Err(CacheError::Checksum { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn verify(dir: &Path) -> Result<VerifyReport, CacheError> {
-    let reader = CacheReader::open(dir)?;
-    check_spelling(reader.manifest(), &manifest_path(dir))?;
+pub fn verify(location: impl Into<CacheLocation>) -> Result<VerifyReport, CacheError> {
+    verify_in(Storage::open(location)?).map(|(report, _)| report)
+}
+
+/// The report, and the reader of what was verified.
+pub(crate) fn verify_in(storage: Storage) -> Result<(VerifyReport, CacheReader), CacheError> {
+    let reader = CacheReader::open_in(storage)?;
+    check_spelling(&reader)?;
     let num_shards = reader.manifest().shards.len();
-    for name in file_names(dir)? {
+    for name in reader.storage().file_names()? {
         if name.starts_with("shard-") && layout::shard_index(&name).is_none_or(|i| i >= num_shards)
         {
             return Err(CacheError::UnexpectedShard {
-                path: reader.dir().join(name),
+                path: reader.storage().path_of(&name),
                 num_shards,
             });
         }
@@ -101,27 +103,33 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, CacheError> {
         reader.read_shard(index)?;
     }
     reader.teacher_head()?;
-    let head_bytes = teacher_head_file::size(dir, &reader.manifest().spec)?;
+    let head_bytes = teacher_head_file::size(reader.storage(), &reader.manifest().spec)?;
     let info = reader.info();
-    Ok(VerifyReport {
+    let report = VerifyReport {
         num_shards,
         num_segments: info.num_segments,
         num_tokens: info.num_tokens,
         num_targets: info.num_targets,
         bytes: info.bytes + head_bytes,
-    })
+    };
+    Ok((report, reader))
 }
 
-/// Refuses white space, escapes and notations of numbers that [`Manifest::to_json`] does not use.
-fn check_spelling(manifest: &Manifest, path: &Path) -> Result<(), CacheError> {
-    let found = fs::read(path).map_err(io_error(path, "read"))?;
-    let expected = manifest.to_json().into_bytes();
+/// Refuses white space, escapes and notations of numbers that
+/// [`Manifest::to_json`](crate::Manifest::to_json) does not use.
+fn check_spelling(reader: &CacheReader) -> Result<(), CacheError> {
+    let storage = reader.storage();
+    let path = || storage.path_of(MANIFEST_FILE);
+    let found = storage
+        .read(MANIFEST_FILE)?
+        .ok_or_else(|| CacheError::Incomplete { path: path() })?;
+    let expected = reader.manifest().to_json().into_bytes();
     if found == expected {
         return Ok(());
     }
     let common = found.iter().zip(&expected).take_while(|(a, b)| a == b);
     Err(CacheError::ManifestSpelling {
-        path: path.to_owned(),
+        path: path(),
         byte: common.count(),
     })
 }
@@ -130,13 +138,15 @@ fn check_spelling(manifest: &Manifest, path: &Path) -> Result<(), CacheError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fs;
 
     use proptest::prelude::*;
     use proptest::sample::Index;
     use proptest::test_runner::TestRunner;
 
     use super::*;
-    use crate::layout::{MANIFEST_FILE, TEACHER_HEAD_FILE};
+    use crate::layout::TEACHER_HEAD_FILE;
+    use crate::manifest::manifest_path;
     use crate::{StateType, TargetKind, ValueType, sample};
 
     #[test]

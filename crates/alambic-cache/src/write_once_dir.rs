@@ -87,10 +87,6 @@ impl WriteOnceDir {
         Ok(dir)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The file names in the directory, sorted; names that are not UTF-8 cannot be ours.
     pub(crate) fn file_names(&self) -> Result<Vec<String>, CacheError> {
         file_names(&self.path)

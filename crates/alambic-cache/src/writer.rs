@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use crate::extent::Extent;
+use crate::held_storage::HeldStorage;
 use crate::invariants::RecordRules;
-use crate::layout;
-use crate::manifest::manifest_path;
+use crate::layout::{self, MANIFEST_FILE};
 use crate::seal::{existing_shards, present_shards, seal_if_whole};
 use crate::shard_file::ShardFile;
-use crate::shared_file::SharedFile;
-use crate::write_once_dir::{Hold, WriteOnceDir, io_error};
+use crate::storage::Storage;
+use crate::stored_file::StoredFile;
+use crate::write_once_dir::Hold;
 use crate::{
-    CacheError, CacheSpec, Finished, Manifest, MissingShards, Part, SegmentKey, TargetRecord,
-    TeacherHead, encode, teacher_head_file,
+    CacheError, CacheLocation, CacheSpec, Finished, Manifest, MissingShards, Part, SegmentKey,
+    TargetRecord, TeacherHead, encode, teacher_head_file,
 };
 
 /// Writes a cache or one part of it, or resumes writing it; holds its locks until it is dropped.
@@ -63,7 +64,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct CacheWriter {
-    dir: WriteOnceDir,
+    held: HeldStorage,
     spec: CacheSpec,
     part: Part,
 }
@@ -77,7 +78,8 @@ impl CacheWriter {
     /// # Errors
     /// [`CacheError::AlreadyComplete`] if there is a manifest, [`CacheError::Locked`] if another
     /// writer holds the directory, [`CacheError::SpecMismatch`] if a shard was captured under
-    /// another specification, [`CacheError::InvalidSpec`], [`CacheError::Io`].
+    /// another specification, [`CacheError::InvalidSpec`], [`CacheError::Io`]; for objects
+    /// [`CacheError::ObjectStore`] and [`CacheError::NoObjectStorage`].
     ///
     /// ```
     /// use alambic_cache::{CacheError, CacheSpec, CacheWriter, TargetKind, ValueType};
@@ -91,8 +93,8 @@ impl CacheWriter {
     /// assert!(matches!(CacheWriter::open(dir, spec), Err(CacheError::Locked { .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open(dir: &Path, spec: CacheSpec) -> Result<Self, CacheError> {
-        Self::open_part(dir, spec, Part::whole())
+    pub fn open(location: impl Into<CacheLocation>, spec: CacheSpec) -> Result<Self, CacheError> {
+        Self::open_part(location, spec, Part::whole())
     }
 
     /// [`open`](Self::open) for one of several writers, in this process or others, here or on
@@ -100,9 +102,10 @@ impl CacheWriter {
     ///
     /// Writers of different parts work at the same time. On one machine two of the same part
     /// refuse each other, and so do a writer of a part and one of the whole. Should two meet
-    /// nevertheless, over a network file system without locks, the first to complete a shard wins
-    /// and the other gets [`CacheError::AlreadyExists`]: nothing is lost or doubled. What a killed
-    /// writer left half written is removed by the next one of the same part.
+    /// nevertheless, over a network file system without locks or in object storage, which has none,
+    /// the first to complete a shard wins and the other gets [`CacheError::AlreadyExists`]: nothing
+    /// is lost or doubled. What a killed writer left half written is removed by the next one of the
+    /// same part; an object is never half written.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
@@ -121,20 +124,24 @@ impl CacheWriter {
     /// assert!(matches!(again, Err(CacheError::Locked { .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open_part(dir: &Path, spec: CacheSpec, part: Part) -> Result<Self, CacheError> {
+    pub fn open_part(
+        location: impl Into<CacheLocation>,
+        spec: CacheSpec,
+        part: Part,
+    ) -> Result<Self, CacheError> {
         spec.validate()?;
-        let manifest = manifest_path(dir);
+        let storage = Storage::open(location)?;
         // Before the lock, so that a finished cache on a read-only disk says what it is.
-        refuse_complete(&manifest)?;
+        refuse_complete(&storage)?;
         let hold = match part.is_whole() {
             true => Hold::Alone,
             false => Hold::Beside(part.file_label()),
         };
-        let dir = WriteOnceDir::open(dir, hold)?;
-        refuse_complete(&manifest)?;
-        let writer = Self { dir, spec, part };
-        for (index, path) in existing_shards(&writer.dir)? {
-            writer.open_shard(index, &path)?;
+        let held = storage.hold(hold)?;
+        refuse_complete(&storage)?;
+        let writer = Self { held, spec, part };
+        for index in existing_shards(&storage)? {
+            writer.open_shard(index, &writer.shard_path(index))?;
         }
         Ok(writer)
     }
@@ -161,7 +168,7 @@ impl CacheWriter {
     /// ```
     pub fn has_shard(&self, index: usize, keys: &[SegmentKey]) -> Result<bool, CacheError> {
         let path = self.shard_path(index);
-        if !path.try_exists().map_err(io_error(&path, "find"))? {
+        if !self.storage().has(&layout::shard_file_name(index))? {
             return Ok(false);
         }
         let found = self.open_shard(index, &path)?.keys()?;
@@ -235,7 +242,7 @@ impl CacheWriter {
             rules.check(record, row, &path)?;
             encode::check_storable(record, &self.spec, row, &path)?;
         }
-        self.dir
+        self.held
             .put_if_absent(&layout::shard_file_name(index), |sink| {
                 encode::encode_shard(sink, &self.spec, index, records, &path)
             })
@@ -281,7 +288,7 @@ impl CacheWriter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_teacher_head(&self, head: &TeacherHead) -> Result<(), CacheError> {
-        teacher_head_file::put(&self.dir, &self.spec, head)
+        teacher_head_file::put(&self.held, &self.spec, head)
     }
 
     /// Reads every shard back, then writes the manifest: from here on the cache is complete.
@@ -306,7 +313,7 @@ impl CacheWriter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn finish(self, num_shards: usize) -> Result<Manifest, CacheError> {
-        let path = self.dir.path().to_owned();
+        let path = self.storage().root();
         match self.finish_part(num_shards)? {
             Finished::Sealed(manifest) => Ok(manifest),
             Finished::Waiting(missing) => Err(CacheError::MissingShards { path, missing }),
@@ -346,17 +353,17 @@ impl CacheWriter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn finish_part(self, num_shards: usize) -> Result<Finished, CacheError> {
-        let present = present_shards(&self.dir, num_shards)?;
+        let present = present_shards(self.storage(), num_shards)?;
         let mut own = self.part.shards(num_shards);
         let num_parts = Some(self.part.count());
         if num_shards == 0 || own.any(|index| present.binary_search(&index).is_err()) {
-            let path = self.dir.path().to_owned();
+            let path = self.storage().root();
             let missing = MissingShards::find(&present, num_shards, num_parts)
                 .expect("a shard of this part is missing");
             return Err(CacheError::MissingShards { path, missing });
         }
-        Extent::of(&self.spec, num_shards).put(&self.dir)?;
-        seal_if_whole(&self.dir, &self.spec, num_shards, num_parts)
+        Extent::of(&self.spec, num_shards).put(&self.held)?;
+        seal_if_whole(&self.held, &self.spec, num_shards, num_parts)
     }
 
     #[cfg(test)]
@@ -365,27 +372,32 @@ impl CacheWriter {
     }
 
     #[cfg(test)]
-    pub(crate) fn dir_mut(&mut self) -> &mut WriteOnceDir {
-        &mut self.dir
+    pub(crate) fn dir_mut(&mut self) -> &mut crate::write_once_dir::WriteOnceDir {
+        self.held.dir_mut()
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        self.held.storage()
     }
 
     fn shard_path(&self, index: usize) -> PathBuf {
-        self.dir.path().join(layout::shard_file_name(index))
+        self.storage().path_of(&layout::shard_file_name(index))
     }
 
     fn open_shard<'a>(
         &'a self,
         index: usize,
         path: &'a Path,
-    ) -> Result<ShardFile<'a, SharedFile>, CacheError> {
-        ShardFile::open(SharedFile::open(path)?, &self.spec, index, path)
+    ) -> Result<ShardFile<'a, StoredFile>, CacheError> {
+        let file = self.storage().open_file(&layout::shard_file_name(index))?;
+        ShardFile::open(file, &self.spec, index, path)
     }
 }
 
-fn refuse_complete(manifest: &Path) -> Result<(), CacheError> {
-    match manifest.try_exists().map_err(io_error(manifest, "find"))? {
+fn refuse_complete(storage: &Storage) -> Result<(), CacheError> {
+    match storage.has(MANIFEST_FILE)? {
         true => Err(CacheError::AlreadyComplete {
-            path: manifest.to_owned(),
+            path: storage.path_of(MANIFEST_FILE),
         }),
         false => Ok(()),
     }
@@ -399,7 +411,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::layout::MANIFEST_FILE;
     use crate::{CacheReader, F16_RELATIVE_ERROR, ValueType, sample};
 
     /// Half the distance between f16 subnormals.
@@ -642,7 +653,8 @@ mod tests {
             assert!(message.contains(&expected), "{message}");
         }
         // Nothing says how many shards there are as long as this writer's own are not whole.
-        assert_eq!(Extent::read(dir.path()).unwrap(), None);
+        let storage = Storage::open(dir.path()).unwrap();
+        assert_eq!(Extent::read(&storage).unwrap(), None);
         assert!(!dir.path().join(MANIFEST_FILE).exists());
     }
 
@@ -695,6 +707,6 @@ mod tests {
         let message = error(writer.write_shard(0, &records));
         let expected = "row 2: targets.k should be 8, the same for every row of the cache, found 7";
         assert!(message.contains(expected), "{message}");
-        assert_eq!(writer.dir.file_names().unwrap(), ["lock"]);
+        assert_eq!(writer.storage().file_names().unwrap(), ["lock"]);
     }
 }

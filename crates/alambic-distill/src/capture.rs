@@ -1,12 +1,11 @@
 //! Capture: a teacher reads text once, and its soft labels are kept in a cache.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::thread;
 
 use alambic_cache::{
-    CacheError, CacheReader, CacheSpec, CacheWriter, Finished, HiddenTargets, Manifest,
-    MissingShards, Part, SegmentKey, TargetIndex, TargetKind, TargetRecord, Targets,
+    CacheError, CacheLocation, CacheReader, CacheSpec, CacheWriter, Finished, HiddenTargets,
+    Manifest, MissingShards, Part, SegmentKey, TargetIndex, TargetKind, TargetRecord, Targets,
 };
 use alambic_text::Segment;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -36,7 +35,7 @@ pub struct CaptureConfig {
     pub tokenizer_fingerprint: String,
     /// Finished caches of the same teacher and the same kind of targets: a segment that one of them
     /// holds is taken from there, and the teacher is not asked.
-    pub reuse: Vec<PathBuf>,
+    pub reuse: Vec<CacheLocation>,
     /// Which shards this process captures; [`Part::whole`] unless several share the text.
     pub part: Part,
 }
@@ -80,7 +79,7 @@ pub enum CaptureOutcome {
     Stopped(CaptureProgress),
 }
 
-/// Writes the teacher's targets for `segments` into the cache at `dir`.
+/// Writes the teacher's targets for `segments` into a cache, in a directory or in object storage.
 ///
 /// Shards that an earlier, interrupted capture left are kept: batches are fixed by shard, so the
 /// bytes are those of an undisturbed capture. Memory holds one shard of segments and one batch of
@@ -105,7 +104,7 @@ pub enum CaptureOutcome {
 pub fn capture<E>(
     teacher: &dyn Teacher,
     segments: impl Iterator<Item = Result<Segment, E>>,
-    dir: &Path,
+    cache: impl Into<CacheLocation>,
     config: &CaptureConfig,
     stop: &StopHandle,
     mut on_progress: impl FnMut(CaptureProgress),
@@ -115,7 +114,7 @@ where
 {
     check_config(teacher, config)?;
     let mut known = known_targets(teacher, config)?;
-    let mut writer = CacheWriter::open_part(dir, config.cache_spec(teacher), config.part)?;
+    let mut writer = CacheWriter::open_part(cache, config.cache_spec(teacher), config.part)?;
     if let TargetKind::Hidden { .. } = config.targets {
         writer.put_teacher_head(&head_of(teacher)?)?;
     }
@@ -160,7 +159,7 @@ fn known_targets(
     teacher: &dyn Teacher,
     config: &CaptureConfig,
 ) -> Result<TargetIndex, DistillError> {
-    let caches = config.reuse.iter().map(|path| CacheReader::open(path));
+    let caches = config.reuse.iter().map(CacheReader::open);
     let caches = caches.collect::<Result<_, _>>()?;
     Ok(TargetIndex::open(caches, &config.cache_spec(teacher))?)
 }

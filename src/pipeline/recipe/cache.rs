@@ -1,8 +1,10 @@
 //! `[cache]`: what is kept of the teacher's answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use alambic_cache::{MAX_DRAWS, MAX_TEMPERATURES, StateType, TargetKind, ValueType};
+use alambic_cache::{
+    CacheError, CacheLocation, MAX_DRAWS, MAX_TEMPERATURES, StateType, TargetKind, ValueType,
+};
 use alambic_distill::loss::ObjectiveTerm;
 use alambic_distill::teacher::Teacher;
 use alambic_distill::{DistillError, hidden_targets};
@@ -10,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::problem::Problem;
+
+/// The key of [`CacheSection::path`].
+pub(super) const CACHE_PATH: &str = "cache.path";
 
 /// The `[cache]` section: `top_k` with `values` and perhaps `temperatures`, or `draws` with `draw_seed`,
 /// or both but for temperatures: then the draws are from among the tokens that are not the most likely
@@ -33,10 +38,11 @@ pub struct CacheSection {
     pub hidden_states: Option<StateType>,
     /// Segments per shard file: the unit of resuming and of shuffling.
     pub segments_per_shard: usize,
-    /// Finished caches (directories with a `manifest.json`) of the same teacher and the same settings of
-    /// this section: what they hold is not captured again.
+    /// Finished caches (directories or URLs with a `manifest.json`) of the same teacher and the same
+    /// settings of this section: what they hold is not captured again.
     pub reuse: Option<Vec<PathBuf>>,
-    /// Shares one cache between runs; inside the run directory when absent.
+    /// Shares one cache between runs, or between processes on many machines: a directory, or a URL
+    /// such as `s3://BUCKET/PREFIX`. Inside the run directory when absent.
     pub path: Option<PathBuf>,
 }
 
@@ -89,6 +95,26 @@ impl CacheSection {
         }
     }
 
+    /// Where the caches are, if not inside the run directory.
+    ///
+    /// # Panics
+    /// If the section is not valid.
+    pub fn location(&self) -> Option<CacheLocation> {
+        let location = self.path.as_deref().map(read_location);
+        location.map(|location| location.expect("a recipe is checked before it is used"))
+    }
+
+    /// The caches that are reused.
+    ///
+    /// # Panics
+    /// If the section is not valid.
+    pub fn reused(&self) -> Vec<CacheLocation> {
+        let locations = self.reuse.iter().flatten().map(|path| read_location(path));
+        locations
+            .map(|location| location.expect("a recipe is checked before it is used"))
+            .collect()
+    }
+
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, checker: &mut Checker) {
         if let Some(top_k) = self.top_k {
@@ -104,10 +130,13 @@ impl CacheSection {
         self.check_temperatures(checker);
         checker.at_least(1, "cache.segments_per_shard", self.segments_per_shard);
         for (index, path) in self.reuse.iter().flatten().enumerate() {
-            checker.path(&format!("cache.reuse.{index}"), path);
+            let key = format!("cache.reuse.{index}");
+            checker.path(&key, path);
+            check_location(&key, path, checker);
         }
         if let Some(path) = &self.path {
-            checker.path("cache.path", path);
+            checker.path(CACHE_PATH, path);
+            check_location(CACHE_PATH, path, checker);
         }
     }
 
@@ -228,5 +257,29 @@ impl CacheSection {
             .advise(error.to_string());
             checker.require_all(&["cache.draws"], false, problem);
         }
+    }
+}
+
+/// Whether a value of `cache.path` is a path as it is written, and no URL.
+pub(super) fn is_plain_path(path: &Path) -> bool {
+    read_location(path).is_ok_and(|location| location.as_directory() == Some(path))
+}
+
+/// Reports a text that names no place where a cache can be.
+fn check_location(key: &str, path: &Path, checker: &mut Checker) {
+    let problem = match read_location(path) {
+        _ if path.as_os_str().is_empty() => return,
+        Err(CacheError::InvalidLocation { expected, found }) => Problem::new(key, expected, found),
+        Err(error) => Problem::new(key, "where caches are", error),
+        Ok(_) => return,
+    };
+    checker.require(false, problem);
+}
+
+fn read_location(path: &Path) -> Result<CacheLocation, CacheError> {
+    match path.to_str() {
+        Some(text) => CacheLocation::parse(text),
+        // A URL has no other letters.
+        None => Ok(path.into()),
     }
 }

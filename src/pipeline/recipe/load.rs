@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::assignment::Assignment;
+use super::cache::{CACHE_PATH, is_plain_path};
 use super::problem::{Location, Problem};
 use super::source_tree::Node;
 use super::{ChatTemplateSource, Recipe, RecipeError, shape};
@@ -161,6 +162,12 @@ fn locate(mut problem: Problem, tree: &Node) -> Problem {
         node = tree.get(key);
     }
     problem.location = node.map(|node| node.location.clone());
+    if let Some(Location::Override { assignment }) = &mut problem.location
+        && (problem.key == CACHE_PATH || problem.key.starts_with("cache.reuse"))
+    {
+        // A URL that is refused may hold a secret, which is not to be repeated.
+        *assignment = format!("{}=...", problem.key);
+    }
     problem
 }
 
@@ -180,11 +187,17 @@ impl Bases<'_> {
             self.resolve_path(path, "data.chat_template", tree);
         }
         self.resolve_path(&mut recipe.teacher.path, "teacher.path", tree);
-        for (index, cache) in recipe.cache.reuse.iter_mut().flatten().enumerate() {
+        let reused = recipe.cache.reuse.iter_mut().flatten().enumerate();
+        for (index, cache) in reused.filter(|(_, path)| is_plain_path(path)) {
             self.resolve_path(cache, &format!("cache.reuse.{index}"), tree);
         }
-        if let Some(path) = &mut recipe.cache.path {
-            self.resolve_path(path, "cache.path", tree);
+        if let Some(path) = recipe
+            .cache
+            .path
+            .as_mut()
+            .filter(|path| is_plain_path(path))
+        {
+            self.resolve_path(path, CACHE_PATH, tree);
         }
     }
 

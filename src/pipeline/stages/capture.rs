@@ -1,9 +1,8 @@
 //! Stage one: the teacher reads the text once.
 
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use alambic_cache::{CacheError, MissingShards, Part, TargetKind};
+use alambic_cache::{CacheError, CacheLocation, MissingShards, Part, TargetKind};
 use alambic_distill::{CaptureConfig, CaptureOutcome, DistillError};
 use alambic_text::Split;
 use serde::{Deserialize, Serialize};
@@ -24,7 +23,7 @@ pub(crate) struct CaptureFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartOutcome {
     /// The cache.
-    pub cache: PathBuf,
+    pub cache: CacheLocation,
     /// What other parts still lack; `None` when the cache is complete.
     pub missing: Option<MissingShards>,
 }
@@ -103,7 +102,7 @@ pub(crate) fn capture_part(plan: &Plan) -> Result<Vec<PartOutcome>, PipelineErro
 }
 
 /// The splits that are captured, and where to.
-fn caches(plan: &Plan) -> Vec<(Split, PathBuf)> {
+fn caches(plan: &Plan) -> Vec<(Split, CacheLocation)> {
     let mut caches = vec![(Split::Train, plan.cache("train"))];
     if plan.recipe.data.why_validation_is_empty().is_none() {
         caches.push((Split::Validation, plan.cache("validation")));
@@ -151,7 +150,7 @@ pub(crate) fn capture_config(
         segments_per_shard: recipe.cache.segments_per_shard,
         batch_segments: recipe.teacher.batch_segments,
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
-        reuse: recipe.cache.reuse.clone().unwrap_or_default(),
+        reuse: recipe.cache.reused(),
         part: Part::whole(),
     })
 }
@@ -160,7 +159,7 @@ pub(crate) fn capture_config(
 fn capture_split(
     plan: &Plan,
     split: Split,
-    directory: &Path,
+    cache: &CacheLocation,
 ) -> Result<SplitOutcome, PipelineError> {
     let progress = &plan.options.progress;
     let config = CaptureConfig {
@@ -169,11 +168,11 @@ fn capture_split(
     };
     let found = || {
         let expected = config.cache_spec(&plan.teacher.teacher);
-        check_found_cache(directory, &expected, &plan.teacher, &plan.text, split)?;
-        progress.note(&format!("the cache {} is complete", directory.display()));
+        check_found_cache(cache, &expected, &plan.teacher, &plan.text, split)?;
+        progress.note(&format!("the cache {cache} is complete"));
         Ok(SplitOutcome::Found)
     };
-    if directory.join(alambic_cache::MANIFEST_FILE).exists() {
+    if cache.has_manifest()? {
         return found();
     }
     let part = match plan.part.is_whole() {
@@ -182,7 +181,7 @@ fn capture_split(
     };
     progress.stage(
         "capture",
-        &format!("{part}{} into {}", plan.teacher.name(), directory.display()),
+        &format!("{part}{} into {cache}", plan.teacher.name()),
     );
     let started = Instant::now();
     let mut segments = plan.text.segments(split)?;
@@ -191,7 +190,7 @@ fn capture_split(
     let outcome = alambic_distill::capture(
         &plan.teacher.teacher,
         &mut segments,
-        directory,
+        cache,
         &config,
         &plan.options.stop,
         |done| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alambic_cache::Part;
+use alambic_cache::{CacheLocation, Part};
 use alambic_distill::{RunLock, StopHandle, derive_seed, teacher::Teacher};
 use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
@@ -120,11 +120,16 @@ impl Plan {
     }
 
     /// Where the cache of one split is.
-    pub(crate) fn cache(&self, split: &str) -> PathBuf {
+    pub(crate) fn cache(&self, split: &str) -> CacheLocation {
+        let shared = self.recipe.cache.location();
+        let own = || CacheLocation::from(&self.directory.path("cache"));
+        shared.unwrap_or_else(own).join(split)
+    }
+
+    /// What a recipe has as `cache.path` to share the caches of this one.
+    pub(crate) fn cache_path(&self) -> PathBuf {
         let shared = self.recipe.cache.path.clone();
-        shared
-            .unwrap_or_else(|| self.directory.path("cache"))
-            .join(split)
+        shared.unwrap_or_else(|| self.directory.path("cache"))
     }
 
     /// Where an arm's metrics are.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic_cache::CacheReader;
+use alambic_cache::{CacheLocation, CacheReader};
 use alambic_distill::TrainingSource;
 use alambic_distill::loss::Objective;
 use alambic_distill::trainer::{StopReason, Trainer};
@@ -93,8 +93,8 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     Ok(trained)
 }
 
-fn open_cache(directory: &Path) -> Result<Arc<dyn TrainingSource>, PipelineError> {
-    Ok(Arc::new(CacheReader::open(directory)?))
+fn open_cache(cache: &CacheLocation) -> Result<Arc<dyn TrainingSource>, PipelineError> {
+    Ok(Arc::new(CacheReader::open(cache)?))
 }
 
 fn validation(plan: &Plan) -> Result<Option<Arc<dyn TrainingSource>>, PipelineError> {

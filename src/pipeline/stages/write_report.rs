@@ -123,7 +123,7 @@ fn curve(plan: &Plan, arm: Arm) -> Result<Curve, PipelineError> {
 }
 
 fn cache_summary(plan: &Plan) -> Result<CacheSummary, PipelineError> {
-    let reader = CacheReader::open(&plan.cache("train"))?;
+    let reader = CacheReader::open(plan.cache("train"))?;
     let manifest = reader.manifest();
     let (mut tail, mut rows) = (0.0, 0u64);
     for shard in 0..manifest.shards.len() {

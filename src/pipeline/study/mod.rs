@@ -230,7 +230,7 @@ impl Laboratory<'_> {
     fn studied(&self, variant: usize) -> Result<StudiedVariant, PipelineError> {
         let seed = self.description.seeds[0];
         let plan = self.plan(Some(variant), seed)?;
-        let cache = CacheReader::open(&plan.cache("train"))?;
+        let cache = CacheReader::open(plan.cache("train"))?;
         let name = &self.description.reference;
         let reference = self
             .description
@@ -264,6 +264,6 @@ impl Laboratory<'_> {
 fn teaching(plan: &Plan) -> Result<Teaching, PipelineError> {
     Ok(Teaching {
         objective: plan.recipe.objective.objective()?,
-        source: Arc::new(CacheReader::open(&plan.cache("train"))?),
+        source: Arc::new(CacheReader::open(plan.cache("train"))?),
     })
 }

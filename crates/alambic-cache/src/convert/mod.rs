@@ -202,7 +202,7 @@ impl Target {
         Ok(Self {
             kept,
             rules: RecordRules::new(&spec),
-            filler: ShardFiller::open(spec, out)?,
+            filler: ShardFiller::open(out, spec)?,
         })
     }
 }

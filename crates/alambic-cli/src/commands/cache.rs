@@ -1,9 +1,8 @@
 //! `alambic cache`
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use alambic::cache::{CacheInfo, CacheReader, TargetKind, seal};
+use alambic::cache::{CacheInfo, CacheLocation, CacheReader, TargetKind, seal};
 use alambic::pipeline::{PipelineError, Progress};
 use clap::{Args, Subcommand};
 
@@ -25,7 +24,10 @@ pub(crate) enum CacheCommand {
     )]
     Verify(VerifyArguments),
     /// Complete a cache that several processes have captured, or say what is missing.
-    #[command(after_help = "Example:\n  alambic cache seal runs/first/cache/train")]
+    #[command(
+        after_help = "Examples:\n  alambic cache seal runs/first/cache/train\n  \
+                      alambic cache seal s3://corpus/first/train"
+    )]
     Seal(CacheArguments),
     /// Join caches into one, without their teacher.
     #[command(after_help = "Example:\n  alambic cache concat first second --out both")]
@@ -49,9 +51,9 @@ pub(crate) enum CacheCommand {
 /// Arguments of the commands on one cache.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArguments {
-    /// The cache directory.
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
+    /// Where the cache is: a directory, or a URL such as s3://BUCKET/PREFIX.
+    #[arg(value_name = "CACHE")]
+    pub(crate) cache: CacheLocation,
 }
 
 impl CacheCommand {
@@ -76,14 +78,14 @@ pub(crate) fn execute(
 ) -> anyhow::Result<Outcome> {
     match command {
         CacheCommand::Info(arguments) => {
-            let reader = CacheReader::open(&arguments.directory).map_err(PipelineError::from)?;
+            let reader = CacheReader::open(&arguments.cache).map_err(PipelineError::from)?;
             let info = reader.info();
             Ok(Outcome::done(describe(&info), serde_json::to_value(&info)?))
         }
         CacheCommand::Verify(arguments) => cache_verification::execute(arguments, progress),
         CacheCommand::Seal(arguments) => {
-            seal(&arguments.directory).map_err(PipelineError::from)?;
-            let reader = CacheReader::open(&arguments.directory).map_err(PipelineError::from)?;
+            seal(&arguments.cache).map_err(PipelineError::from)?;
+            let reader = CacheReader::open(&arguments.cache).map_err(PipelineError::from)?;
             let info = reader.info();
             let text = format!(
                 "complete: {} shards, {} segments, {} tokens, {} targets, {} bytes",

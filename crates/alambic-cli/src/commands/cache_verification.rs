@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alambic::cache::{VerifyReport, verify};
+use alambic::cache::{CacheLocation, VerifyReport, verify};
 use alambic::distill::{QuantityCheck, TeacherCheck};
 use alambic::pipeline::{CacheCheckOptions, PipelineError, Progress, check_cache};
 use alambic::transformer::DeviceChoice;
@@ -18,9 +18,9 @@ const DEFAULT_SEED: u64 = 0;
 /// A cache, and the teacher that is asked about it.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
-    /// The cache directory.
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
+    /// Where the cache is: a directory, or a URL such as s3://BUCKET/PREFIX.
+    #[arg(value_name = "CACHE")]
+    pub(crate) cache: CacheLocation,
     /// Also compare a sample with what this model says now: the teacher that filled the cache, a
     /// directory in the Hugging Face layout.
     #[arg(long, value_name = "MODEL_DIR", requires = "sample")]
@@ -63,12 +63,12 @@ pub(crate) fn execute(
     progress: Arc<dyn Progress>,
 ) -> anyhow::Result<Outcome> {
     let options = arguments.teacher_check()?;
-    let report = verify(&arguments.directory).map_err(PipelineError::from)?;
+    let report = verify(&arguments.cache).map_err(PipelineError::from)?;
     let whole = Outcome::done(describe(&report), serde_json::to_value(report)?);
     let Some(options) = options else {
         return Ok(whole);
     };
-    let check = check_cache(&arguments.directory, &options, progress.as_ref())?;
+    let check = check_cache(&arguments.cache, &options, progress.as_ref())?;
     let mut document = whole.document;
     document["teacher"] = json!(check);
     document["teacher"]["passed"] = json!(check.passed());

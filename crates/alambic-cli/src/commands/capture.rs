@@ -43,7 +43,7 @@ fn capture_part(
     let lines: Vec<String> = outcomes
         .iter()
         .map(|outcome| {
-            let cache = outcome.cache.display();
+            let cache = &outcome.cache;
             match &outcome.missing {
                 None => format!("{cache}: complete"),
                 Some(missing) => format!("{cache}: part {part} is whole; {missing}"),

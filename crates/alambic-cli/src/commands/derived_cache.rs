@@ -1,8 +1,8 @@
 //! `alambic cache concat`, `filter` and `split`: caches made of caches, without their teacher.
 
-use std::path::{Path, PathBuf};
-
-use alambic::cache::{CacheError, CacheReader, Manifest, TargetRecord, concatenate, filter, split};
+use alambic::cache::{
+    CacheError, CacheLocation, CacheReader, Manifest, TargetRecord, concatenate, filter, split,
+};
 use alambic::pipeline::PipelineError;
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,23 +12,24 @@ use crate::output::Outcome;
 /// Arguments of `alambic cache concat`.
 #[derive(Debug, Args)]
 pub(crate) struct ConcatArguments {
-    /// The cache directories, in order; of one teacher and with the same settings.
-    #[arg(value_name = "DIR", required = true, num_args = 2..)]
-    pub(crate) directories: Vec<PathBuf>,
-    /// The directory of the new cache.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    /// The caches, in order, directories or URLs such as s3://BUCKET/PREFIX; of one teacher and with
+    /// the same settings.
+    #[arg(value_name = "CACHE", required = true, num_args = 2..)]
+    pub(crate) caches: Vec<CacheLocation>,
+    /// Where the new cache goes.
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) out: CacheLocation,
 }
 
 /// Arguments of `alambic cache filter`.
 #[derive(Debug, Args)]
 pub(crate) struct FilterArguments {
-    /// The cache directory.
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
-    /// The directory of the new cache.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    /// The cache: a directory, or a URL such as s3://BUCKET/PREFIX.
+    #[arg(value_name = "CACHE")]
+    pub(crate) cache: CacheLocation,
+    /// Where the new cache goes.
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) out: CacheLocation,
     #[command(flatten)]
     pub(crate) conditions: Conditions,
 }
@@ -60,15 +61,15 @@ impl Conditions {
 /// Arguments of `alambic cache split`.
 #[derive(Debug, Args)]
 pub(crate) struct SplitArguments {
-    /// The cache directory.
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
-    /// The directory of the chosen segments.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// The directory of all others.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) rest: PathBuf,
+    /// The cache: a directory, or a URL such as s3://BUCKET/PREFIX.
+    #[arg(value_name = "CACHE")]
+    pub(crate) cache: CacheLocation,
+    /// Where the chosen segments go.
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) out: CacheLocation,
+    /// Where all others go.
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) rest: CacheLocation,
     /// How likely a segment is chosen, between 0 and 1; equal segments go to the same side.
     #[arg(long, value_name = "F", value_parser = fraction)]
     pub(crate) fraction: f64,
@@ -88,20 +89,19 @@ fn fraction(text: &str) -> Result<f64, String> {
 /// Joins caches.
 pub(crate) fn concat(arguments: &ConcatArguments) -> anyhow::Result<Outcome> {
     let sources: Vec<CacheReader> = arguments
-        .directories
+        .caches
         .iter()
-        .map(|directory| open(directory))
+        .map(open)
         .collect::<Result<_, _>>()?;
-    let directories = arguments.directories.iter();
-    expect_new(&arguments.out, directories.map(PathBuf::as_path))?;
+    expect_new(&arguments.out, &arguments.caches)?;
     let manifest = concatenate(&sources, &arguments.out).map_err(PipelineError::from)?;
     Ok(outcome(&[(&arguments.out, &manifest)]))
 }
 
 /// Keeps the segments that fulfil the conditions.
 pub(crate) fn keep(arguments: &FilterArguments) -> anyhow::Result<Outcome> {
-    let source = open(&arguments.directory)?;
-    expect_new(&arguments.out, [arguments.directory.as_path()])?;
+    let source = open(&arguments.cache)?;
+    expect_new(&arguments.out, [&arguments.cache])?;
     let manifest = filter(&source, &arguments.out, |record| {
         arguments.conditions.hold(record)
     });
@@ -111,44 +111,47 @@ pub(crate) fn keep(arguments: &FilterArguments) -> anyhow::Result<Outcome> {
 
 /// Divides the segments by chance.
 pub(crate) fn divide(arguments: &SplitArguments) -> anyhow::Result<Outcome> {
-    let source = open(&arguments.directory)?;
+    let source = open(&arguments.cache)?;
     let (out, rest) = (&arguments.out, &arguments.rest);
-    expect_new(out, [arguments.directory.as_path(), rest.as_path()])?;
-    expect_new(rest, [arguments.directory.as_path()])?;
+    expect_new(out, [&arguments.cache, rest])?;
+    expect_new(rest, [&arguments.cache])?;
     let by_chance = |record: &TargetRecord| record.key.draw(arguments.seed) < arguments.fraction;
     let [chosen, others] = split(&source, out, rest, by_chance).map_err(PipelineError::from)?;
     Ok(outcome(&[(out, &chosen), (rest, &others)]))
 }
 
-/// Refuses to write into a directory that the command has another use for.
+/// Refuses to write to a place that the command has another use for.
 fn expect_new<'a>(
-    out: &Path,
-    others: impl IntoIterator<Item = &'a Path>,
+    out: &CacheLocation,
+    others: impl IntoIterator<Item = &'a CacheLocation>,
 ) -> Result<(), PipelineError> {
-    // One that does not exist yet has no other spelling to look through.
-    let plain = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // A directory that does not exist yet has no other spelling to look through, and URLs have one.
+    let plain = |location: &CacheLocation| {
+        let directory = location.as_directory();
+        let canonical = directory.and_then(|path| path.canonicalize().ok());
+        canonical.map_or_else(|| location.clone(), |path| CacheLocation::from(&path))
+    };
     match others.into_iter().find(|other| plain(other) == plain(out)) {
         None => Ok(()),
         Some(other) => Err(PipelineError::Input {
-            what: format!("the new cache {}", out.display()),
+            what: format!("the new cache {out}"),
             expected: "a directory of its own".into(),
-            found: format!("{}, which this command names too", other.display()),
+            found: format!("{other}, which this command names too"),
             advice: "name another directory".into(),
         }),
     }
 }
 
-fn open(directory: &Path) -> Result<CacheReader, PipelineError> {
-    CacheReader::open(directory).map_err(|error: CacheError| error.into())
+fn open(location: &CacheLocation) -> Result<CacheReader, PipelineError> {
+    CacheReader::open(location).map_err(|error: CacheError| error.into())
 }
 
-fn outcome(caches: &[(&PathBuf, &Manifest)]) -> Outcome {
+fn outcome(caches: &[(&CacheLocation, &Manifest)]) -> Outcome {
     let lines: Vec<String> = caches
         .iter()
-        .map(|(directory, manifest)| {
+        .map(|(location, manifest)| {
             format!(
-                "{}: {} segments, {} tokens, {} targets in {} shards",
-                directory.display(),
+                "{location}: {} segments, {} tokens, {} targets in {} shards",
                 manifest.num_segments,
                 manifest.num_tokens,
                 manifest.num_targets,
@@ -158,9 +161,9 @@ fn outcome(caches: &[(&PathBuf, &Manifest)]) -> Outcome {
         .collect();
     let documents: Vec<Value> = caches
         .iter()
-        .map(|(directory, manifest)| {
+        .map(|(location, manifest)| {
             json!({
-                "cache": directory,
+                "cache": location,
                 "num_shards": manifest.shards.len(),
                 "num_segments": manifest.num_segments,
                 "num_tokens": manifest.num_tokens,

@@ -94,7 +94,7 @@ fn config(targets: TargetKind, reuse: &[&Path]) -> CaptureConfig {
         segments_per_shard: 4,
         batch_segments: 3,
         tokenizer_fingerprint: "cd".repeat(32),
-        reuse: reuse.iter().map(|&path| path.to_owned()).collect(),
+        reuse: reuse.iter().map(|&path| path.into()).collect(),
         part: Part::whole(),
     }
 }

@@ -75,6 +75,30 @@ fn erasure_is_a_word_or_a_table() {
 }
 
 #[test]
+fn a_cache_in_object_storage_is_named_by_its_url() {
+    let with = |path: &str| [format!("cache.path={path}")];
+    let recipe = |path| {
+        let change = with(path);
+        parse(CHAT, &[change[0].as_str()]).unwrap().recipe
+    };
+    let objects = recipe("s3://corpus/first");
+    assert_eq!(objects.cache.path, Some(PathBuf::from("s3://corpus/first")));
+    let location = objects.cache.location().unwrap();
+    assert_eq!(
+        location.join("train").to_string(),
+        "s3://corpus/first/train"
+    );
+    let directory = recipe("file:///data/first").cache.location().unwrap();
+    assert_eq!(directory.as_directory(), Some(Path::new("/data/first")));
+    for wrong in ["s3://key:hunter22@corpus/first", "ftp://corpus/first"] {
+        let change = with(wrong);
+        let problem = problem(CHAT, &[change[0].as_str()]);
+        assert_eq!(problem.key, "cache.path");
+        assert!(!format!("{problem:?}").contains("hunter22"), "{problem:?}");
+    }
+}
+
+#[test]
 fn relative_paths_start_where_they_were_written() {
     let here = std::env::current_dir().unwrap();
     let recipe = parse(
