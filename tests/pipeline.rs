@@ -11,7 +11,7 @@ use alambic::pipeline::recipe::{LoadedRecipe, Recipe, RecipeText};
 use alambic::pipeline::report::{Arm, REPORT_HTML, REPORT_JSON, Report, ValidationPoint};
 use alambic::pipeline::{
     Contender, ContinuationOptions, NoProgress, PipelineError, RunOptions, Severity, continue_text,
-    doctor, experiment, export, run,
+    doctor, experiment, export, run, study,
 };
 use alambic::transformer::{
     DecoderConfig, DeviceChoice, Sampling, SaveOptions, WeightType, load_checkpoint,
@@ -20,6 +20,12 @@ use alambic::transformer::{
 
 /// `configs/quickstart.toml`, made small, with further changes.
 fn recipe(changes: &[&str]) -> Result<LoadedRecipe, PipelineError> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/quickstart.toml");
+    Ok(Recipe::load(&path, &settings(changes))?)
+}
+
+/// What makes `configs/quickstart.toml` small, and further changes.
+fn settings(changes: &[&str]) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut settings = vec![format!(
         "teacher.path={}",
@@ -50,10 +56,7 @@ fn recipe(changes: &[&str]) -> Result<LoadedRecipe, PipelineError> {
             .chain(changes)
             .map(|setting| (*setting).to_owned()),
     );
-    Ok(Recipe::load(
-        &root.join("configs/quickstart.toml"),
-        &settings,
-    )?)
+    settings
 }
 
 fn options(out: &Path) -> RunOptions {
@@ -475,5 +478,89 @@ fn an_experiment_searches_both_arms_and_repeats_them_over_seeds() {
         dots,
         3 * (6 + 3),
         "every run and every mean, in three panels"
+    );
+}
+
+#[test]
+fn a_study_compares_variants_and_is_found_again() {
+    const STUDY: &str = r#"
+        recipe = "RECIPE"
+        seeds = [1, 2]
+        reference = "states"
+        gradient_windows = 2
+        [[variants]]
+        name = "states"
+        family = "whole"
+        set = ["cache.top_k=unset", "cache.values=unset", "cache.hidden_states=f32"]
+        [[variants]]
+        name = "top 8"
+        family = "head"
+        set = ["cache.top_k=8", "cache.values=coarse"]
+        [[variants]]
+        name = "top 8, renormalised"
+        family = "head alone"
+        set = ["cache.top_k=8", "cache.values=coarse", "objective.tail=renormalise_teacher"]
+        [[variants]]
+        name = "top 4 and 8 draws"
+        family = "both"
+        set = ["cache.top_k=4", "cache.values=fine", "cache.draws=8", "cache.draw_seed=1"]
+    "#;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("study.toml");
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/quickstart.toml");
+    let text = STUDY.replace("RECIPE", &recipe.display().to_string());
+    std::fs::write(&file, text).unwrap();
+    let overrides = settings(&[]);
+    let out = directory.path().join("out");
+    let found = study(&file, &overrides, &options(&out)).unwrap();
+    assert_eq!((found.variants.len(), found.runs.len()), (4, 2 * 5));
+    let [states, head, renormalised, both] = &found.variants[..] else {
+        panic!("four variants");
+    };
+    assert!(states.head_bytes > 0 && states.bytes_per_token > head.bytes_per_token);
+    assert_eq!(head.bytes_per_token, renormalised.bytes_per_token);
+    assert_eq!(std::fs::read_dir(out.join("caches")).unwrap().count(), 3);
+    for cosine in &states.gradient_cosines {
+        assert!((cosine - 1.0).abs() < 1e-5, "{cosine}");
+    }
+    for studied in [head, renormalised, both] {
+        assert_eq!(studied.gradient_cosines.len(), 2);
+        let range = 0.1..0.99999;
+        let cosines = studied.gradient_cosines.iter();
+        assert!(
+            cosines.clone().all(|cosine| range.contains(cosine)),
+            "{studied:?}"
+        );
+    }
+
+    // Again, under another name of the last variant: nothing is trained.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("top 4 and 8 draws", "Top 4 and 8 draws"),
+    )
+    .unwrap();
+    let again = study(&file, &overrides, &options(&out)).unwrap();
+    assert_eq!(again.variants[3].variant.name, "Top 4 and 8 draws");
+    let seconds = |study: &alambic::pipeline::Study| -> Vec<f64> {
+        study.runs.iter().map(|run| run.seconds).collect()
+    };
+    assert_eq!(seconds(&again), seconds(&found));
+    assert!(
+        again
+            .statistic(Some("Top 4 and 8 draws"), |run| run.nll)
+            .is_some()
+    );
+    for name in ["study.json", "study.md", "study.svg"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+
+    let placed = settings(&["cache.path=elsewhere"]);
+    let message = study(&file, &placed, &options(&out))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("keeps its caches in its own directory"),
+        "{message}"
     );
 }

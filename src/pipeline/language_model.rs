@@ -20,7 +20,8 @@ pub(crate) const COMPANION_FILES: [&str; 2] = ["tokenizer_config.json", "chat_te
 pub struct LanguageModel {
     /// Where it came from.
     pub directory: PathBuf,
-    /// The weights, ready to answer.
+    /// The weights, ready to answer over the tokens that the tokenizer has: rows beyond them, with
+    /// which a model was padded, are left out.
     pub teacher: DecoderTeacher,
     /// Its tokenizer.
     pub tokenizer: Arc<Tokenizer>,
@@ -48,11 +49,12 @@ impl LanguageModel {
                 advice: "use the tokenizer that the model was trained with".into(),
             });
         }
+        let decoder = checkpoint.decoder.within_vocabulary(words);
         Ok(Self {
             directory: directory.to_owned(),
             bos_token_id: checkpoint.bos_token_id,
-            eos_token_ids: checkpoint.eos_token_ids.clone(),
-            teacher: DecoderTeacher::from_checkpoint(checkpoint, device),
+            eos_token_ids: checkpoint.eos_token_ids,
+            teacher: DecoderTeacher::new(decoder, checkpoint.fingerprint, device),
             tokenizer: Arc::new(tokenizer),
         })
     }
@@ -72,5 +74,71 @@ impl LanguageModel {
             [.., last] => last.to_string(),
             [] => self.directory.display().to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use alambic_distill::teacher::Teacher;
+    use burn::tensor::{Int, Tensor};
+    use safetensors::tensor::{SafeTensors, TensorView};
+
+    use super::*;
+
+    /// Rows that are added to the vocabulary.
+    const PADDING: usize = 80;
+
+    /// The embedded teacher with more rows than its tokenizer has tokens, all of them likely.
+    fn padded(directory: &Path) {
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher");
+        for name in ["config.json", TOKENIZER_FILE, "generation_config.json"] {
+            fs::copy(original.join(name), directory.join(name)).unwrap();
+        }
+        let config = fs::read_to_string(directory.join("config.json")).unwrap();
+        let rows = format!("\"vocab_size\": {}", 944 + PADDING);
+        let config = config.replace("\"vocab_size\": 944", &rows);
+        fs::write(directory.join("config.json"), config).unwrap();
+        let bytes = fs::read(original.join("model.safetensors")).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let embedding = tensors.tensor("model.embed_tokens.weight").unwrap();
+        let width = embedding.shape()[1];
+        // bf16 of 1.
+        let more = [0x80, 0x3f].repeat(width * PADDING);
+        let data = [embedding.data(), more.as_slice()].concat();
+        let shape = vec![944 + PADDING, width];
+        let widened = TensorView::new(embedding.dtype(), shape, &data).unwrap();
+        let views = tensors.tensors().into_iter().map(|(name, view)| {
+            match name == "model.embed_tokens.weight" {
+                true => (name, widened.clone()),
+                false => (name, view),
+            }
+        });
+        let file = directory.join("model.safetensors");
+        safetensors::serialize_to_file(views, None, &file).unwrap();
+    }
+
+    #[test]
+    fn a_padded_model_is_a_teacher_over_the_tokens_of_its_tokenizer() {
+        const F32_NOISE: f32 = 1e-4;
+        let device = Device::flex();
+        let directory = tempfile::tempdir().unwrap();
+        padded(directory.path());
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher");
+        let original = LanguageModel::load(&original, &device).unwrap().teacher;
+        let padded = LanguageModel::load(directory.path(), &device)
+            .unwrap()
+            .teacher;
+        assert_eq!(padded.decoder().config().vocab_size, 944);
+        assert_eq!(padded.vocab_size(), 944);
+        let ids = || Tensor::<2, Int>::from_ints([[5, 17, 300, 2]], &device);
+        let expected = original.log_probs(ids()).tensor().clone();
+        let found = padded.log_probs(ids()).tensor().clone();
+        let difference = (expected - found).abs().max().into_scalar::<f32>();
+        assert!(difference < F32_NOISE, "{difference}");
+        let heads = [original.head().unwrap(), padded.head().unwrap()];
+        assert_eq!(heads[0].weight().dims(), heads[1].weight().dims());
     }
 }

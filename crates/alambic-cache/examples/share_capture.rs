@@ -46,9 +46,7 @@ fn record(segment: u32) -> TargetRecord {
     let loss_mask: Vec<bool> = (0..TOKENS_PER_SEGMENT).map(|i| i > 0).collect();
     let mut targets = SampledTargets::empty(DRAWS, 1.0);
     for &label in &token_ids[1..] {
-        targets.num_distinct.push(1);
-        targets.token_ids.push(label);
-        targets.counts.push(DRAWS);
+        targets.drawn.push_row([(label, DRAWS)]);
         targets.entropy.push(0.0);
     }
     let key = SegmentKey::of(&spec().teacher_fingerprint, &token_ids, &loss_mask);

@@ -317,7 +317,7 @@ pub enum CacheError {
         found: String,
     },
     /// The head that makes distributions of the hidden states is missing.
-    #[error("{} does not exist: hidden states mean nothing without the teacher's head; restore it, or put it with the writer", path.display())]
+    #[error("{} does not exist: hidden states mean nothing without the teacher's head; run the capture again, which puts it first, or restore it", path.display())]
     TeacherHeadAbsent {
         /// Where it should be.
         path: PathBuf,

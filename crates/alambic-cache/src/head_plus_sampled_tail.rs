@@ -1,4 +1,4 @@
-//! The most probable tokens exactly, and tokens drawn from among the others.
+//! The most probable tokens, and tokens drawn from among the others.
 
 use crate::{DrawnTokens, TopKTargets};
 
@@ -8,7 +8,8 @@ use crate::{DrawnTokens, TopKTargets};
 /// Row `j` belongs to the `j`-th `true` of the record's loss mask. A token of the head counts with its
 /// probability, a drawn one with the tail's mass times its share of the draws: an unbiased
 /// estimate of every probability of the vocabulary, as [`SampledTargets`](crate::SampledTargets) is,
-/// but without any variance where most of the mass lies.
+/// but without any variance where most of the mass lies. What a cache stores of head and tail mass is
+/// rounded to levels, by which such an estimate is off.
 ///
 /// ```
 /// use alambic_cache::{HeadPlusSampledTail, TopKTargets};
@@ -20,6 +21,7 @@ use crate::{DrawnTokens, TopKTargets};
 ///         log_probs: vec![0.75f32.ln()],
 ///         tail_mass: vec![0.25],
 ///         entropy: vec![0.7],
+///         tempered: vec![],
 ///     },
 ///     4,
 ///     1.0,
@@ -46,7 +48,7 @@ impl HeadPlusSampledTail {
     ///
     /// ```
     /// # use alambic_cache::{HeadPlusSampledTail, TopKTargets};
-    /// # let head = TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] };
+    /// # let head = TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] };
     /// assert_eq!(HeadPlusSampledTail::new(head, 8, 1.0).num_rows(), 0);
     /// ```
     pub fn new(head: TopKTargets, draws: u16, temperature: f32) -> Self {
@@ -62,7 +64,7 @@ impl HeadPlusSampledTail {
     ///
     /// ```
     /// # use alambic_cache::{HeadPlusSampledTail, TopKTargets};
-    /// # let head = TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.0], tail_mass: vec![0.0], entropy: vec![0.0] };
+    /// # let head = TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.0], tail_mass: vec![0.0], entropy: vec![0.0], tempered: vec![] };
     /// assert_eq!(HeadPlusSampledTail::new(head, 8, 1.0).num_rows(), 1);
     /// ```
     pub fn num_rows(&self) -> usize {
@@ -73,7 +75,7 @@ impl HeadPlusSampledTail {
     ///
     /// ```
     /// # use alambic_cache::{HeadPlusSampledTail, TopKTargets};
-    /// # let head = TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.0], tail_mass: vec![0.0], entropy: vec![0.0] };
+    /// # let head = TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.0], tail_mass: vec![0.0], entropy: vec![0.0], tempered: vec![] };
     /// # let mut targets = HeadPlusSampledTail::new(head, 8, 1.0);
     /// targets.tail.push_row([]); // nothing is left for the others
     /// assert_eq!(targets.probabilities().next().unwrap(), [(3, 1.0)]);

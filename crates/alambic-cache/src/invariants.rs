@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::compact::ENTROPY_ROUNDING_NATS;
 use crate::tempered_rules::TemperedRules;
 use crate::{
     CacheError, CacheSpec, DrawnRow, DrawnTokens, HeadOnlyTargets, HeadPlusSampledTail,
@@ -53,6 +54,16 @@ pub(crate) struct RecordRules {
     seen: Vec<u64>,
 }
 
+/// The largest entropy of a row: that of equally likely tokens, with what an f32 sum and, in a column of
+/// bits, rounding may add.
+pub(crate) fn largest_entropy(spec: &CacheSpec) -> f32 {
+    let rounding = match spec.targets.has_codes() {
+        true => ENTROPY_ROUNDING_NATS,
+        false => 0.0,
+    };
+    (spec.vocab_size as f32).ln() + ENTROPY_TOLERANCE_NATS + rounding
+}
+
 /// A broken rule: field, expected, found.
 pub(crate) type Broken = (String, String, String);
 
@@ -62,7 +73,7 @@ impl RecordRules {
             vocab_size: spec.vocab_size,
             kind: spec.targets,
             temperature: spec.temperatures.first().copied().unwrap_or(1.0),
-            max_entropy: (spec.vocab_size as f32).ln() + ENTROPY_TOLERANCE_NATS,
+            max_entropy: largest_entropy(spec),
             tempered: TemperedRules::new(spec),
             seen: Vec::new(),
         }

@@ -147,7 +147,7 @@ impl CacheReader {
     /// # };
     /// # let record = TargetRecord {
     /// #     key: SegmentKey::of("t", &[1, 3], &[false, true]), token_ids: vec![1, 3], loss_mask: vec![false, true],
-    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623] }.into(),
+    /// #     targets: TopKTargets { k: 1, token_ids: vec![3], log_probs: vec![0.75f32.ln()], tail_mass: vec![0.25], entropy: vec![0.5623], tempered: vec![] }.into(),
     /// # };
     /// # let mut writer = CacheWriter::open(dir.path(), spec)?;
     /// # writer.write_shard(0, &[record])?;

@@ -19,7 +19,7 @@ use crate::{CacheError, CacheReader, CacheSpec, SegmentKey, SegmentReader, Targe
 /// # };
 /// # let record = |token_ids: Vec<u32>| TargetRecord {
 /// #     key: SegmentKey::of("t", &token_ids, &[]), loss_mask: vec![false; token_ids.len()], token_ids,
-/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![] }.into(),
+/// #     targets: TopKTargets { k: 1, token_ids: vec![], log_probs: vec![], tail_mass: vec![], entropy: vec![], tempered: vec![] }.into(),
 /// # };
 /// let mut writer = CacheWriter::open(dir.path(), spec.clone())?;
 /// writer.write_shard(0, &[record(vec![1, 2, 3]), record(vec![2])])?;
@@ -112,7 +112,9 @@ impl TargetIndex {
             Err(_) => Ok(None),
             Ok(place) => {
                 let (_, cache, at) = self.places[place];
-                self.caches[cache].read(at).map(Some)
+                let record = self.caches[cache].read(at)?;
+                // Keys were read without the checksum that this reading has compared.
+                Ok((record.key == *key).then_some(record))
             }
         }
     }

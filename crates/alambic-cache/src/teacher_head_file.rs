@@ -84,7 +84,6 @@ pub(crate) fn put(
     head: &TeacherHead,
 ) -> Result<(), CacheError> {
     let storage = held.storage();
-    let path = storage.path_of(TEACHER_HEAD_FILE);
     let Some((expected, _)) = expected(spec) else {
         return Err(CacheError::InvalidSpec {
             field: "targets",
@@ -92,7 +91,16 @@ pub(crate) fn put(
             found: format!("{:?}", spec.targets),
         });
     };
-    expect_fingerprint(expected, head.fingerprint(), &path)?;
+    if head.fingerprint() != expected {
+        return Err(CacheError::InvalidTeacherHead {
+            field: "fingerprint",
+            expected: format!(
+                "{expected}, as in the specification of {}",
+                storage.root().display()
+            ),
+            found: head.fingerprint().to_string(),
+        });
+    }
     let outcome = held.put_if_absent(TEACHER_HEAD_FILE, |sink| {
         for_each_piece(head, |piece| sink.write_all(piece))
             .map_err(storage.refused(TEACHER_HEAD_FILE, "write"))
@@ -346,7 +354,13 @@ mod tests {
         let other = sample::head().with_logit_scale(2.0).unwrap();
         let outcome = put(&second, &spec, &other);
         assert!(
-            matches!(outcome, Err(CacheError::TeacherHeadMismatch { .. })),
+            matches!(
+                outcome,
+                Err(CacheError::InvalidTeacherHead {
+                    field: "fingerprint",
+                    ..
+                })
+            ),
             "{outcome:?}"
         );
         let mut bytes = bytes_of(&sample::head());

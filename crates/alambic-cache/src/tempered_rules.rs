@@ -1,6 +1,7 @@
 //! The rules of top-k targets at further temperatures.
 
-use crate::invariants::{Broken, require};
+use crate::compact::ENTROPY_ROUNDING_NATS;
+use crate::invariants::{Broken, largest_entropy, require};
 use crate::top_k_targets::tempered_log_mass;
 use crate::{CacheSpec, ENTROPY_TOLERANCE_NATS, MASS_TOLERANCE, TemperedTail, TopKTargets};
 
@@ -13,6 +14,7 @@ pub(crate) struct TemperedRules {
     /// what head and tail may miss 1 by, and what levels round.
     log_prob_error_nats: f64,
     entropy_tolerance: f32,
+    max_entropy: f32,
 }
 
 impl TemperedRules {
@@ -20,12 +22,13 @@ impl TemperedRules {
         let levels = spec.targets.quantiser();
         let level_error = levels.as_ref().map_or(0.0, |levels| levels.largest_error());
         // Each of two entropies, which bits round to 64ths of a nat.
-        let entropy_error = ENTROPY_TOLERANCE_NATS + levels.map_or(0.0, |_| 1.0 / 128.0);
+        let entropy_error = ENTROPY_TOLERANCE_NATS + levels.map_or(0.0, |_| ENTROPY_ROUNDING_NATS);
         Self {
             vocab_size: spec.vocab_size,
             temperatures: spec.further_temperatures().to_vec(),
             log_prob_error_nats: 2.0 * f64::from(MASS_TOLERANCE) + level_error,
             entropy_tolerance: 2.0 * entropy_error,
+            max_entropy: largest_entropy(spec),
         }
     }
 
@@ -90,9 +93,8 @@ impl TemperedRules {
         row: usize,
     ) -> Result<(), Broken> {
         let tolerance = self.entropy_tolerance;
-        let highest = (self.vocab_size as f32).ln() + ENTROPY_TOLERANCE_NATS;
         let range = match tail.temperature > 1.0 {
-            true => entropy_at_1 - tolerance..=highest,
+            true => entropy_at_1 - tolerance..=self.max_entropy,
             false => -ENTROPY_TOLERANCE_NATS..=entropy_at_1 + tolerance,
         };
         let (entropy, temperature) = (tail.entropy[row], tail.temperature);

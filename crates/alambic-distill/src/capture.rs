@@ -1,6 +1,6 @@
 //! Capture: a teacher reads text once, and its soft labels are kept in a cache.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use alambic_cache::{
@@ -280,8 +280,9 @@ fn targets_of(
 ) -> Result<(Vec<Targets>, u64), DistillError> {
     let mut found: BTreeMap<&SegmentKey, Targets> = BTreeMap::new();
     let (mut to_ask, mut keys_to_ask) = (Vec::new(), Vec::new());
+    let mut seen = BTreeSet::new();
     for (segment, key) in shard.iter().zip(keys) {
-        if found.contains_key(key) || keys_to_ask.contains(key) {
+        if !seen.insert(key) {
             continue;
         }
         match known.find(key)? {

@@ -138,6 +138,17 @@ fn evaluate_batch(
     let labels = labels_of(batch);
     add_likelihood(&student, &labels, evaluation);
     if let Some(teacher) = teacher {
+        if teacher.vocab_size() != config.vocab_size {
+            return Err(DistillError::Setting {
+                key: "student.vocab_size",
+                found: format!(
+                    "{}, beside a teacher of {} tokens",
+                    config.vocab_size,
+                    teacher.vocab_size()
+                ),
+                expected: "the teacher's vocabulary",
+            });
+        }
         for segment in batch {
             let ids = segment.teacher().token_ids();
             check_fits(

@@ -38,7 +38,7 @@ pub struct GradientFidelity {
 ///
 /// Each window gives the gradient of the mean loss over its labels, at the student as it is, with respect
 /// to all of its weights; nothing is trained. Targets that estimate without bias show a smaller cosine
-/// here than they deserve over many steps, since their errors average out; targets with a bias do not.
+/// here than they deserve over many steps, since their errors average out; those of a bias do not.
 ///
 /// # Errors
 /// [`DistillError::Setting`] for sources that hold different text, and those of a trainer that is given
@@ -95,6 +95,13 @@ fn compare(
         [0, 1].map(|side| gradient(student, sides[side], heads[side].as_ref(), windows[side]));
     let (dot, squares) = dot(&judged, &reference);
     let [own, other] = squares.map(f64::sqrt);
+    if !(own > 0.0 && other > 0.0 && own.is_finite() && other.is_finite()) {
+        return Err(DistillError::Setting {
+            key: "objective",
+            found: format!("gradients of the norms {own} and {other}"),
+            expected: "losses whose gradients have a direction at this student",
+        });
+    }
     Ok(GradientFidelity {
         cosine: dot / (own * other),
         norm_ratio: own / other,

@@ -51,7 +51,9 @@ impl TopKSelector {
         for &mut rank in kept {
             let id = id_of(rank);
             self.targets.token_ids.push(id);
-            self.targets.log_probs.push(log_probs[id as usize].min(0.0));
+            self.targets
+                .log_probs
+                .push(at_most(log_probs[id as usize], 0.0));
         }
         self.probs.clear();
         self.probs.extend(log_probs.iter().map(|l| l.exp()));
@@ -60,7 +62,7 @@ impl TopKSelector {
             .iter()
             .map(|&rank| f64::from(probs[id_of(rank) as usize]))
             .sum();
-        self.targets.tail_mass.push(tail.min(1.0) as f32);
+        self.targets.tail_mass.push(at_most(tail as f32, 1.0));
         self.targets.entropy.push(entropy(log_probs, probs) as f32);
         for tempered in &mut self.targets.tempered {
             let others = others.iter().map(|&rank| log_probs[id_of(rank) as usize]);
@@ -127,15 +129,36 @@ fn entropy(log_probs: &[f32], probs: &[f32]) -> f64 {
     let sum: f64 = log_probs
         .iter()
         .zip(probs)
-        .filter(|(log_prob, _)| log_prob.is_finite())
+        .filter(|(log_prob, _)| **log_prob > f32::NEG_INFINITY || log_prob.is_nan())
         .map(|(&log_prob, &prob)| -f64::from(prob) * f64::from(log_prob))
         .sum();
-    sum.max(0.0)
+    // What is not a number stays so, and no cache takes it.
+    if sum < 0.0 { 0.0 } else { sum }
+}
+
+/// A number that rounding may have carried beyond its bound; what is not a number stays so.
+fn at_most(value: f32, bound: f32) -> f32 {
+    if value > bound { bound } else { value }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_not_hidden() {
+        for row in [
+            [f32::NAN, -0.7, -0.7],
+            [-0.7, f32::NAN, -0.7],
+            [f32::NEG_INFINITY, f32::NAN, 0.0],
+        ] {
+            let mut selector = TopKSelector::new(1, &[2.0]);
+            selector.push(&row);
+            let targets = selector.finish();
+            assert!(targets.entropy[0].is_nan(), "{row:?}");
+            assert!(targets.tempered[0].entropy[0].is_nan(), "{row:?}");
+        }
+    }
 
     #[test]
     fn the_most_likely_tokens_come_first_and_ties_go_to_the_lower_id() {

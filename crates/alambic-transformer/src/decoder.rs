@@ -119,6 +119,33 @@ impl Decoder {
         self.norm.forward(states)
     }
 
+    /// The same decoder over its first `vocab_size` tokens.
+    ///
+    /// Models are often padded to a round number of rows. What the rows beyond the tokenizer's would
+    /// get of a distribution is no token's; without them it is that of the tokens alone, normalised.
+    ///
+    /// # Panics
+    /// If `vocab_size` is 0 or more than there are rows.
+    pub fn within_vocabulary(mut self, vocab_size: usize) -> Self {
+        let rows = self.config.vocab_size;
+        assert!(
+            (1..=rows).contains(&vocab_size),
+            "the first {vocab_size} of {rows} rows"
+        );
+        if vocab_size == rows {
+            return self;
+        }
+        let narrowed = |weight: &Param<Tensor<2>>, dim| {
+            Param::from_tensor(weight.val().narrow(dim, 0, vocab_size))
+        };
+        self.embed_tokens.weight = narrowed(&self.embed_tokens.weight, 0);
+        if let Some(head) = &mut self.lm_head {
+            head.weight = narrowed(&head.weight, 1);
+        }
+        self.config.vocab_size = vocab_size;
+        self
+    }
+
     /// The configuration the decoder was made from.
     pub fn config(&self) -> &DecoderConfig {
         &self.config

@@ -34,7 +34,7 @@ impl ObjectiveSection {
 
     /// Writes out what was not given, so that a resolved recipe shows it.
     pub(super) fn resolve(&mut self, cache: &CacheSection) {
-        if cache.hidden_states.is_none() {
+        if cache.hidden_states.is_none() && cache.draws.is_none() {
             self.tail.get_or_insert_default();
         }
         self.temperature_factor.get_or_insert_default();
@@ -95,6 +95,13 @@ impl ObjectiveSection {
         let found = format!("{:?}", self.temperature);
         let mut terms = self.terms.iter();
         let uses_cache = terms.any(|term| term.kind.compares_distributions());
+        let stored = self.temperature as f32;
+        if uses_cache && cache.draws.is_some() && !(stored.is_finite() && stored > 0.0) {
+            let expected = "a number that a cache can store as f32, finite and above 0";
+            let problem = Problem::new("objective.temperature", expected, found);
+            checker.require_all(&["cache.draws"], false, problem);
+            return;
+        }
         if uses_cache && (cache.draws.is_some() || cache.hidden_states.is_some()) {
             return; // tokens are drawn at this temperature, hidden states know every one
         }
@@ -125,18 +132,29 @@ impl ObjectiveSection {
         checker.require_all(&["objective.terms", "cache.temperatures"], false, problem);
     }
 
-    /// Reports what a truncated teacher would need, where the whole distribution is known.
+    /// Reports what a truncated teacher would need, where nothing is left out.
     fn check_tail_is_read(&self, cache: &CacheSection, checker: &mut Checker) {
-        let Some(tail) = self.tail.filter(|_| cache.hidden_states.is_some()) else {
+        let (reason, advice) = match (cache.hidden_states.is_some(), cache.draws.is_some()) {
+            (true, _) => (
+                "cache.hidden_states",
+                "hidden states leave no token out, so there is no tail to treat: remove it",
+            ),
+            (_, true) => (
+                "cache.draws",
+                "draws estimate every token's probability, so there is no tail to treat: remove it",
+            ),
+            _ => return,
+        };
+        let Some(tail) = self.tail else {
             return;
         };
         let problem = Problem::new(
             "objective.tail",
-            "no such key, because cache.hidden_states is given",
+            format!("no such key, because {reason} is given"),
             format!("{:?}", tail.name()),
         )
-        .advise("hidden states leave no token out, so there is no tail to treat: remove it");
-        checker.require_all(&["cache.hidden_states"], false, problem);
+        .advise(advice);
+        checker.require_all(&[reason], false, problem);
     }
 
     fn check_tail(&self, checker: &mut Checker, index: usize, term: &ObjectiveTerm) {

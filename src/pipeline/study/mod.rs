@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alambic_cache::CacheReader;
-use alambic_distill::{Teaching, gradient_fidelity};
-use alambic_transformer::{Decoder, load_checkpoint};
+use alambic_distill::{GradientFidelity, Teaching, gradient_fidelity};
+use alambic_transformer::load_checkpoint;
 use serde::{Deserialize, Serialize};
 
 pub use self::description::Variant;
@@ -45,8 +45,10 @@ pub struct StudyRun {
 pub struct StudiedVariant {
     /// The variant as it was described.
     pub variant: Variant,
-    /// Bytes per token of the training cache, everything included.
+    /// Bytes per token of the training cache's shards, everything in them included.
     pub bytes_per_token: f64,
+    /// Bytes of the teacher's head beside the shards, 0 for targets that need none.
+    pub head_bytes: u64,
     /// Cosine of the angle to the reference's gradient, one for each window.
     pub gradient_cosines: Vec<f64>,
     /// Norm of the gradient divided by that of the reference's, one for each window.
@@ -105,11 +107,19 @@ pub fn study(
     options: &RunOptions,
 ) -> Result<Study, PipelineError> {
     let description = StudyDescription::load(path)?;
+    // Runs keep the paths of their caches, and are resumed from anywhere.
+    let out = std::path::absolute(&options.out)
+        .map_err(|source| PipelineError::io("find", &options.out, source))?;
+    let options = &RunOptions {
+        out,
+        ..options.clone()
+    };
     let recipes = description
         .variants
         .iter()
         .map(|variant| description.recipe(variant, overrides))
         .collect::<Result<Vec<_>, _>>()?;
+    refuse_paths(path, &recipes)?;
     let lab = Laboratory {
         caches: shared_caches(&description, &recipes),
         description: &description,
@@ -141,6 +151,21 @@ pub fn study(
     Ok(study)
 }
 
+/// Refuses recipes that place their cache themselves: a study does.
+fn refuse_paths(path: &Path, recipes: &[LoadedRecipe]) -> Result<(), PipelineError> {
+    let placed = recipes
+        .iter()
+        .find_map(|loaded| loaded.recipe.cache.path.as_ref());
+    placed.map_or(Ok(()), |found| {
+        Err(PipelineError::Input {
+            what: format!("cache.path of a recipe of {}", path.display()),
+            expected: "no such key: a study keeps its caches in its own directory".into(),
+            found: found.display().to_string(),
+            advice: "remove it; cache.reuse takes what other caches hold".into(),
+        })
+    })
+}
+
 /// For each variant the directory name of the first one that stores the same.
 fn shared_caches(description: &StudyDescription, recipes: &[LoadedRecipe]) -> Vec<String> {
     let mut first = BTreeMap::new();
@@ -164,11 +189,14 @@ fn what_is_stored(recipe: &Recipe) -> String {
         teacher,
         cache,
         objective,
+        training,
         ..
     } = recipe;
+    // Documents are cut into segments of this length.
+    let length = training.sequence_tokens;
     // Draws are made at the temperature of the objective.
     let temperature = cache.draws.map(|_| objective.temperature);
-    format!("{data:?} {teacher:?} {cache:?} {temperature:?}")
+    format!("{data:?} {teacher:?} {cache:?} {temperature:?} {length}")
 }
 
 struct Laboratory<'a> {
@@ -203,8 +231,13 @@ impl Laboratory<'_> {
     fn run(&self, variant: Option<usize>, seed: u64) -> Result<StudyRun, PipelineError> {
         const FIGURES: &str = "figures.json";
         let plan = self.plan(variant, seed)?;
-        if let Some(run) = plan.directory.read_json(FIGURES)? {
-            return Ok(run);
+        let name = variant.map(|variant| self.description.variants[variant].name.clone());
+        if let Some(run) = plan.directory.read_json::<StudyRun>(FIGURES)? {
+            // A variant may have been given another name since.
+            return Ok(StudyRun {
+                variant: name,
+                ..run
+            });
         }
         let arm = match variant {
             None => Arm::HardLabels,
@@ -214,13 +247,13 @@ impl Laboratory<'_> {
         let facts = train_one_arm(&plan, arm)?;
         let evaluation = measure_likelihood(&plan, Some(arm))?;
         let run = StudyRun {
-            variant: variant.map(|variant| self.description.variants[variant].name.clone()),
+            variant: name,
             seed,
             tokens: facts.tokens,
             seconds: facts.seconds,
             nll: evaluation.nll(),
-            kl_to_teacher: evaluation.kl_to_teacher().unwrap_or(f64::NAN),
-            top1_agreement: evaluation.top1_agreement().unwrap_or(f64::NAN),
+            kl_to_teacher: beside_teacher(evaluation.kl_to_teacher()),
+            top1_agreement: beside_teacher(evaluation.top1_agreement()),
         };
         plan.directory.write_json(FIGURES, &run)?;
         Ok(run)
@@ -231,34 +264,55 @@ impl Laboratory<'_> {
         let seed = self.description.seeds[0];
         let plan = self.plan(Some(variant), seed)?;
         let cache = CacheReader::open(plan.cache("train"))?;
-        let name = &self.description.reference;
-        let reference = self
-            .description
-            .variants
-            .iter()
-            .position(|v| &v.name == name);
-        let reference = self.plan(reference, seed)?;
-        let mut fidelities = Vec::new();
-        let num_windows = self.description.gradient_windows;
-        if num_windows > 0 {
-            let device = &self.options.device;
-            let directory = self.options.out.join("runs");
-            let directory = directory.join(format!("{HARD_LABELS}-seed{seed}/baseline"));
-            let student: Decoder = load_checkpoint(&directory, device)?.decoder;
-            let windows = plan
-                .training()
-                .trainer_config(plan.recipe.objective.objective()?, plan.pad_id())
-                .windows;
-            let [judged, reference] = [&plan, &reference].map(teaching);
-            fidelities = gradient_fidelity(&student, &judged?, &reference?, &windows, num_windows)?;
-        }
+        let fidelities = match self.description.gradient_windows {
+            0 => Vec::new(),
+            num_windows => self.fidelities(plan, num_windows)?,
+        };
         Ok(StudiedVariant {
             variant: self.description.variants[variant].clone(),
             bytes_per_token: cache.info().bytes_per_token,
+            head_bytes: cache
+                .teacher_head()?
+                .map_or(0, |head| 4 * head.weight().len() as u64),
             gradient_cosines: fidelities.iter().map(|found| found.cosine).collect(),
             gradient_norm_ratios: fidelities.iter().map(|found| found.norm_ratio).collect(),
         })
     }
+
+    /// The gradients of a plan's variant beside the reference's.
+    fn fidelities(
+        &self,
+        plan: Plan,
+        num_windows: usize,
+    ) -> Result<Vec<GradientFidelity>, PipelineError> {
+        let seed = self.description.seeds[0];
+        let directory = self.options.out.join("runs");
+        let directory = directory.join(format!("{HARD_LABELS}-seed{seed}/baseline"));
+        let student = load_checkpoint(&directory, &self.options.device)?.decoder;
+        let judged = teaching(&plan)?;
+        let config = plan
+            .training()
+            .trainer_config(judged.objective.clone(), plan.pad_id());
+        // The reference may be the variant itself, whose directory this plan holds.
+        drop(plan);
+        let name = &self.description.reference;
+        let mut variants = self.description.variants.iter();
+        let reference = variants.position(|variant| &variant.name == name);
+        let reference = teaching(&self.plan(reference, seed)?)?;
+        let windows = &config.windows;
+        Ok(gradient_fidelity(
+            &student,
+            &judged,
+            &reference,
+            windows,
+            num_windows,
+        )?)
+    }
+}
+
+/// A figure of a student that was measured beside its teacher.
+fn beside_teacher(figure: Option<f64>) -> f64 {
+    figure.expect("students are measured beside their teacher")
 }
 
 fn teaching(plan: &Plan) -> Result<Teaching, PipelineError> {

@@ -4,7 +4,7 @@ use super::bits::BitReader;
 use super::quantiser::Quantiser;
 use super::row_code::{Row, RowBuffer, RowDecoder};
 use super::sampled::entries;
-use super::top_k::{self, TopKReader};
+use super::top_k::{self, TopKReader, rows_within};
 use crate::{DrawnTokens, HeadPlusSampledTail};
 
 /// Number of distinct ids.
@@ -37,7 +37,7 @@ pub(super) fn from_rows(
     quantiser: &Quantiser,
 ) -> Option<HeadPlusSampledTail> {
     let mut reader = BitReader::new(bytes);
-    let mut head = TopKReader::new(heads, (k, &[]), quantiser, num_rows.min(8 * bytes.len()));
+    let mut head = TopKReader::new(heads, (k, &[]), quantiser, rows_within(bytes, num_rows, k));
     let mut tail = DrawnTokens::default();
     let mut buffer = RowBuffer::default();
     for _ in 0..num_rows {

@@ -29,6 +29,7 @@ use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
 
 use bits::BitWriter;
 pub(crate) use quantiser::Quantiser;
+pub(crate) use row_code::ENTROPY_ROUNDING_NATS;
 use row_code::{Row, RowCode, RowDecoder, RowEncoder};
 pub(crate) use states::{
     SCALE_BITS, STATES_PER_GROUP, decode_states, encode_states, largest_state_error,

@@ -7,6 +7,8 @@ use super::tables::{TableReader, write_code};
 
 /// Steps of the stored entropy per nat.
 const ENTROPY_STEPS_PER_NAT: f32 = 64.0;
+/// The most that an entropy is rounded by.
+pub(crate) const ENTROPY_ROUNDING_NATS: f32 = 0.5 / ENTROPY_STEPS_PER_NAT;
 
 /// One row of targets.
 #[derive(Debug)]

@@ -278,6 +278,42 @@ fn what_cannot_be_stored_is_not_rounded() {
 }
 
 #[test]
+fn an_even_distribution_is_read_back_whatever_its_entropy_is_rounded_to() {
+    // 64 ln V is just above a half for many a vocabulary.
+    for vocab_size in [32_000usize, 50_257, 65_536, 128_256, 151_936] {
+        let spec = CacheSpec {
+            vocab_size,
+            ..sample::tempered(sample::spec(ValueType::Coarse, 1))
+        };
+        let even = (vocab_size as f32).recip();
+        let entropy = vec![(vocab_size as f32).ln()];
+        let tail_mass = vec![1.0 - even];
+        let mut tempered = crate::TemperedTail::empty(&[2.0, 0.5]);
+        for tail in &mut tempered {
+            tail.tail_mass.clone_from(&tail_mass);
+            tail.entropy.clone_from(&entropy);
+        }
+        let record = TargetRecord {
+            key: crate::SegmentKey::of("t", &[0, 1], &[false, true]),
+            token_ids: vec![0, 1],
+            loss_mask: vec![false, true],
+            targets: crate::TopKTargets {
+                k: 1,
+                token_ids: vec![7],
+                log_probs: vec![even.ln()],
+                tail_mass,
+                entropy,
+                tempered,
+            }
+            .into(),
+        };
+        let mut rules = crate::invariants::RecordRules::new(&spec);
+        rules.check(&record, 0, Path::new(PATH)).unwrap();
+        decode(encoded(&spec, std::slice::from_ref(&record)), &spec).unwrap();
+    }
+}
+
+#[test]
 fn codes_that_are_none_are_named() {
     let spec = sample::spec(ValueType::Coarse, 8);
     let mut bytes = encoded(&spec, &sample::records(&spec, 0, 4));

@@ -51,11 +51,22 @@ pub(super) fn from_rows(
     quantiser: &Quantiser,
 ) -> Option<TopKTargets> {
     let mut reader = BitReader::new(bytes);
-    let mut read = TopKReader::new(rows, shape, quantiser, num_rows.min(8 * bytes.len()));
+    let mut read = TopKReader::new(
+        rows,
+        shape,
+        quantiser,
+        rows_within(bytes, num_rows, shape.0),
+    );
     for _ in 0..num_rows {
         read.row(&mut reader)?;
     }
     reader.is_at_end().then_some(read.targets)
+}
+
+/// For how many rows of `k` entries there is room to be made: no more than so many bytes can hold, each
+/// entry of which takes a bit at least.
+pub(super) fn rows_within(bytes: &[u8], num_rows: usize, k: usize) -> usize {
+    num_rows.min(8 * bytes.len() / k.max(1))
 }
 
 /// Reads row after row.

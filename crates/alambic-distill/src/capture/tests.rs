@@ -1,6 +1,7 @@
 //! Captures from a teacher that is a table, and counts what it is asked.
 
 use std::cell::Cell;
+use std::path::Path;
 
 use alambic_cache::ValueType;
 use alambic_text::{DocumentSource, StudentTokens, TeacherTokens};

@@ -134,6 +134,9 @@ impl Trainer {
             &self.config.objective,
             &self.config.windows,
         )?;
+        if let Some(validation) = &validation {
+            check_vocabulary(student.config().vocab_size, &**validation)?;
+        }
         let _lock = RunLock::acquire(directory)?;
         let store = CheckpointStore::open(&directory.join("checkpoints"))?;
         let plain = student.device();
@@ -329,6 +332,18 @@ fn framework(error: Option<&dyn std::error::Error>) -> DistillError {
     DistillError::Framework { message }
 }
 
+/// Refuses data of another tokenizer than the student's.
+fn check_vocabulary(vocab: usize, source: &dyn TrainingSource) -> Result<(), DistillError> {
+    if vocab == source.vocab_size() {
+        return Ok(());
+    }
+    Err(DistillError::Setting {
+        key: "student.vocab_size",
+        found: format!("{vocab}, for data of {} tokens", source.vocab_size()),
+        expected: "the vocabulary size of the data's tokenizer",
+    })
+}
+
 /// Refuses data that the student cannot learn from.
 pub(crate) fn check_source(
     student: &Decoder,
@@ -336,14 +351,8 @@ pub(crate) fn check_source(
     objective: &Objective,
     windows: &WindowConfig,
 ) -> Result<(), DistillError> {
-    let (vocab, cached) = (student.config().vocab_size, train.vocab_size());
-    if vocab != cached {
-        return Err(DistillError::Setting {
-            key: "student.vocab_size",
-            found: vocab.to_string(),
-            expected: "the vocabulary size of the data's tokenizer",
-        });
-    }
+    let vocab = student.config().vocab_size;
+    check_vocabulary(vocab, train)?;
     if objective.needs_targets() && !train.has_targets() {
         return Err(DistillError::Setting {
             key: "objective",

@@ -140,7 +140,7 @@ impl Tokenizer {
         let may_drop_text = contain_panic(|| dropped_text::may_drop(&inner)).map_err(failed)?;
         Ok(Self {
             may_drop_text,
-            vocab_size: inner.get_vocab_size(true),
+            vocab_size: id_bound(&inner),
             fingerprint,
             inner,
         })
@@ -203,7 +203,8 @@ impl Tokenizer {
         TextStream::new(self, special)
     }
 
-    /// Number of tokens, added tokens included.
+    /// One more than the largest token id, added tokens included: the number of tokens, unless ids are
+    /// left out between them.
     ///
     /// A model may have more rows than that, where its vocabulary was padded.
     #[must_use]
@@ -289,4 +290,10 @@ fn contain_panic<T>(
             )))
         }
     }
+}
+
+/// One more than the largest id.
+fn id_bound(inner: &tokenizers::Tokenizer) -> usize {
+    let vocabulary = inner.get_vocab(true);
+    vocabulary.values().max().map_or(0, |&id| id as usize + 1)
 }

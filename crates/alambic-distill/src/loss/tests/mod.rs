@@ -18,6 +18,7 @@ mod objective;
 mod padded_vocabulary;
 mod recorded;
 mod recorded_divergences;
+mod recorded_unlike_models;
 mod reference;
 mod relations;
 mod sampled;

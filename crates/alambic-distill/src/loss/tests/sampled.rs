@@ -96,11 +96,49 @@ fn outcome(targets: &TargetBatch, student: &[Vec<f64>], device: &Device) -> (f64
     (floats(losses[0].sum.clone())[0], floats(gradient))
 }
 
+const DRAWS: usize = 8;
+
+/// Token ids that are drawn from a distribution, which need not add up to 1.
+fn draws<'a>(probs: &'a [f64], random: &'a mut ChaCha8Rng) -> impl Iterator<Item = i32> + 'a {
+    let total: f64 = probs.iter().sum();
+    let last = probs.iter().rposition(|&p| p > 0.0).unwrap();
+    (0..DRAWS).map(move |_| {
+        let mut left = total * random.random::<f64>();
+        let id = probs.iter().position(|p| {
+            left -= p;
+            left < 0.0
+        });
+        id.unwrap_or(last) as i32
+    })
+}
+
 /// Anshumann et al. 2025: the mean over many draws is the dense value, and so is the gradient's.
 #[test]
-fn values_and_gradients_are_those_of_dense_distillation_on_average() {
+fn values_and_gradients_of_draws_are_those_of_dense_distillation_on_average() {
+    assert_unbiased_rows(|probs, random| {
+        draws(probs, random)
+            .map(|id| (id, 1.0 / DRAWS as f64))
+            .collect()
+    });
+}
+
+#[test]
+fn those_of_a_head_with_draws_from_its_tail_are_too() {
+    const HEAD: usize = 3;
+    assert_unbiased_rows(|probs, random| {
+        let (head, mass) = reference::truncate(probs, HEAD);
+        let mut tail = probs.to_vec();
+        head.iter().for_each(|&id| tail[id] = 0.0);
+        let share = mass / DRAWS as f64;
+        let head = head.iter().map(|&id| (id as i32, probs[id]));
+        head.chain(draws(&tail, random).map(|id| (id, share)))
+            .collect()
+    });
+}
+
+/// Compares the mean over many repeats of what `estimate` makes of a distribution with the dense one.
+fn assert_unbiased_rows(mut estimate: impl FnMut(&[f64], &mut ChaCha8Rng) -> Vec<(i32, f64)>) {
     const REPEATS: usize = 3000;
-    const DRAWS: usize = 8;
     const PROJECTIONS: usize = 20;
     const POSITIONS: usize = 3;
     let device = test_device();
@@ -115,19 +153,10 @@ fn values_and_gradients_are_those_of_dense_distillation_on_average() {
 
     // One row of the batch is one repeat: the gradient of a sum is a gradient for each row.
     let mut random = ChaCha8Rng::seed_from_u64(5);
-    let mut draw = |row: &[f64]| -> i32 {
-        let mut left: f64 = random.random();
-        let id = reference::softmax(row).iter().position(|p| {
-            left -= p;
-            left < 0.0
-        });
-        id.unwrap_or(VOCAB - 1) as i32
-    };
     let (mut rows, mut entropies, mut students) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..REPEATS {
         for (position, of_teacher) in teacher.iter().enumerate() {
-            let row = (0..DRAWS).map(|_| (draw(of_teacher), 1.0 / DRAWS as f64));
-            rows.push(row.collect());
+            rows.push(estimate(&reference::softmax(of_teacher), &mut random));
             entropies.push(entropy[position]);
             students.push(student[position].clone());
         }
