@@ -57,18 +57,13 @@ fn push_target(targets: &mut TopKTargets, favourite: u32) {
 fn record(teacher: &str, start: u32, num_tokens: u32, temperatures: &[f32]) -> TargetRecord {
     let token_ids: Vec<u32> = (0..num_tokens).map(|i| (start + i) % VOCAB_SIZE).collect();
     let loss_mask: Vec<bool> = (0..num_tokens).map(|i| i > 1).collect();
-    let without_rows = |&temperature: &f32| TemperedTail {
-        temperature,
-        tail_mass: Vec::new(),
-        entropy: Vec::new(),
-    };
     let mut targets = TopKTargets {
         k: K,
         token_ids: Vec::new(),
         log_probs: Vec::new(),
         tail_mass: Vec::new(),
         entropy: Vec::new(),
-        tempered: temperatures.iter().map(without_rows).collect(),
+        tempered: TemperedTail::empty(temperatures),
     };
     let labels = token_ids
         .iter()

@@ -241,13 +241,13 @@ pub enum CacheError {
         found: String,
     },
     /// A file is missing from a finished cache.
-    #[error("{} is listed in the manifest and does not exist: restore it", path.display())]
+    #[error("{} is listed in the manifest and does not exist: restore it, or remove manifest.json and run the capture again", path.display())]
     ShardAbsent {
         /// The shard.
         path: PathBuf,
     },
     /// A file was cut or grew.
-    #[error("{} has {found} bytes, the manifest says {expected}: it was cut or replaced; restore it", path.display())]
+    #[error("{} has {found} bytes, the manifest says {expected}: it was cut or replaced; restore it, or remove it and manifest.json and run the capture again", path.display())]
     ShardSize {
         /// The shard.
         path: PathBuf,
@@ -257,7 +257,7 @@ pub enum CacheError {
         found: u64,
     },
     /// A file changed after it was written.
-    #[error("{} has SHA-256 {found}, the manifest says {expected}: it is damaged; restore it", path.display())]
+    #[error("{} has SHA-256 {found}, the manifest says {expected}: it is damaged; restore it, or remove it and manifest.json and run the capture again", path.display())]
     Checksum {
         /// The shard.
         path: PathBuf,

@@ -32,7 +32,12 @@ pub struct TemperedTail {
 
 impl TemperedTail {
     /// One without rows for each of these temperatures.
-    pub(crate) fn empty(temperatures: &[f32]) -> Vec<Self> {
+    ///
+    /// ```
+    /// let tails = alambic_cache::TemperedTail::empty(&[2.0, 4.0]);
+    /// assert_eq!(tails[1].temperature, 4.0);
+    /// ```
+    pub fn empty(temperatures: &[f32]) -> Vec<Self> {
         let empty = |&temperature: &f32| Self {
             temperature,
             tail_mass: Vec::new(),

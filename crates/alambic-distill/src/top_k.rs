@@ -15,18 +15,13 @@ impl TopKSelector {
     /// A selector of the `k` most likely tokens, with the mass of the rest at these further
     /// temperatures.
     pub(crate) fn new(k: usize, further_temperatures: &[f32]) -> Self {
-        let empty = |&temperature: &f32| TemperedTail {
-            temperature,
-            tail_mass: Vec::new(),
-            entropy: Vec::new(),
-        };
         let targets = TopKTargets {
             k,
             token_ids: Vec::new(),
             log_probs: Vec::new(),
             tail_mass: Vec::new(),
             entropy: Vec::new(),
-            tempered: further_temperatures.iter().map(empty).collect(),
+            tempered: TemperedTail::empty(further_temperatures),
         };
         Self {
             k,

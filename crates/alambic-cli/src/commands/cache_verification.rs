@@ -101,8 +101,8 @@ fn describe_check(check: &TeacherCheck) -> String {
         ));
     }
     lines.push(format!(
-        "{:<18} {:>21} {:>21} {:>21}",
-        "mean, largest", "difference", "control", "rounding"
+        "{:<18} {:>21} {:>21} {:>21} {:>13}",
+        "mean, largest", "difference", "control", "rounding", "allowed mean"
     ));
     lines.extend(check.quantities.iter().map(line));
     if check.passed() {
@@ -126,7 +126,8 @@ fn line(check: &QuantityCheck) -> String {
     let [difference, control, rounding] =
         spreads.map(|spread| format!("{:.2e}, {:.2e}", spread.mean, spread.largest));
     format!(
-        "{:<18} {difference:>21} {control:>21} {rounding:>21}",
-        check.quantity.to_string()
+        "{:<18} {difference:>21} {control:>21} {rounding:>21} {:>13.2e}",
+        check.quantity.to_string(),
+        check.allowed_mean
     )
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use alambic_cache::ValueType;
 use alambic_text::{DocumentSource, StudentTokens, TeacherTokens};
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::*;
 use crate::loss::LogProbs;

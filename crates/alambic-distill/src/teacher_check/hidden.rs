@@ -30,12 +30,13 @@ pub(super) fn compare(
         .zip(stored.rows())
         .enumerate()
         .map(|(label, ((first, second), stored))| {
-            let error = f64::from(values.largest_error(first));
+            let scale = scale(first);
+            let error = f64::from(values.largest_error(first)) / scale;
             let rounding = if error.is_finite() { error } else { 0.0 };
             let states = Measured {
-                difference: largest_distance(stored, first),
+                difference: largest_distance(stored, first) / scale,
                 rounding,
-                control: largest_distance(second, first),
+                control: largest_distance(second, first) / scale,
             };
             let of_rounded = rounded.as_ref().map(|runs| {
                 let width = stored.len();
@@ -43,10 +44,10 @@ pub(super) fn compare(
                     .each_ref()
                     .map(|run| &run.states[label * width..(label + 1) * width]);
                 Measured {
-                    difference: largest_distance(stored, first),
+                    difference: largest_distance(stored, first) / scale,
                     // Both sides are rounded.
                     rounding: 2.0 * rounding,
-                    control: largest_distance(second, first),
+                    control: largest_distance(second, first) / scale,
                 }
             });
             let of_rounded = of_rounded.map(|measured| (Quantity::RoundedStates, measured));
@@ -54,6 +55,18 @@ pub(super) fn compare(
             [states].into_iter().chain(of_rounded).collect()
         })
         .collect()
+}
+
+/// The largest number of a state in magnitude, by which differences are measured; 1 for zeros.
+fn scale(state: &[f32]) -> f64 {
+    let largest = state
+        .iter()
+        .fold(0f32, |largest, number| largest.max(number.abs()));
+    if largest > 0.0 {
+        f64::from(largest)
+    } else {
+        1.0
+    }
 }
 
 /// The largest distance of two states in one of their numbers.

@@ -55,8 +55,8 @@ pub struct TeacherCheckConfig {
 ///   the capture, infinite for a token without probability (control: how far it moves); entropy;
 /// - for a head with a drawn tail: both, the second one within the live distribution of the tokens that
 ///   are not in the stored head;
-/// - for hidden states: the largest difference in one of their numbers; where integers are stored,
-///   also that from what the teacher's answer would be stored as now. The head must be the teacher's,
+/// - for hidden states: the largest difference in one of their numbers, as a share of the largest number
+///   of the state; where integers are stored, also that from what the teacher's answer would be stored as now. The head must be the teacher's,
 ///   number by number.
 ///
 /// # The rule

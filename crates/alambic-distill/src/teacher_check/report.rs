@@ -29,7 +29,8 @@ pub enum Quantity {
     TailMassAt(f32),
     /// The difference of the entropies at a further temperature, nats.
     EntropyAt(f32),
-    /// The largest difference in a number of the hidden state.
+    /// The largest difference in a number of the hidden state, divided by the largest of the numbers
+    /// that the teacher gives now.
     States,
     /// The same between what is stored and what the teacher's answer would be stored as; only where
     /// integers are stored.
