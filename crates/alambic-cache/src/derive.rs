@@ -10,10 +10,9 @@ use crate::{CacheError, CacheLocation, CacheReader, Manifest, TargetRecord};
 /// the other would see it.
 ///
 /// The result, as that of [`filter`] and of [`split`], is an ordinary cache: it verifies, has the head
-/// that hidden states need,
-/// says which teacher it comes from, and holds the targets as they are in its source. A call that was
-/// killed is repeated and keeps the shards that are whole. Holds one shard of the source and one of
-/// the result.
+/// that hidden states need, says which teacher it comes from, and holds the targets as they are in its
+/// source. A call that was killed is repeated and keeps the shards that are whole. Holds one shard of
+/// the source and one of the result.
 ///
 /// # Errors
 /// [`CacheError::UnlikeCaches`] naming the first difference, [`CacheError::NoSegments`] without

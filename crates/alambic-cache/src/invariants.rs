@@ -176,12 +176,7 @@ impl RecordRules {
         k: usize,
         rows: usize,
     ) -> Result<(), Broken> {
-        require(targets.k == k, "targets.k", || {
-            (
-                format!("{k}, the same for every row of the cache"),
-                targets.k.to_string(),
-            )
-        })?;
+        check_k(targets.k, k)?;
         let entries = rows.saturating_mul(k);
         check_lengths(
             &[
@@ -323,13 +318,18 @@ impl RecordRules {
     }
 }
 
-fn check_top_k_lengths(targets: &TopKTargets, k: usize, rows: usize) -> Result<(), Broken> {
-    require(targets.k == k, "targets.k", || {
+/// Compares the entries of a row with those of the cache.
+fn check_k(found: usize, expected: usize) -> Result<(), Broken> {
+    require(found == expected, "targets.k", || {
         (
-            format!("{k}, the same for every row of the cache"),
-            targets.k.to_string(),
+            format!("{expected}, the same for every row of the cache"),
+            found.to_string(),
         )
-    })?;
+    })
+}
+
+fn check_top_k_lengths(targets: &TopKTargets, k: usize, rows: usize) -> Result<(), Broken> {
+    check_k(targets.k, k)?;
     let entries = rows.saturating_mul(k);
     check_lengths(
         &[

@@ -74,7 +74,8 @@ pub fn seal(location: impl Into<CacheLocation>) -> Result<Manifest, CacheError> 
     }
 }
 
-/// Writes the manifest if every shard and the head, if one is needed, are there; a manifest that says the same already is fine.
+/// Writes the manifest if every shard and the head, if one is needed, are there; a manifest that says
+/// the same already is fine.
 pub(crate) fn seal_if_whole(
     held: &HeldStorage,
     spec: &CacheSpec,

@@ -21,8 +21,8 @@ pub struct CaptureConfig {
     /// states.
     pub targets: TargetKind,
     /// Temperatures that the targets answer for. For the most likely tokens 1 and the further ones
-    /// at which the mass of the rest is kept too; for drawn tokens the one that they are drawn at; 1 for hidden
-    /// states, which answer for all.
+    /// at which the mass of the rest is kept too; for drawn tokens the one that they are drawn at; 1
+    /// for hidden states, which answer for all.
     pub temperatures: Vec<f32>,
     /// Segments per shard: the unit of resume and of shuffling.
     pub segments_per_shard: usize,
