@@ -14,6 +14,7 @@ use half::slice::HalfFloatSliceExt;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
+use rayon::prelude::*;
 
 use crate::compact::{self, CompactEncoder};
 use crate::layout::{self, ROW_GROUP_TARGET_BYTES};
@@ -25,7 +26,8 @@ use crate::{
 /// The largest value of one column in one row: Parquet pages and Arrow offsets are 32-bit.
 const MAX_COLUMN_VALUE_BYTES: usize = 1 << 30;
 
-/// Writes checked records as one shard; the bytes depend on the arguments alone.
+/// Writes checked records as one shard; the bytes depend on the arguments alone, not on how many threads
+/// make them.
 pub(crate) fn encode_shard(
     sink: impl Write + Send,
     spec: &CacheSpec,
@@ -202,7 +204,7 @@ fn state_values(records: &[TargetRecord], values: StateType) -> Vec<Vec<u8>> {
         Targets::Hidden(targets) => compact::encode_states(&targets.states, targets.width, values),
         _ => unreachable!("the rules of the record were checked"),
     };
-    records.iter().map(bytes).collect()
+    records.par_iter().map(bytes).collect()
 }
 
 /// Ids, log-probabilities, tails and entropies of targets that are stored plainly.

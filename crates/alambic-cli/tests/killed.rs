@@ -40,14 +40,13 @@ fn kill_again_and_again(command: impl Fn() -> Command, watched: &Path) {
     }
 }
 
-#[test]
-fn a_killed_capture_ends_with_the_bytes_of_an_undisturbed_one() {
+fn a_killed_capture_ends_like_an_undisturbed_one(settings: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     let (straight, killed) = (
         directory.path().join("straight"),
         directory.path().join("killed"),
     );
-    let capture = |out| alambic("capture", out, &["data.textbook.train_items=2400"]);
+    let capture = |out| alambic("capture", out, settings);
     finish(capture(&straight));
     kill_again_and_again(|| capture(&killed), &killed.join("cache"));
     finish(capture(&killed));
@@ -61,6 +60,21 @@ fn a_killed_capture_ends_with_the_bytes_of_an_undisturbed_one() {
             name.display()
         );
     }
+}
+
+#[test]
+fn a_killed_capture_ends_with_the_bytes_of_an_undisturbed_one() {
+    a_killed_capture_ends_like_an_undisturbed_one(&["data.textbook.train_items=2400"]);
+}
+
+#[test]
+fn a_killed_capture_of_hidden_states_ends_with_the_bytes_of_an_undisturbed_one() {
+    a_killed_capture_ends_like_an_undisturbed_one(&[
+        "data.textbook.train_items=2400",
+        "cache.top_k=unset",
+        "cache.values=unset",
+        "cache.hidden_states=int8",
+    ]);
 }
 
 #[test]

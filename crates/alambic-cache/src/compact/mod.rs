@@ -25,6 +25,8 @@ mod tables;
 mod tail_number;
 mod top_k;
 
+use rayon::prelude::*;
+
 use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
 
 use bits::BitWriter;
@@ -77,7 +79,7 @@ impl CompactEncoder {
             Targets::Hidden(_) => unreachable!("hidden states need no codes"),
             Targets::HeadOnly(_) => unreachable!("targets without a tail are stored plainly"),
         };
-        let records: Vec<Vec<Row>> = records.iter().map(rows).collect();
+        let records: Vec<Vec<Row>> = records.par_iter().map(rows).collect();
         let kinds = num_header_numbers(spec);
         let code = |(turn, &num_header_numbers): (usize, &usize)| {
             let rows = records.iter().flatten().skip(turn).step_by(kinds.len());
@@ -106,7 +108,7 @@ impl CompactEncoder {
             }
             writer.into_bytes()
         };
-        self.records.iter().map(bytes).collect()
+        self.records.par_iter().map(bytes).collect()
     }
 }
 

@@ -69,8 +69,9 @@ impl Quantiser {
         } else {
             bend_level + (nats - bend_nats) / self.largest_step
         };
-        let level = level.round().max(0.0);
-        (level <= f64::from(MAX_LEVEL)).then_some(level as u16)
+        // Adding a half and cutting rounds without a call of a function.
+        let level = (level.max(0.0) + 0.5) as u32;
+        (level <= u32::from(MAX_LEVEL)).then_some(level as u16)
     }
 
     /// `-ln p` of a level.
