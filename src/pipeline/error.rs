@@ -17,6 +17,15 @@ pub enum PipelineError {
     /// The recipe is wrong.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// A variant of a study makes the recipe wrong.
+    #[error("the study's variant {name:?} makes no valid recipe")]
+    Variant {
+        /// The name of the variant.
+        name: String,
+        /// What is wrong with the recipe.
+        #[source]
+        source: RecipeError,
+    },
     /// Text, tokenizer or chat template are wrong.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -71,7 +80,11 @@ impl PipelineError {
             | Self::Text(TextError::File { action, .. })
             | Self::Report(ReportError::Io { action, .. })
             | Self::Io { action, .. } => is_reading(action),
-            Self::Recipe(_) | Self::Text(_) | Self::Transformer(_) | Self::Input { .. } => true,
+            Self::Recipe(_)
+            | Self::Variant { .. }
+            | Self::Text(_)
+            | Self::Transformer(_)
+            | Self::Input { .. } => true,
             Self::Report(error) => matches!(
                 error,
                 ReportError::Parse { .. } | ReportError::SchemaVersion { .. }

@@ -10,6 +10,7 @@ mod export;
 mod found_cache;
 mod language_model;
 mod model_directory;
+mod panels;
 mod peak_memory;
 mod progress;
 mod quickstart;

@@ -7,14 +7,11 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::table::{Figure, ROWS};
 use super::{Contender, Experiment};
 use crate::pipeline::PipelineError;
-use crate::pipeline::report::{Ink, ReportError};
+use crate::pipeline::panels::{Area, DrawError, axis, side_by_side};
+use crate::pipeline::report::Ink;
 
 const SIZE: (u32, u32) = (1080, 360);
-/// Room between the extreme values and the frame, as a share of their distance.
-const HEADROOM: f64 = 0.15;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type DrawError = DrawingAreaErrorKind<std::io::Error>;
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// What each panel shows.
@@ -28,34 +25,16 @@ impl Experiment {
     /// The test figures of every seed, side by side, as an SVG file.
     ///
     /// # Errors
-    /// [`ReportError::Chart`] if it cannot be drawn.
+    /// [`ReportError::Chart`](crate::pipeline::report::ReportError::Chart) if it cannot be drawn.
     pub fn plot(&self) -> Result<String, PipelineError> {
-        let mut svg = String::new();
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let drawn = self.draw(&root).and_then(|()| root.present());
-        drop(root);
-        drawn.map_err(|source| ReportError::Chart {
-            chart: self.title.clone(),
-            source,
-        })?;
-        Ok(svg)
-    }
-
-    fn draw(&self, root: &Area<'_>) -> Result<(), DrawError> {
-        root.fill(&WHITE)?;
-        for (area, (title, figure)) in root.split_evenly((1, PANELS.len())).iter().zip(PANELS) {
-            self.draw_panel(area, title, figure)?;
-        }
-        Ok(())
+        side_by_side(&self.title, SIZE, &PANELS, |area, &(title, figure)| {
+            self.draw_panel(area, title, figure)
+        })
     }
 
     fn draw_panel(&self, area: &Area<'_>, title: &str, figure: Figure) -> Result<(), DrawError> {
-        let values = || self.runs.iter().map(figure);
-        let (low, high) = (
-            values().fold(f64::INFINITY, f64::min),
-            values().fold(f64::NEG_INFINITY, f64::max),
-        );
-        let room = HEADROOM * (high - low).max(f64::EPSILON);
+        let values = axis(self.runs.iter().map(figure));
+        let low = values.start;
         let mut chart = ChartBuilder::on(area)
             .margin(12)
             .caption(
@@ -64,7 +43,7 @@ impl Experiment {
             )
             .x_label_area_size(44)
             .y_label_area_size(52)
-            .build_cartesian_2d(0.0..ROWS.len() as f64, low - room..high + room)?;
+            .build_cartesian_2d(0.0..ROWS.len() as f64, values)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -82,7 +61,7 @@ impl Experiment {
             let style = TextStyle::from(("sans-serif", 12).into_font())
                 .color(&color)
                 .pos(Pos::new(HPos::Center, VPos::Top));
-            let (x, y) = chart.backend_coord(&(column as f64 + 0.5, low - room));
+            let (x, y) = chart.backend_coord(&(column as f64 + 0.5, low));
             let (first, second) = name.split_once(", ").unwrap_or((name, ""));
             let (left, top) = area.get_base_pixel();
             for (line, text) in [first, second].into_iter().enumerate() {

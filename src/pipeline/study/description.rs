@@ -93,6 +93,30 @@ impl StudyDescription {
         Ok(study)
     }
 
+    /// Refuses to compare gradients of losses between layers, which no cache holds.
+    pub(super) fn refuse_live_gradients(
+        &self,
+        path: &Path,
+        recipes: &[LoadedRecipe],
+    ) -> Result<(), PipelineError> {
+        let mut pairs = self.variants.iter().zip(recipes);
+        let live = pairs.find(|(_, loaded)| !loaded.recipe.objective.layer_terms().is_empty());
+        match live.filter(|_| self.gradient_windows > 0) {
+            None => Ok(()),
+            Some((variant, _)) => Err(PipelineError::Input {
+                what: format!("gradient_windows of {}", path.display()),
+                expected:
+                    "0 for recipes with objective.layer_terms, whose gradients need a live teacher"
+                        .into(),
+                found: format!(
+                    "{}, with the variant {:?}",
+                    self.gradient_windows, variant.name
+                ),
+                advice: "set gradient_windows = 0, or leave the layer terms out".into(),
+            }),
+        }
+    }
+
     /// The recipe of a variant.
     pub(super) fn recipe(
         &self,
@@ -100,7 +124,10 @@ impl StudyDescription {
         overrides: &[String],
     ) -> Result<LoadedRecipe, PipelineError> {
         let all = [overrides, &variant.set].concat();
-        Ok(Recipe::load(&self.recipe, &all)?)
+        Recipe::load(&self.recipe, &all).map_err(|source| PipelineError::Variant {
+            name: variant.name.clone(),
+            source,
+        })
     }
 }
 
@@ -154,6 +181,44 @@ mod tests {
             }
         }
         assert!(loaded > 0);
+    }
+
+    #[test]
+    fn a_variant_without_a_valid_recipe_is_named() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = root.join("configs/studies/target_study.toml");
+        let study = StudyDescription::load(&path).unwrap();
+        let variant = Variant {
+            name: "none at all".into(),
+            family: String::new(),
+            set: vec!["cache.top_k=0".into()],
+        };
+        let error = study.recipe(&variant, &[]).unwrap_err();
+        assert!(error.is_bad_input() && error.to_string().contains("\"none at all\""));
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("cache.top_k"), "{cause}");
+    }
+
+    #[test]
+    fn gradients_that_need_a_live_teacher_are_refused_at_once() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = root.join("configs/studies/target_study.toml");
+        let mut study = StudyDescription::load(&path).unwrap();
+        let layers = "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [{ student = 1, teacher = 1 }] }]";
+        study.variants.truncate(2);
+        study.variants[1].set.push(layers.into());
+        let recipes: Vec<LoadedRecipe> = study
+            .variants
+            .iter()
+            .map(|variant| study.recipe(variant, &[]).unwrap())
+            .collect();
+        let error = study.refuse_live_gradients(&path, &recipes).unwrap_err();
+        assert!(
+            error.to_string().contains(&study.variants[1].name),
+            "{error}"
+        );
+        study.gradient_windows = 0;
+        study.refuse_live_gradients(&path, &recipes).unwrap();
     }
 
     #[test]

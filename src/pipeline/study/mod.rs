@@ -107,19 +107,14 @@ pub fn study(
     options: &RunOptions,
 ) -> Result<Study, PipelineError> {
     let description = StudyDescription::load(path)?;
-    // Runs keep the paths of their caches, and are resumed from anywhere.
-    let out = std::path::absolute(&options.out)
-        .map_err(|source| PipelineError::io("find", &options.out, source))?;
-    let options = &RunOptions {
-        out,
-        ..options.clone()
-    };
+    let options = &options.from_anywhere()?;
     let recipes = description
         .variants
         .iter()
         .map(|variant| description.recipe(variant, overrides))
         .collect::<Result<Vec<_>, _>>()?;
     refuse_paths(path, &recipes)?;
+    description.refuse_live_gradients(path, &recipes)?;
     let lab = Laboratory {
         caches: shared_caches(&description, &recipes),
         description: &description,

@@ -9,11 +9,10 @@ use plotters::prelude::*;
 use super::table::Figure;
 use super::{StudiedVariant, Study};
 use crate::pipeline::PipelineError;
-use crate::pipeline::report::{Ink, ReportError};
+use crate::pipeline::panels::{Area, DrawError, axis, side_by_side};
+use crate::pipeline::report::Ink;
 
 const SIZE: (u32, u32) = (1080, 470);
-/// Room between the extreme values and the frame, as a share of their distance.
-const HEADROOM: f64 = 0.15;
 /// Room at both ends of the axis of bytes, as a factor.
 const SIDE_ROOM: f64 = 1.4;
 /// Colours of the families (Okabe and Ito 2008), told apart by markers too.
@@ -27,8 +26,6 @@ const FAMILY_COLORS: [RGBColor; 7] = [
     RGBColor(0x00, 0x00, 0x00),
 ];
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type DrawError = DrawingAreaErrorKind<std::io::Error>;
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>;
 
 /// What each panel shows.
@@ -41,25 +38,11 @@ impl Study {
     /// Mean and standard deviation of the test figures over bytes per token, as an SVG file.
     ///
     /// # Errors
-    /// [`ReportError::Chart`] if it cannot be drawn.
+    /// [`ReportError::Chart`](crate::pipeline::report::ReportError::Chart) if it cannot be drawn.
     pub fn plot(&self) -> Result<String, PipelineError> {
-        let mut svg = String::new();
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let drawn = self.draw(&root).and_then(|()| root.present());
-        drop(root);
-        drawn.map_err(|source| ReportError::Chart {
-            chart: self.title.clone(),
-            source,
-        })?;
-        Ok(svg)
-    }
-
-    fn draw(&self, root: &Area<'_>) -> Result<(), DrawError> {
-        root.fill(&WHITE)?;
-        for (area, (title, figure)) in root.split_evenly((1, PANELS.len())).iter().zip(PANELS) {
-            self.draw_panel(area, title, figure)?;
-        }
-        Ok(())
+        side_by_side(&self.title, SIZE, &PANELS, |area, &(title, figure)| {
+            self.draw_panel(area, title, figure)
+        })
     }
 
     /// The variants of each family by size, families in the order in which they are described.
@@ -80,13 +63,22 @@ impl Study {
         families
     }
 
+    /// Everything that the axis of a figure has to reach: means with one deviation up and down.
+    fn ends_of_bars(&self, figure: Figure) -> Vec<f64> {
+        let names = self.variants.iter();
+        let names = names.map(|studied| Some(studied.variant.name.as_str()));
+        names
+            .chain([None])
+            .filter_map(|name| self.statistic(name, figure))
+            .flat_map(|found| {
+                let deviation = found.standard_deviation.unwrap_or_default();
+                [found.mean - deviation, found.mean + deviation]
+            })
+            .collect()
+    }
+
     fn draw_panel(&self, area: &Area<'_>, title: &str, figure: Figure) -> Result<(), DrawError> {
-        let values = || self.runs.iter().map(figure);
-        let (low, high) = (
-            values().fold(f64::INFINITY, f64::min),
-            values().fold(f64::NEG_INFINITY, f64::max),
-        );
-        let room = HEADROOM * (high - low).max(f64::EPSILON);
+        let values = axis(self.ends_of_bars(figure).into_iter());
         let bytes = || self.variants.iter().map(|studied| studied.bytes_per_token);
         let left = bytes().fold(f64::INFINITY, f64::min) / SIDE_ROOM;
         let right = bytes().fold(f64::NEG_INFINITY, f64::max) * SIDE_ROOM;
@@ -97,7 +89,7 @@ impl Study {
             .caption(title, ("sans-serif", 16).into_font().color(&text))
             .x_label_area_size(44)
             .y_label_area_size(56)
-            .build_cartesian_2d((left..right).log_scale(), low - room..high + room)?;
+            .build_cartesian_2d((left..right).log_scale(), values)?;
         chart
             .configure_mesh()
             .x_desc("bytes per token")
