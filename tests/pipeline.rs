@@ -233,6 +233,51 @@ fn a_student_of_hidden_states_is_softened_and_watched_by_its_kl_and_its_agreemen
 }
 
 #[test]
+fn a_student_imitates_layers_of_the_teacher_and_the_report_has_their_curves() {
+    let layers = "objective.layer_terms=[\
+        { kind = 'hidden_cosine', weight = 1, layers = [{ student = 1, teacher = 4 }] }, \
+        { kind = 'attention_relations', weight = 0.5, layers = [{ student = 1, teacher = 4 }], \
+          relations = ['value_value'], relation_heads = 4 }]";
+    let (report, _) = run_with_targets(&[layers]);
+    let student = report
+        .curves
+        .iter()
+        .find(|curve| curve.arm == Arm::Distilled);
+    let last = student.unwrap().train.last().unwrap();
+    let names: Vec<&str> = last.terms.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["attention_relations", "forward_kl", "hidden_cosine"]
+    );
+    assert!(last.terms["hidden_cosine"] > 0.0 && last.terms["hidden_cosine"] < 2.0);
+    let baseline = report
+        .curves
+        .iter()
+        .find(|curve| curve.arm == Arm::HardLabels);
+    assert_eq!(baseline.unwrap().train[0].terms.len(), 1);
+}
+
+#[test]
+fn layers_that_the_teacher_lacks_are_refused_before_the_directory_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let layers = "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [{ student = 1, teacher = 5 }] }]";
+    let recipe = recipe(&[layers]).unwrap();
+    let error = run(&recipe, &options(&out)).unwrap_err();
+    let expected = "hidden state 5 of the teacher, which has the states 0 (embedding) to 4";
+    assert!(
+        error.is_bad_input() && error.to_string().contains(expected),
+        "{error}"
+    );
+    assert!(!out.exists());
+    let found = errors(&recipe, None);
+    assert!(
+        matches!(found.as_slice(), [("teacher", message)] if message.contains(expected)),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_directory_of_another_recipe_is_refused_with_the_line_that_differs() {
     let directory = tempfile::tempdir().unwrap();
     let stopped = options(directory.path());

@@ -14,7 +14,7 @@ use serde::Serialize;
 use estimate::TextAmount;
 
 use super::found_cache::check_found_cache;
-use super::recipe::LoadedRecipe;
+use super::recipe::{LoadedRecipe, check_against_teacher};
 use super::stages::capture_config;
 use super::text_source::TextSource;
 use super::{LanguageModel, PipelineError};
@@ -153,6 +153,10 @@ fn examine_models(
             format!("cache.top_k is {top_k}, expected at most {most}, the teacher's vocabulary");
         diagnosis.add(Severity::Error, "cache", message);
     }
+    if let Err(error) = check_against_teacher(recipe, teacher.teacher.decoder().config()) {
+        let message = format!("objective.layer_terms: {error}");
+        diagnosis.add(Severity::Error, "teacher", message);
+    }
     let (wanted, limit) = (
         recipe.training.sequence_tokens,
         teacher.teacher.max_sequence_tokens(),
@@ -286,13 +290,15 @@ fn estimate_costs(
     );
     let student = recipe.student.decoder_config(teacher.teacher.vocab_size());
     let megabytes = |bytes: usize| bytes.div_ceil(1_000_000);
+    let projections = estimate::projection_parameters(recipe, teacher);
+    let checkpoints = estimate::checkpoint_bytes(recipe, student.num_parameters(), projections);
     diagnosis.add(
         Severity::Note,
         "disk",
         format!(
             "{at_least}{} MB of cache before compression, {} MB of checkpoints",
             megabytes(estimate::cache_bytes(recipe, teacher, train)),
-            megabytes(estimate::checkpoint_bytes(recipe, student.num_parameters()))
+            megabytes(checkpoints)
         ),
     );
     let seconds = estimate::measure_seconds(recipe, teacher, &student, train, device);

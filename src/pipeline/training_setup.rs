@@ -38,7 +38,8 @@ impl ObjectiveSection {
         let objective = || -> Result<_, LossError> {
             let temperature = Temperature::try_new(self.temperature, factor)?;
             let objective = Objective::try_new(self.terms.clone(), self.tail_treatment())?;
-            Ok(objective.with_temperature(temperature))
+            let objective = objective.with_temperature(temperature);
+            objective.with_layer_terms(self.layer_terms().to_vec())
         };
         Ok(objective().map_err(alambic_distill::DistillError::from)?)
     }

@@ -54,6 +54,13 @@ pub fn gradient_fidelity(
     let (mut streams, mut heads) = (Vec::new(), Vec::new());
     for side in sides {
         check_source(student, &*side.source, &side.objective, windows)?;
+        if !side.objective.layer_terms().is_empty() {
+            return Err(DistillError::Setting {
+                key: "objective.layer_terms",
+                found: "losses between layers".into(),
+                expected: "losses of stored targets alone, whose gradients are compared",
+            });
+        }
         heads.push(head_for(&*side.source, &student.device())?);
         let (source, start) = (side.source.clone(), DataPosition::default());
         let needs_targets = side.objective.needs_targets();

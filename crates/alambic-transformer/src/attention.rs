@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use crate::config::DecoderConfig;
 use crate::context::{Keys, Sight};
 use crate::kv_cache::LayerCache;
+use crate::layer_outputs::AttentionProjections;
 
 /// Causal grouped-query attention with rotary positions (Ainslie et al. 2023, arXiv:2305.13245).
 ///
@@ -44,12 +45,8 @@ impl Attention {
         }
     }
 
-    pub(crate) fn forward(
-        &self,
-        states: Tensor<3>,
-        sight: &Sight,
-        cache: Option<&mut LayerCache>,
-    ) -> Tensor<3> {
+    /// Queries, keys and values of the normed states, the first two turned by their positions.
+    pub(crate) fn project(&self, states: Tensor<3>, sight: &Sight) -> AttentionProjections {
         let [batch, seq, _] = states.dims();
         let (groups, head_dim) = (self.num_key_value_heads, self.head_dim);
         let heads = groups * self.queries_per_key_value;
@@ -57,8 +54,26 @@ impl Attention {
         let queries = split(self.q_proj.forward(states.clone()), heads);
         let keys = split(self.k_proj.forward(states.clone()), groups);
         let values = split(self.v_proj.forward(states), groups);
-        let queries = sight.rotary.rotate(queries);
-        let keys = sight.rotary.rotate(keys);
+        AttentionProjections {
+            queries: sight.rotary.rotate(queries),
+            keys: sight.rotary.rotate(keys),
+            values,
+        }
+    }
+
+    /// What the queries find among the keys, projected back.
+    pub(crate) fn attend(
+        &self,
+        projections: AttentionProjections,
+        sight: &Sight,
+        cache: Option<&mut LayerCache>,
+    ) -> Tensor<3> {
+        let AttentionProjections {
+            queries,
+            keys,
+            values,
+        } = projections;
+        let [batch, seq, heads, head_dim] = queries.dims();
         let mixed = match (&sight.keys, cache) {
             (Keys::OfBatch(visible), None) => {
                 causal_attention(queries, keys, values, visible, Computation::Fastest)

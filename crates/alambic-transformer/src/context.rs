@@ -68,6 +68,11 @@ impl AttentionContext {
         [self.batch, self.seq]
     }
 
+    /// Which keys the query of each position sees.
+    pub fn visible_keys(&self) -> &VisibleKeys {
+        &self.visible
+    }
+
     pub(crate) fn sight(&self, config: &DecoderConfig) -> Sight {
         let rotary = match &self.positions {
             None => {

@@ -9,6 +9,7 @@ use crate::config::DecoderConfig;
 use crate::context::AttentionContext;
 use crate::decoder_layer::{DecoderLayer, assemble_linear, assemble_norm};
 use crate::kv_cache::KvCache;
+use crate::layer_outputs::{LayerOutputs, WantedLayers};
 use crate::random_weights::RandomWeights;
 use crate::weights::{Weight, WeightSource, WeightValue};
 
@@ -55,18 +56,89 @@ impl Decoder {
     /// # Panics
     /// If `context` has another shape, or another device.
     pub fn hidden(&self, token_ids: Tensor<2, Int>, context: &AttentionContext) -> Tensor<3> {
+        let last = self.layers.len();
+        let wanted = WantedLayers {
+            hidden_states: [last].into(),
+            ..WantedLayers::default()
+        };
+        let mut outputs = self.layer_outputs(token_ids, context, &wanted);
+        let hidden = outputs.hidden_states.remove(&last);
+        hidden.expect("it was wanted")
+    }
+
+    /// Computes the outputs of some layers, and no layer behind the last of these; gradients flow through
+    /// them.
+    ///
+    /// # Panics
+    /// As [`hidden`](Self::hidden), and if a wanted layer does not exist.
+    ///
+    /// # Example
+    /// ```
+    /// use alambic_transformer::{AttentionContext, DecoderConfig, WantedLayers};
+    /// use burn::tensor::{Device, Int, Tensor};
+    ///
+    /// let device = Device::flex();
+    /// let decoder = DecoderConfig {
+    ///     vocab_size: 32,
+    ///     hidden_size: 16,
+    ///     intermediate_size: 40,
+    ///     num_hidden_layers: 2,
+    ///     num_attention_heads: 4,
+    ///     num_key_value_heads: 2,
+    ///     head_dim: 4,
+    ///     max_position_embeddings: 64,
+    ///     rms_norm_eps: 1e-5,
+    ///     rope_theta: 10_000.0,
+    ///     tie_word_embeddings: true,
+    ///     initializer_range: 0.02,
+    /// }
+    /// .init(&device);
+    /// let token_ids = Tensor::<2, Int>::from_ints([[1, 2, 3]], &device);
+    /// let wanted = WantedLayers {
+    ///     hidden_states: [0, 1].into(), // of the embedding, and of the first layer
+    ///     attention: [2].into(),        // of the second layer
+    /// };
+    /// let context = AttentionContext::causal(1, 3, &device);
+    /// let outputs = decoder.layer_outputs(token_ids, &context, &wanted);
+    /// assert_eq!(outputs.hidden_states[&1].dims(), [1, 3, 16]);
+    /// assert_eq!(outputs.attention[&2].keys.dims(), [1, 3, 2, 4]);
+    /// ```
+    pub fn layer_outputs(
+        &self,
+        token_ids: Tensor<2, Int>,
+        context: &AttentionContext,
+        wanted: &WantedLayers,
+    ) -> LayerOutputs {
         let [batch, seq] = token_ids.dims();
         assert_eq!(
             context.dims(),
             [batch, seq],
             "the attention context must be made for the batch's shape"
         );
+        wanted.check(self.layers.len());
         let sight = context.sight(&self.config);
         let mut states = self.embed(token_ids);
-        for layer in &self.layers {
-            states = layer.forward(states, &sight, None);
+        let mut outputs = LayerOutputs::default();
+        for (index, layer) in self.layers.iter().enumerate() {
+            if wanted.hidden_states.contains(&index) {
+                outputs.hidden_states.insert(index, states.clone());
+            }
+            if !wanted.any_behind(index) {
+                return outputs;
+            }
+            let projections = layer.project(states.clone(), &sight);
+            if wanted.attention.contains(&(index + 1)) {
+                outputs.attention.insert(index + 1, projections.clone());
+            }
+            states = layer.forward_from(states, projections, &sight, None);
         }
-        self.norm.forward(states)
+        let last = self.layers.len();
+        if wanted.hidden_states.contains(&last) {
+            outputs
+                .hidden_states
+                .insert(last, self.norm.forward(states));
+        }
+        outputs
     }
 
     /// Projects hidden states to logits; a tied decoder uses its embedding, transposed.

@@ -9,6 +9,7 @@ use crate::config::DecoderConfig;
 use crate::context::Sight;
 use crate::feed_forward::FeedForward;
 use crate::kv_cache::LayerCache;
+use crate::layer_outputs::AttentionProjections;
 use crate::weights::{LayerWeight, Weight, WeightSource, WeightValue};
 
 /// One layer: attention and feed-forward, each behind a norm and added to the residual stream.
@@ -27,10 +28,25 @@ impl DecoderLayer {
         sight: &Sight,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let attended =
-            self.self_attn
-                .forward(self.input_layernorm.forward(states.clone()), sight, cache);
-        let states = states + attended;
+        let projections = self.project(states.clone(), sight);
+        self.forward_from(states, projections, sight, cache)
+    }
+
+    /// Queries, keys and values of the layer's attention.
+    pub(crate) fn project(&self, states: Tensor<3>, sight: &Sight) -> AttentionProjections {
+        self.self_attn
+            .project(self.input_layernorm.forward(states), sight)
+    }
+
+    /// The rest of [`forward`](Self::forward), behind [`project`](Self::project) of the same states.
+    pub(crate) fn forward_from(
+        &self,
+        states: Tensor<3>,
+        projections: AttentionProjections,
+        sight: &Sight,
+        cache: Option<&mut LayerCache>,
+    ) -> Tensor<3> {
+        let states = states + self.self_attn.attend(projections, sight, cache);
         let fed = self
             .mlp
             .forward(self.post_attention_layernorm.forward(states.clone()));

@@ -76,6 +76,7 @@ mod families;
 mod feed_forward;
 mod generation;
 mod kv_cache;
+mod layer_outputs;
 mod random_weights;
 mod rotary;
 mod weights;
@@ -90,3 +91,4 @@ pub use generation::{
     FinishReason, Generated, GenerationConfig, Sampling, generate, generate_batch,
 };
 pub use kv_cache::KvCache;
+pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};

@@ -3,11 +3,13 @@
 
 mod golden;
 
+use std::path::Path;
+
 use golden::{
     LOGIT_TOLERANCE, Recording, int_tensor, logits, max_difference, shared, shared_checkpoint,
 };
 
-use alambic_transformer::{AttentionContext, load_checkpoint};
+use alambic_transformer::{AttentionContext, WantedLayers, load_checkpoint};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Gradients, Tensor};
@@ -16,6 +18,9 @@ use burn::tensor::{Gradients, Tensor};
 const GRADIENT_NORM_TOLERANCE: f64 = 1e-3;
 /// Largest difference between our cross-entropy and that of the reference, in nats.
 const CROSS_ENTROPY_TOLERANCE: f64 = 1e-5;
+
+/// Largest difference between the outputs of a layer, of up to 17, and those of the reference.
+const LAYER_TOLERANCE: f32 = 2e-4;
 
 const LLAMA_CASES: [&str; 2] = ["llama", "llama-tied-gqa2"];
 
@@ -74,6 +79,71 @@ fn hidden_states_of_random_llamas_match_the_recorded_ones() {
             "{case}: the hidden states differ by {worst}"
         );
     }
+}
+
+#[test]
+fn what_every_layer_gives_matches_the_recorded_outputs() {
+    let device = golden::device();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let decoder = load_checkpoint(&root.join("../../data/quickstart_teacher"), &device)
+        .unwrap()
+        .decoder;
+    let recording = Recording::open(&root.join("tests/golden/layer_outputs.safetensors"));
+    let rows = recording.tokens("input_ids");
+    let (seq, layers) = (rows[0].len(), decoder.config().num_hidden_layers);
+    let context = AttentionContext::causal(1, seq, &device);
+    let wanted = WantedLayers {
+        hidden_states: (0..=layers).collect(),
+        attention: (1..=layers).collect(),
+    };
+    let outputs = decoder.layer_outputs(int_tensor(&rows, &device), &context, &wanted);
+    let compare = |name: String, found: Vec<f32>| {
+        let worst = max_difference(&found, &recording.floats(&name));
+        assert!(worst < LAYER_TOLERANCE, "{name} differs by {worst}");
+    };
+    assert_eq!(outputs.hidden_states.len(), layers + 1);
+    for (layer, states) in outputs.hidden_states {
+        compare(format!("hidden.{layer}"), states.try_into_vec_as().unwrap());
+        // Alone, and without the layers behind it.
+        let wanted = WantedLayers {
+            hidden_states: [layer].into(),
+            ..WantedLayers::default()
+        };
+        let mut alone = decoder.layer_outputs(int_tensor(&rows, &device), &context, &wanted);
+        let states = alone.hidden_states.remove(&layer).unwrap();
+        compare(format!("hidden.{layer}"), states.try_into_vec_as().unwrap());
+    }
+    for (layer, projections) in outputs.attention {
+        let weights = attention_weights(projections.queries, projections.keys);
+        compare(format!("attention.{layer}"), weights);
+        let values = projections.values.try_into_vec_as().unwrap();
+        compare(format!("values.{layer}"), values);
+    }
+}
+
+/// `softmax(Q Kᵀ ÷ √head_dim)` over the keys up to the query, as `[1, heads, seq, seq]`.
+fn attention_weights(queries: Tensor<4>, keys: Tensor<4>) -> Vec<f32> {
+    let [_, seq, heads, head_dim] = queries.dims();
+    let [_, _, groups, _] = keys.dims();
+    let queries: Vec<f32> = queries.try_into_vec_as().unwrap();
+    let keys: Vec<f32> = keys.try_into_vec_as().unwrap();
+    let mut weights = Vec::new();
+    for head in 0..heads {
+        for query in 0..seq {
+            let row = &queries[(query * heads + head) * head_dim..][..head_dim];
+            let score = |key: usize| {
+                let group = head / (heads / groups);
+                let column = &keys[(key * groups + group) * head_dim..][..head_dim];
+                let product: f32 = row.iter().zip(column).map(|(x, y)| x * y).sum();
+                (product / (head_dim as f32).sqrt()).exp()
+            };
+            let scores: Vec<f32> = (0..=query).map(score).collect();
+            let sum: f32 = scores.iter().sum();
+            weights.extend(scores.iter().map(|score| score / sum));
+            weights.resize(weights.len() + seq - query - 1, 0.0);
+        }
+    }
+    weights
 }
 
 #[test]

@@ -67,7 +67,8 @@ pub(super) fn memory_bytes(
             chunks + HEAD_GRADIENTS * 4 * student.hidden_size * vocab
         }
     };
-    let training = TRAINING_BYTES_PER_PARAMETER * student.num_parameters() + head;
+    let trained = student.num_parameters() + projection_parameters(recipe, teacher);
+    let training = TRAINING_BYTES_PER_PARAMETER * trained + head;
     // The head that makes distributions of hidden states stands beside the teacher.
     let teacher_head = match recipe.cache.hidden_states {
         Some(_) => head_bytes(teacher),
@@ -75,6 +76,18 @@ pub(super) fn memory_bytes(
     };
     // The teacher stays loaded in both.
     4 * teacher.teacher.num_parameters() + capturing.max(training + teacher_head)
+}
+
+/// Numbers in the projections between hidden states of unlike widths, which are trained with the student.
+pub(super) fn projection_parameters(recipe: &Recipe, teacher: &LanguageModel) -> usize {
+    let [width, _] = teacher.teacher.decoder().head_weight().dims();
+    let own = recipe.student.hidden_size;
+    if own == width {
+        return 0;
+    }
+    let terms = recipe.objective.layer_terms().iter();
+    let projected = terms.filter(|term| term.kind.hidden_distance().is_some());
+    projected.map(|term| term.layers.len() * own * width).sum()
 }
 
 /// Bytes of the cache of the training split.
@@ -106,10 +119,15 @@ fn head_bytes(teacher: &LanguageModel) -> usize {
     4 * width * vocab
 }
 
-/// Bytes of the checkpoints of all arms while the last one is written.
-pub(super) fn checkpoint_bytes(recipe: &Recipe, student_parameters: usize) -> usize {
-    let checkpoints = (recipe.training.keep_checkpoints + 1) * arms(recipe);
-    checkpoints * student_parameters * CHECKPOINT_BYTES_PER_PARAMETER
+/// Bytes of the checkpoints of all arms while the last one is written; `projections` are parameters that
+/// only the distilled arm has.
+pub(super) fn checkpoint_bytes(
+    recipe: &Recipe,
+    student_parameters: usize,
+    projections: usize,
+) -> usize {
+    let checkpoints = recipe.training.keep_checkpoints + 1;
+    checkpoints * (arms(recipe) * student_parameters + projections) * CHECKPOINT_BYTES_PER_PARAMETER
 }
 
 /// Students that are trained.
@@ -156,9 +174,18 @@ pub(super) fn measure_seconds(
         wait_for(loss.without_autodiff());
     });
     let passes = training.total_steps * training.sequences_per_step / shape[0];
+    // A teacher whose layers are imitated reads what the distilled student reads.
+    let live = match recipe.objective.layer_terms().is_empty() {
+        true => 0.0,
+        false => second_of_two(|| {
+            let token_ids = zeros(shape, teacher.teacher.device());
+            let states = teacher.teacher.hidden_states(token_ids);
+            wait_for(states.expect("a decoder has hidden states").sum());
+        }),
+    };
     Seconds {
         capture,
-        training: per_pass * passes as f64 * arms(recipe) as f64,
+        training: passes as f64 * (per_pass * arms(recipe) as f64 + live),
     }
 }
 

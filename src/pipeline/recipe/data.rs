@@ -367,7 +367,7 @@ impl DataSection {
 }
 
 impl PromptErasure {
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Keep => "\"keep\"".into(),
             Self::RemoveSystem => "\"remove_system\"".into(),

@@ -14,6 +14,7 @@ mod data;
 mod error;
 mod evaluation;
 mod experiment;
+mod layer_terms;
 mod load;
 mod nearest_key;
 mod objective;
@@ -43,6 +44,7 @@ pub use self::data::{
 pub use self::error::{RecipeError, SyntaxFault};
 pub use self::evaluation::EvaluationSection;
 pub use self::experiment::ExperimentSection;
+pub(in crate::pipeline) use self::layer_terms::check_against_teacher;
 pub use self::load::{LoadedRecipe, RecipeText};
 pub use self::objective::ObjectiveSection;
 pub use self::optimizer::{OptimizerKind, OptimizerSection};
@@ -117,6 +119,7 @@ impl Recipe {
         self.student.check(&mut checker);
         self.objective
             .check(self.training.total_steps, &self.cache, &mut checker);
+        layer_terms::check(self, &mut checker);
         self.cache
             .check_against(&self.objective.terms, &mut checker);
         self.optimizer.check(&mut checker);

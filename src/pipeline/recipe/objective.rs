@@ -1,7 +1,8 @@
 //! `[objective]`: what the student minimises.
 
 use alambic_distill::loss::{
-    LossError, LossSetting, Objective, ObjectiveTerm, TailTreatment, TemperatureFactor,
+    LayerTerm, LossError, LossSetting, Objective, ObjectiveTerm, TailTreatment, TemperatureFactor,
+    WeightRamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +25,21 @@ pub struct ObjectiveSection {
     /// The terms; each kind at most once. A weight changes over the steps with
     /// `ramp = { kind = "linear", to = 0.1, first_step = 1, last_step = 1000 }`.
     pub terms: Vec<ObjectiveTerm>,
+    /// Losses between layers of the student and of the teacher, beside `terms`; the teacher then answers
+    /// while the student trains. Each kind at most once. For example `{ kind = "hidden_cosine", weight = 1.0,
+    /// layers = [{ student = 2, teacher = 4 }] }`.
+    pub layer_terms: Option<Vec<LayerTerm>>,
 }
 
 impl ObjectiveSection {
     /// What the entries mean that a truncated teacher does not store.
     pub fn tail_treatment(&self) -> TailTreatment {
         self.tail.unwrap_or_default()
+    }
+
+    /// The losses between layers, if there are any.
+    pub fn layer_terms(&self) -> &[LayerTerm] {
+        self.layer_terms.as_deref().unwrap_or_default()
     }
 
     /// Writes out what was not given, so that a resolved recipe shows it.
@@ -51,7 +61,8 @@ impl ObjectiveSection {
         );
         for (index, term) in self.terms.iter().enumerate() {
             checker.not_negative(&format!("objective.terms.{index}.weight"), term.weight);
-            check_ramp(checker, index, term, total_steps);
+            let key = format!("objective.terms.{index}");
+            check_ramp(checker, &key, term.ramp.as_ref(), total_steps);
             check_settings(checker, index, term);
             check_logits(checker, index, term, cache);
             self.check_tail(checker, index, term);
@@ -82,7 +93,7 @@ impl ObjectiveSection {
                     "at least one weight above 0 at every step",
                     format!("only weights of 0 at step {step}"),
                 )
-                .advise("the student would learn nothing"),
+                .advise("the student's head would learn nothing"),
             );
         }
     }
@@ -182,9 +193,14 @@ impl ObjectiveSection {
 }
 
 /// Reports a weight that does not go from one step of the run to a later one.
-fn check_ramp(checker: &mut Checker, index: usize, term: &ObjectiveTerm, total_steps: usize) {
-    let Some(ramp) = term.ramp else { return };
-    let key = |name: &str| format!("objective.terms.{index}.ramp.{name}");
+pub(super) fn check_ramp(
+    checker: &mut Checker,
+    term: &str,
+    ramp: Option<&WeightRamp>,
+    total_steps: usize,
+) {
+    let Some(ramp) = ramp else { return };
+    let key = |name: &str| format!("{term}.ramp.{name}");
     checker.not_negative(&key("to"), ramp.to);
     checker.require_all(
         &[&key("first_step")],

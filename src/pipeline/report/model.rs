@@ -203,13 +203,14 @@ pub struct TrainPoint {
     pub step: u64,
     /// Counted tokens seen up to and including this step.
     pub tokens: u64,
-    /// The weighted training objective, nats per counted token.
+    /// The weighted training objective per counted token; nats, unless hidden states are compared.
     pub loss: f64,
     /// Learning rate of this step.
     pub learning_rate: f64,
     /// Global gradient norm before clipping.
     pub gradient_norm: f64,
-    /// Each term of the objective before its weight, nats per counted token.
+    /// Each term of the objective before its weight, per counted token: nats where it is made of
+    /// logarithms.
     pub terms: BTreeMap<String, f64>,
 }
 

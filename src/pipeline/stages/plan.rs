@@ -9,7 +9,7 @@ use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
 
 use super::train::names;
-use crate::pipeline::recipe::{LoadedRecipe, Recipe};
+use crate::pipeline::recipe::{LoadedRecipe, Recipe, check_against_teacher};
 use crate::pipeline::report::Arm;
 use crate::pipeline::run_directory::{RunDirectory, RunFacts};
 use crate::pipeline::text_source::TextSource;
@@ -29,6 +29,19 @@ pub struct RunOptions {
     pub progress: Arc<dyn Progress>,
     /// burn's terminal dashboard while training; needs the feature `tui`.
     pub dashboard: bool,
+}
+
+impl RunOptions {
+    /// The same options with an absolute path: runs that keep the paths of their caches are then resumed
+    /// from any directory.
+    pub(crate) fn from_anywhere(&self) -> Result<Self, PipelineError> {
+        let out = std::path::absolute(&self.out)
+            .map_err(|source| PipelineError::io("find", &self.out, source))?;
+        Ok(Self {
+            out,
+            ..self.clone()
+        })
+    }
 }
 
 /// How far a recipe is run.
@@ -63,14 +76,34 @@ fn check_against(recipe: &Recipe, teacher: &LanguageModel) -> Result<(), Pipelin
         recipe.cache.top_k.unwrap_or_default(),
         teacher.teacher.vocab_size(),
     );
-    if top_k <= most {
+    if top_k > most {
+        return Err(PipelineError::Input {
+            what: "cache.top_k".into(),
+            expected: format!("at most {most}, the teacher's vocabulary"),
+            found: top_k.to_string(),
+            advice: "keep fewer tokens".into(),
+        });
+    }
+    check_against_teacher(recipe, teacher.teacher.decoder().config()).map_err(|error| {
+        PipelineError::Input {
+            what: "objective.layer_terms".into(),
+            expected: "terms that student and teacher can serve".into(),
+            found: error.to_string(),
+            advice: "compare [student] with the teacher's config.json".into(),
+        }
+    })?;
+    let (wanted, limit) = (
+        recipe.training.sequence_tokens,
+        teacher.teacher.max_sequence_tokens(),
+    );
+    if recipe.objective.layer_terms().is_empty() || wanted <= limit {
         return Ok(());
     }
     Err(PipelineError::Input {
-        what: "cache.top_k".into(),
-        expected: format!("at most {most}, the teacher's vocabulary"),
-        found: top_k.to_string(),
-        advice: "keep fewer tokens".into(),
+        what: "training.sequence_tokens".into(),
+        expected: format!("at most {limit}, what the teacher reads, for objective.layer_terms"),
+        found: wanted.to_string(),
+        advice: "use shorter sequences, or remove the layer terms".into(),
     })
 }
 

@@ -66,7 +66,8 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     let trainer_config = sections.trainer_config(objective, plan.pad_id());
     let dashboard = plan.options.dashboard;
     let mut trainer = Trainer::try_new(trainer_config, sections.run_settings(dashboard))?
-        .with_stop(plan.options.stop.clone());
+        .with_stop(plan.options.stop.clone())
+        .with_teacher(plan.teacher.teacher.clone());
     if !dashboard {
         // Two writers on one terminal would draw over each other.
         let total_steps = plan.recipe.training.total_steps as u64;

@@ -83,6 +83,30 @@ pub enum LossError {
         /// The last that does.
         last: usize,
     },
+    /// A pair names the attention of a layer that the model does not have.
+    #[error(
+        "layer pair {index} names the attention of the {side}'s layer {layer}; its layers are 1 to {last}"
+    )]
+    NoAttentionLayer {
+        /// Index of the pair.
+        index: usize,
+        /// Whose layer.
+        side: &'static str,
+        /// The layer that has no attention.
+        layer: usize,
+        /// The last that does.
+        last: usize,
+    },
+    /// A loss between layers is wrong.
+    #[error("layer term {index}, {kind}: {error}")]
+    LayerTerm {
+        /// Index of the term among the losses between layers.
+        index: usize,
+        /// Its kind.
+        kind: &'static str,
+        /// What is wrong with it.
+        error: Box<LossError>,
+    },
     /// A list names something twice, which would count it twice.
     #[error("the {what} {name} is named twice; remove one")]
     NamedTwice {
@@ -92,9 +116,7 @@ pub enum LossError {
         name: String,
     },
     /// The states of a compared layer were not given.
-    #[error(
-        "the {side}'s hidden state {layer} is compared, but only the states {found:?} were given; a capture has to declare it"
-    )]
+    #[error("the {side}'s layer {layer} is compared, but only the layers {found:?} were given")]
     MissingLayer {
         /// Whose layer.
         side: &'static str,
@@ -107,9 +129,7 @@ pub enum LossError {
     #[error("there is no relation to compare; name at least one, such as value_value")]
     NoRelations,
     /// Queries, keys or values that a relation reads were not given.
-    #[error(
-        "a relation reads the {side}'s {part}, which were not given; a capture has to declare them"
-    )]
+    #[error("a relation reads the {side}'s {part}, which were not given")]
     MissingAttentionStates {
         /// Whose states.
         side: &'static str,
@@ -222,9 +242,7 @@ pub enum LossError {
         term: &'static str,
     },
     /// A weight is negative or not finite.
-    #[error(
-        "objective term {index} has the weight {weight}; expected a finite number of at least 0"
-    )]
+    #[error("term {index} has the weight {weight}; expected a finite number of at least 0")]
     BadWeight {
         /// Index of the term.
         index: usize,

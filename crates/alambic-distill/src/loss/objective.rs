@@ -3,10 +3,11 @@
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::layer_objective::check_terms;
 use super::{
-    CrossEntropy, DistributionPair, LabelMask, LogProbs, LogitMse, Logits, LossError, LossKind,
-    ObjectiveTerm, SampledForwardKl, SampledTargetBatch, TailTreatment, TargetBatch, Temperature,
-    TokenLoss,
+    CrossEntropy, DistributionPair, LabelMask, LayerTerm, LogProbs, LogitMse, Logits, LossError,
+    LossKind, ObjectiveTerm, SampledForwardKl, SampledTargetBatch, TailTreatment, TargetBatch,
+    Temperature, TokenLoss,
 };
 
 /// A weighted list of losses; every term is normalised by its own count of labels.
@@ -18,6 +19,9 @@ pub struct Objective {
     terms: Vec<ObjectiveTerm>,
     tail: TailTreatment,
     temperature: Temperature,
+    /// Losses between layers, beside those of the head.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    layer_terms: Vec<LayerTerm>,
 }
 
 impl Objective {
@@ -47,6 +51,7 @@ impl Objective {
                 terms,
                 tail,
                 temperature: Temperature::ONE,
+                layer_terms: Vec::new(),
             }),
         }
     }
@@ -55,6 +60,20 @@ impl Objective {
     pub fn with_temperature(mut self, temperature: Temperature) -> Self {
         self.temperature = temperature;
         self
+    }
+
+    /// The same objective with losses between layers of the student and of a live teacher.
+    ///
+    /// The trainer computes them, by a [`LayerObjective`](super::LayerObjective): nothing in this type
+    /// that goes from logits to losses does.
+    ///
+    /// # Errors
+    /// [`LossError::LayerTerm`] with what is wrong with a term, whatever the models, and
+    /// [`LossError::NamedTwice`] for two terms of one kind.
+    pub fn with_layer_terms(mut self, terms: Vec<LayerTerm>) -> Result<Self, LossError> {
+        check_terms(&terms)?;
+        self.layer_terms = terms;
+        Ok(self)
     }
 
     /// Cross-entropy alone: training without a teacher.
@@ -72,12 +91,18 @@ impl Objective {
             terms: vec![ObjectiveTerm::new(kind, 1.0)],
             tail: TailTreatment::TailBucket,
             temperature: Temperature::ONE,
+            layer_terms: Vec::new(),
         }
     }
 
     /// The terms in order.
     pub fn terms(&self) -> &[ObjectiveTerm] {
         &self.terms
+    }
+
+    /// The losses between layers in order, beside [`terms`](Self::terms), which the head makes.
+    pub fn layer_terms(&self) -> &[LayerTerm] {
+        &self.layer_terms
     }
 
     /// What the entries mean that a truncated teacher does not store.
@@ -106,7 +131,7 @@ impl Objective {
         terms.any(|term| term.kind.compares_distributions())
     }
 
-    /// What every term's loss is multiplied with at the 1-based optimizer step `step`: its weight,
+    /// What the loss of each of [`Self::terms`] is multiplied with at the 1-based optimizer step `step`: its weight,
     /// and where it compares distributions the [temperature's factor](Temperature::factor).
     ///
     /// # Example
@@ -132,7 +157,7 @@ impl Objective {
         self.terms.iter().map(factor).collect()
     }
 
-    /// Every term's loss, in the order of [`Self::terms`].
+    /// The loss of each of [`Self::terms`], in their order.
     ///
     /// # Errors
     /// [`LossError::Shape`] if the mask covers other positions, and those of [`Self::per_token`].

@@ -97,6 +97,16 @@ impl RelationDistillation {
         })
     }
 
+    /// The relations that are compared.
+    pub fn relations(&self) -> &[AttentionRelation] {
+        &self.relations
+    }
+
+    /// Into how many heads of equal width the states are cut.
+    pub fn relation_heads(&self) -> usize {
+        self.relation_heads
+    }
+
     /// The value at every position, `[batch, seq]`, counted or not.
     ///
     /// # Errors

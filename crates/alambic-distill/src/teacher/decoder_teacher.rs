@@ -7,7 +7,7 @@ use super::{Teacher, TeacherCapabilities};
 use crate::loss::{Head, LogProbs};
 
 /// A [`Decoder`] that runs in this process, on a plain device.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DecoderTeacher {
     decoder: Decoder,
     config: DecoderConfig,

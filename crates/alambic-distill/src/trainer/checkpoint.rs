@@ -54,6 +54,9 @@ pub(crate) struct RunIdentity {
     pub(crate) config: TrainerConfig,
     pub(crate) student: alambic_transformer::DecoderConfig,
     pub(crate) data: String,
+    /// Fingerprint of the teacher whose layers are imitated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) teacher: Option<String>,
 }
 
 /// The checkpoints of one run.

@@ -16,10 +16,11 @@ pub struct StepMetrics {
     pub step: u64,
     /// Labels counted since the start of the run.
     pub tokens: u64,
-    /// The total in nats per token: every term times its weight, and where it compares
-    /// distributions at a temperature times that one's factor.
+    /// The total per token: every term times its weight, and where it compares distributions at a
+    /// temperature times that one's factor. In nats, unless hidden states are compared.
     pub loss: f64,
-    /// Every term in nats per token, before weight and factor, by its name.
+    /// Every term per token, before weight and factor, by its name: in nats where it is made of
+    /// logarithms, without a unit between hidden states.
     pub terms: BTreeMap<String, f64>,
     /// The weights of the step that are not constant, by the name of the term.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

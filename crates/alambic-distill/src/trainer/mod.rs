@@ -8,6 +8,7 @@ mod checkpoint;
 mod config;
 mod gradients;
 mod label_list;
+mod live_teacher;
 mod metrics;
 mod no_items;
 mod optimizer;
@@ -33,18 +34,21 @@ use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
 pub use checkpoint::BestStep;
 pub use config::{RunSettings, TrainerConfig};
+pub use live_teacher::model_shape;
 pub use metrics::{
     JsonlMetrics, MetricSink, Metrics, StepMetrics, ValidationMetrics, read_metrics,
 };
 pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
-use crate::loss::{Head, Objective, TailTreatment, is_kept_temperature};
+use crate::loss::{Head, LayerObjective, Objective, TailTreatment, is_kept_temperature};
+use crate::teacher::{DecoderTeacher, Teacher};
 use crate::teacher_head::head_for;
 use crate::{
     DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, WindowConfig, Windows,
 };
 use checkpoint::{CheckpointState, CheckpointStore, PARTS, RunIdentity};
+use live_teacher::{LiveTeacher, layer_objective};
 use schedule::ScheduledRate;
 use steps::{Run, RunEnd, StepGranular};
 pub(crate) use student::{MicroBatch, Student};
@@ -86,6 +90,7 @@ pub struct Trainer {
     settings: RunSettings,
     sinks: Vec<Box<dyn MetricSink>>,
     stop: StopHandle,
+    teacher: Option<DecoderTeacher>,
 }
 
 impl Trainer {
@@ -100,6 +105,7 @@ impl Trainer {
             settings,
             sinks: Vec::new(),
             stop: StopHandle::new(),
+            teacher: None,
         })
     }
 
@@ -115,12 +121,21 @@ impl Trainer {
         self
     }
 
+    /// Lets `teacher` answer while the student trains, for the objective's
+    /// [layer terms](Objective::layer_terms); it reads what the student reads.
+    pub fn with_teacher(mut self, teacher: DecoderTeacher) -> Self {
+        self.teacher = Some(teacher);
+        self
+    }
+
     /// Trains `student` (on a plain device) on `train`, reading `validation` now and then.
     ///
     /// # Errors
     /// [`DistillError::NotFinite`] when the loss or the gradient is not a number: the last
     /// checkpoint stays whole. [`DistillError::CheckpointMismatch`] when the directory belongs to
-    /// another configuration, [`DistillError::Locked`] when another process uses it.
+    /// another configuration, [`DistillError::Locked`] when another process uses it;
+    /// [`DistillError::Setting`] for data, or a teacher, that the objective cannot read;
+    /// [`DistillError::Loss`] for layers that a model does not have.
     pub fn train(
         mut self,
         student: Decoder,
@@ -140,8 +155,18 @@ impl Trainer {
         let _lock = RunLock::acquire(directory)?;
         let store = CheckpointStore::open(&directory.join("checkpoints"))?;
         let plain = student.device();
+        let layers = layer_objective(
+            &self.config.objective,
+            &student,
+            self.teacher.as_ref(),
+            &self.config.windows,
+        )?;
+        let live_teacher = layers.as_ref().zip(self.teacher.as_ref());
+        let live_teacher = live_teacher.map(|(layers, teacher)| {
+            LiveTeacher::new(teacher.decoder().clone().to_device(&plain), layers)
+        });
         let state = self.resume_state(&store, &student, &*train)?;
-        let learner = self.learner(student, &store, &state)?;
+        let learner = self.learner(student, layers, &store, &state)?;
         let log = JsonlMetrics::open(&directory.join("metrics.jsonl"), state.step)?;
         self.sinks.insert(0, Box::new(log));
         let with_targets = self.config.objective.needs_targets();
@@ -159,6 +184,7 @@ impl Trainer {
             device: plain.autodiff(),
             windows: Box::new(windows),
             teacher_head,
+            live_teacher,
             validation,
             validation_head,
             store,
@@ -180,6 +206,9 @@ impl Trainer {
             config: self.config.clone(),
             student: student.config().clone(),
             data: train.identity(),
+            teacher: self
+                .imitated()
+                .map(|teacher| teacher.fingerprint().to_owned()),
         };
         let Some(step) = store.latest()? else {
             return Ok(CheckpointState::new(0, Default::default(), identity));
@@ -208,19 +237,38 @@ impl Trainer {
         if state.identity.data != identity.data {
             return Err(differs("data", state.identity.data, identity.data));
         }
+        if state.identity.teacher != identity.teacher {
+            return Err(differs(
+                "teacher",
+                to_json(&state.identity.teacher),
+                to_json(&identity.teacher),
+            ));
+        }
         Ok(state)
+    }
+
+    /// The live teacher, if its layers are imitated.
+    fn imitated(&self) -> Option<&DecoderTeacher> {
+        let imitates = !self.config.objective.layer_terms().is_empty();
+        self.teacher.as_ref().filter(|_| imitates)
     }
 
     /// The learner at the state's step.
     fn learner(
         &self,
         student: Decoder,
+        layers: Option<LayerObjective>,
         store: &CheckpointStore,
         state: &CheckpointState,
     ) -> Result<Learner<Student>, DistillError> {
         let device = student.device();
         let objective = self.config.objective.clone();
-        let model = Student::new(student, objective, self.settings.head_pass).train();
+        let model = Student::new(student, objective, self.settings.head_pass);
+        let model = match layers {
+            Some(layers) => model.with_layers(layers),
+            None => model,
+        }
+        .train();
         let optimizer = self.config.optimizer.init(&model, &device);
         let rate = ScheduledRate {
             schedule: self.config.schedule,

@@ -1,5 +1,6 @@
 //! The step-granular strategy: burn-train's learner, driven one optimizer step at a time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -13,10 +14,11 @@ use burn::train::{
 };
 
 use super::checkpoint::{CheckpointState, CheckpointStore};
+use super::live_teacher::LiveTeacher;
 use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
 use super::student::{MicroBatch, PassOutput, Student};
 use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
-use crate::loss::{Head, ObjectiveTerm};
+use crate::loss::Head;
 use crate::windows::WindowSource;
 use crate::{DistillError, StopHandle, TargetSequence, TrainingSource, Window};
 
@@ -28,6 +30,8 @@ pub(crate) struct Run {
     pub(crate) windows: Box<dyn WindowSource>,
     /// What makes distributions of the hidden states of the windows, if they have any.
     pub(crate) teacher_head: Option<Head>,
+    /// Whose layers the student imitates, if it does.
+    pub(crate) live_teacher: Option<LiveTeacher>,
     pub(crate) validation: Option<Arc<dyn TrainingSource>>,
     /// The same for the validation data.
     pub(crate) validation_head: Option<Head>,
@@ -152,12 +156,18 @@ impl Run {
     ) -> Result<StepResult, DistillError> {
         let model = learner.model();
         let mut accumulator = GradientsAccumulator::<Student>::new();
-        let factors = self.config.objective.factors(step);
-        let mut sums = vec![0.0; factors.len()];
+        let objective = &self.config.objective;
+        let factors = objective.factors(step);
+        let of_layers = objective.layer_terms().iter();
+        let layer_factors: Vec<f64> = of_layers.map(|term| term.weight_at(step)).collect();
+        let mut sums = vec![0.0; factors.len() + layer_factors.len()];
         for sequences in window.sequences.chunks(self.settings.micro_batch_sequences) {
             let labels = window.num_labels;
             let head = self.teacher_head.as_ref();
-            let batch = MicroBatch::new(sequences, &factors, labels, head, &self.device);
+            let mut batch = MicroBatch::new(sequences, &factors, labels, head, &self.device);
+            if let Some(teacher) = &self.live_teacher {
+                batch = batch.with_live_teacher(teacher, &layer_factors, labels);
+            }
             let pass = learner.train_step(batch);
             accumulator.accumulate(&model, pass.grads);
             let read = pass.item.term_sums.clone().into_data().convert::<f32>();
@@ -170,7 +180,7 @@ impl Run {
         }
         let labels = window.num_labels.max(1) as f64;
         let term_means: Vec<f64> = sums.into_iter().map(|sum| sum / labels).collect();
-        let weighted = term_means.iter().zip(&factors);
+        let weighted = term_means.iter().zip(factors.iter().chain(&layer_factors));
         let loss = weighted.map(|(mean, factor)| mean * factor).sum();
         let gradients = accumulator.grads();
         let gradient_norm = gradients::global_norm(&model, &gradients);
@@ -222,13 +232,23 @@ impl Run {
         result: &StepResult,
     ) -> Result<(), DistillError> {
         let step = self.state.step;
-        let terms = self.config.objective.terms().iter();
-        let means = terms.clone().zip(&result.term_means);
-        let ramped = terms.filter(|term| term.ramp.is_some());
-        let name = |term: &ObjectiveTerm| term.kind.name().to_owned();
-        let terms = means.map(|(term, &mean)| (name(term), mean)).collect();
-        let weights = ramped.map(|term| (name(term), term.weight_at(step)));
-        let weights = weights.collect();
+        let objective = &self.config.objective;
+        let of_head = objective.terms().iter().map(|term| {
+            let ramped = term.ramp.map(|_| term.weight_at(step));
+            (term.kind.name().to_owned(), ramped)
+        });
+        let of_layers = objective.layer_terms().iter().map(|term| {
+            let ramped = term.ramp.map(|_| term.weight_at(step));
+            (term.kind.name().to_owned(), ramped)
+        });
+        let named = of_head.chain(of_layers).zip(&result.term_means);
+        let (mut terms, mut weights) = (BTreeMap::new(), BTreeMap::new());
+        for ((name, ramped), &mean) in named {
+            if let Some(weight) = ramped {
+                weights.insert(name.clone(), weight);
+            }
+            terms.insert(name, mean);
+        }
         self.record(Metrics::Step(StepMetrics {
             step,
             tokens: self.state.tokens,

@@ -43,6 +43,17 @@ fn conversations_seen_differently_are_not_split() {
 }
 
 #[test]
+fn layers_are_imitated_only_where_both_models_read_the_same() {
+    let layers = "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [{ student = 1, teacher = 1 }] }]";
+    let recipe = parse(STORIES, &[layers]).unwrap().recipe;
+    assert_eq!(recipe.objective.layer_terms().len(), 1);
+    let found = problem(CHAT, &[layers]);
+    assert_eq!(found.key, "data.erase");
+    assert!(found.to_string().contains("live teacher"), "{found}");
+    assert!(parse(CHAT, &[layers, "data.erase=keep"]).is_ok());
+}
+
+#[test]
 fn the_textbook_takes_no_files_and_counts_its_splits_in_items() {
     let textbook = |section: &str| {
         let recipe = STORIES

@@ -216,6 +216,91 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "a cache can serve",
     ),
     (
+        "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [] }]",
+        "objective.layer_terms.0.layers",
+        "at least one pair",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'hidden_cosine', weight = -1, layers = [{ student = 3, teacher = 5 }] }]",
+        "objective.layer_terms.0.weight",
+        "at least 0",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'hidden_mean_squared', weight = 1, layers = [{ student = 4, teacher = 5 }] }]",
+        "objective.layer_terms.0.layers.0.student",
+        "0 to student.num_hidden_layers (3)",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'hidden_mean_squared', weight = 1, layers = [{ student = 3 }] }]",
+        "objective.layer_terms.0.layers.0.teacher",
+        "a whole number",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [{ student = 3, teacher = 5 }], relation_heads = 2 }]",
+        "objective.layer_terms.0.relation_heads",
+        "hidden_cosine does not read it",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relations', weight = 1, layers = [{ student = 3, teacher = 5 }], relation_heads = 2 }]",
+        "objective.layer_terms.0.relations",
+        "which attention_relations reads",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relations', weight = 1, layers = [{ student = 3, teacher = 5 }], relation_heads = 5, relations = ['value_value'] }]",
+        "objective.layer_terms.0.relation_heads",
+        "a divisor of 24 (student.num_key_value_heads times student.head_dim)",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relations', weight = 1, layers = [{ student = 3, teacher = 5 }], relation_heads = 0, relations = ['value_value'] }]",
+        "objective.layer_terms.0.relation_heads",
+        "at least 1",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relations', weight = 1, layers = [{ student = 3, teacher = 5 }], relation_heads = 2, relations = [] }]",
+        "objective.layer_terms.0.relations",
+        "at least one relation",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relations', weight = 1, layers = [{ student = 0, teacher = 5 }], relation_heads = 2, relations = ['query_key'] }]",
+        "objective.layer_terms.0.layers.0.student",
+        "a layer from 1",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [{ student = 3, teacher = 5 }] }, { kind = 'hidden_cosine', weight = 1, layers = [{ student = 3, teacher = 5 }] }]",
+        "objective.layer_terms.1.kind",
+        "a kind other than that of objective.layer_terms.0",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [{ student = 3, teacher = 5 }], ramp = { kind = 'linear', to = 1, first_step = 1, last_step = 501 } }]",
+        "objective.layer_terms.0.ramp.last_step",
+        "at most training.total_steps (500)",
+    ),
+    (
+        "objective.layer_terms=[]",
+        "objective.layer_terms",
+        "at least one term",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 0, layers = [{ student = 3, teacher = 5 }] }]",
+        "objective.layer_terms.0.weight",
+        "a weight above 0 at some step",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relations', weight = 1, layers = [{ student = 1, teacher = 0 }], relation_heads = 2, relations = ['query_key'] }]",
+        "objective.layer_terms.0.layers.0.teacher",
+        "a layer from 1 on",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relation', weight = 1, layers = [{ student = 0, teacher = 0 }], relation_heads = 2, relations = ['query_key'] }]",
+        "objective.layer_terms.0.kind",
+        "\"attention_relations\"",
+    ),
+    (
+        "objective.layer_terms=[{ kind = 'attention_relations', weight = 1, layers = [{ student = 1, teacher = 1 }], relation_heads = 2, relations = ['query_key', 'query_key'] }]",
+        "objective.layer_terms.0.relations.1",
+        "each relation once",
+    ),
+    (
         "objective.terms.0.ramp={ kind = 'linear', to = -1, first_step = 1, last_step = 9 }",
         "objective.terms.0.ramp.to",
         "at least 0",

@@ -53,3 +53,16 @@ fn a_term_has_a_ramp_and_reads_it_back() {
     let written = recipe.to_toml().unwrap();
     assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
 }
+
+#[test]
+fn layer_terms_are_written_with_all_their_keys_and_read_back() {
+    let terms = "objective.layer_terms=[\
+        { kind = 'attention_relations', weight = 2, layers = [{ student = 3, teacher = 5 }], \
+          ramp = { kind = 'linear', to = 0, first_step = 1, last_step = 500 }, \
+          relations = ['value_value', 'query_key'], relation_heads = 3 }, \
+        { kind = 'hidden_cosine', weight = 1, layers = [{ student = 0, teacher = 0 }, { student = 1, teacher = 2 }] }]";
+    let recipe = parse(STORIES, &[terms]).unwrap().recipe;
+    assert_eq!(recipe.objective.layer_terms()[1].layers.len(), 2);
+    let written = recipe.to_toml().unwrap();
+    assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
+}

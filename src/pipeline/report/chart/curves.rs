@@ -27,7 +27,7 @@ pub(crate) fn training_loss(report: &Report) -> Result<Option<Figure>, ReportErr
         return Ok(None);
     }
     let y = Axis::positive(&losses);
-    let axes = axes("nats per token", &y);
+    let axes = axes("weighted objective per token", &y);
     let title = "Training loss";
     let marks = training_marks(report);
     let plot = Plot {

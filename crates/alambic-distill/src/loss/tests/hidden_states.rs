@@ -363,7 +363,7 @@ fn states_that_do_not_fit_are_refused() {
     let error = of(&layers(&[1], 3, &device), &layers(&[2, 4], 4, &device));
     assert_eq!(
         error.to_string(),
-        "the teacher's hidden state 3 is compared, but only the states [2, 4] were given; a capture has to declare it"
+        "the teacher's layer 3 is compared, but only the layers [2, 4] were given"
     );
     assert!(matches!(
         of(&layers(&[1], 5, &device), &layers(&[3], 4, &device)),

@@ -6,6 +6,7 @@ mod gradient_fidelity;
 mod head_only;
 mod head_pass;
 mod hidden_states;
+mod live_teacher;
 mod recorded_run;
 mod small_run;
 mod tempered_targets;

@@ -226,10 +226,11 @@ fn train(
         config: config.clone(),
         student: student.config().clone(),
         data: "recorded".into(),
+        teacher: None,
     };
     let state = CheckpointState::new(0, DataPosition::default(), identity);
     let trainer = Trainer::try_new(config.clone(), settings.clone()).unwrap();
-    let learner = trainer.learner(student, &store, &state).unwrap();
+    let learner = trainer.learner(student, None, &store, &state).unwrap();
     let steps = Arc::new(Mutex::new(Vec::new()));
     let sink = {
         let steps = steps.clone();
@@ -251,6 +252,7 @@ fn train(
         sinks: vec![Box::new(sink)],
         stop: StopHandle::new(),
         state,
+        live_teacher: None,
     };
     let outcome = launch(run, learner, directory.path()).unwrap();
     let steps = steps.lock().unwrap().clone();

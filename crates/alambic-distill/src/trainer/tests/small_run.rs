@@ -98,14 +98,14 @@ pub(super) fn cache(directory: &Path) -> Arc<CacheReader> {
 /// burn's random seed belongs to the process: tests on other threads must not draw in between.
 static SEED_AND_INIT: Mutex<()> = Mutex::new(());
 
-fn seeded(config: &DecoderConfig) -> Decoder {
+pub(super) fn seeded(config: &DecoderConfig) -> Decoder {
     let device = test_device();
     let _alone = SEED_AND_INIT.lock().unwrap();
     device.seed(3);
     config.init(&device)
 }
 
-fn student_config() -> DecoderConfig {
+pub(super) fn student_config() -> DecoderConfig {
     DecoderConfig {
         vocab_size: VOCAB,
         hidden_size: 16,
