@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic::cache::{CacheReader, CacheSpec, StateType, TargetKind, ValueType, verify};
+use alambic::cache::{
+    CacheReader, CacheSpec, DrawMethod, StateType, TargetKind, ValueType, verify,
+};
 use alambic::distill::StopHandle;
 use alambic::pipeline::recipe::{LoadedRecipe, Recipe, RecipeText};
 use alambic::pipeline::report::{Arm, REPORT_HTML, REPORT_JSON, Report, ValidationPoint};
@@ -163,11 +165,19 @@ fn a_student_of_drawn_tokens_is_watched_by_its_kl_and_by_no_agreement() {
         "cache.draws=12",
         "cache.draw_seed=3",
     ]);
-    let drawn = TargetKind::Sampled { draws: 12, seed: 3 };
+    let drawn = TargetKind::Sampled {
+        draws: 12,
+        seed: 3,
+        method: DrawMethod::Systematic,
+    };
     assert_eq!(spec.targets, drawn);
-    assert_eq!(report.cache.kept, "12 draws");
-    assert!(report.stages[0].detail.contains("12 draws of the teacher"));
-    assert!(report.table().contains("12 draws"));
+    assert_eq!(report.cache.kept, "12 systematic draws");
+    assert!(
+        report.stages[0]
+            .detail
+            .contains("12 systematic draws of the teacher")
+    );
+    assert!(report.table().contains("12 systematic draws"));
     assert_eq!(report.cache.mean_tail_mass, None);
     for point in validation_of_the_student(&report) {
         assert!(point.kl_to_teacher.is_finite() && point.kl_to_teacher > 0.0);

@@ -116,7 +116,7 @@ pub fn experiment(
             advice: "configs/stories260k_to_stories90k.toml has one".into(),
         });
     };
-    let options = &options.from_anywhere()?;
+    let options = &options.with_absolute_out()?;
     let base = Plan::open(recipe, options)?;
     let capture_seconds = capture_caches(&base)?;
     let lab = Laboratory {

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use alambic_cache::{
-    CacheError, CacheLocation, CacheSpec, CacheWriter, Finished, Part, SampledTargets, SegmentKey,
-    TargetKind, TargetRecord, seal, verify,
+    CacheError, CacheLocation, CacheSpec, CacheWriter, DrawMethod, Finished, Part, SampledTargets,
+    SegmentKey, TargetKind, TargetRecord, seal, verify,
 };
 
 const VOCAB_SIZE: u32 = 1000;
@@ -32,6 +32,7 @@ fn spec() -> CacheSpec {
         targets: TargetKind::Sampled {
             draws: DRAWS,
             seed: 0,
+            method: DrawMethod::Independent,
         },
         temperatures: vec![1.0],
         segments_per_shard: SEGMENTS_PER_SHARD,

@@ -14,8 +14,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, SampledTargets, SegmentKey, TargetKind, TargetRecord,
-    Targets, TopKTargets, ValueType,
+    CacheReader, CacheSpec, CacheWriter, DrawMethod, SampledTargets, SegmentKey, TargetKind,
+    TargetRecord, Targets, TopKTargets, ValueType,
 };
 use safetensors::SafeTensors;
 
@@ -49,7 +49,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let draws = given.draws as u16;
-    measure(&given, vocab_size, TargetKind::Sampled { draws, seed: 0 })
+    measure(
+        &given,
+        vocab_size,
+        TargetKind::Sampled {
+            draws,
+            seed: 0,
+            method: DrawMethod::Independent,
+        },
+    )
 }
 
 #[allow(clippy::print_stdout)]

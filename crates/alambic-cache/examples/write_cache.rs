@@ -10,9 +10,9 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, HeadPlusSampledTail, HiddenTargets, SampledTargets,
-    SegmentKey, StateType, TargetKind, TargetRecord, TeacherHead, TemperedTail, TopKTargets,
-    ValueType,
+    CacheReader, CacheSpec, CacheWriter, DrawMethod, HeadPlusSampledTail, HiddenTargets,
+    SampledTargets, SegmentKey, StateType, TargetKind, TargetRecord, TeacherHead, TemperedTail,
+    TopKTargets, ValueType,
 };
 
 const VOCAB_SIZE: u32 = 100;
@@ -162,6 +162,7 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
         return Ok(TargetKind::Sampled {
             draws: DRAWS,
             seed: 0,
+            method: DrawMethod::Independent,
         });
     }
     if name == "both" {
@@ -170,6 +171,7 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
             values: ValueType::Coarse,
             draws: DRAWS,
             seed: 0,
+            method: DrawMethod::Independent,
         });
     }
     if let Some(values) = name.strip_prefix("states-") {

@@ -102,6 +102,7 @@ mod compact;
 mod convert;
 mod decode;
 mod derive;
+mod draw_method;
 mod drawn_tokens;
 mod encode;
 mod epoch_order;
@@ -148,6 +149,7 @@ mod writer;
 
 pub use convert::{ConvertConfig, ForeignFormat, convert};
 pub use derive::{concatenate, filter, split};
+pub use draw_method::DrawMethod;
 pub use drawn_tokens::{DrawnRow, DrawnTokens};
 pub use epoch_order::EpochOrder;
 pub use error::CacheError;

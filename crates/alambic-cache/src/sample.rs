@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    CacheSpec, CacheWriter, HeadOnlyTargets, HeadPlusSampledTail, HiddenTargets, Manifest,
-    SampledTargets, SegmentKey, StateType, TargetKind, TargetRecord, Targets, TeacherHead,
-    TemperedTail, TopKTargets, ValueType,
+    CacheSpec, CacheWriter, DrawMethod, HeadOnlyTargets, HeadPlusSampledTail, HiddenTargets,
+    Manifest, SampledTargets, SegmentKey, StateType, TargetKind, TargetRecord, Targets,
+    TeacherHead, TemperedTail, TopKTargets, ValueType,
 };
 
 /// A specification over a vocabulary of 50 tokens.
@@ -32,7 +32,11 @@ pub(crate) fn tempered(spec: CacheSpec) -> CacheSpec {
 pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
     use ValueType::{Coarse, F16, F32, Fine};
     let drawn = CacheSpec {
-        targets: TargetKind::Sampled { draws: 9, seed: 1 },
+        targets: TargetKind::Sampled {
+            draws: 9,
+            seed: 1,
+            method: DrawMethod::Independent,
+        },
         ..spec(F16, 1)
     };
     let both = [Fine, Coarse].map(|values| CacheSpec {
@@ -41,6 +45,7 @@ pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
             values,
             draws: 9,
             seed: 1,
+            method: DrawMethod::Independent,
         },
         ..spec(values, 1)
     });

@@ -6,7 +6,7 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::compact::Quantiser;
-use crate::{CacheError, HeadFingerprint, StateType};
+use crate::{CacheError, DrawMethod, HeadFingerprint, StateType};
 
 /// Version of the layout of shards and manifest that this build writes and reads.
 ///
@@ -113,12 +113,15 @@ pub enum TargetKind {
         /// How their log-probabilities are stored.
         values: ValueType,
     },
-    /// Tokens drawn from the distribution, with replacement, and how often each was drawn.
+    /// Tokens drawn from the distribution, and how often each was drawn.
     Sampled {
         /// Draws per target, `1..=`[`MAX_DRAWS`].
         draws: u16,
         /// Where the random numbers start; they depend on it and on the segment's key alone.
         seed: u64,
+        /// How they were drawn.
+        #[serde(default)]
+        method: DrawMethod,
     },
     /// The `k` most probable tokens, and tokens drawn from among the others.
     HeadPlusSampledTail {
@@ -130,6 +133,9 @@ pub enum TargetKind {
         draws: u16,
         /// Where the random numbers start; they depend on it and on the segment's key alone.
         seed: u64,
+        /// How they were drawn.
+        #[serde(default)]
+        method: DrawMethod,
     },
     /// The teacher's last hidden state, of which its head makes the whole distribution.
     Hidden {

@@ -48,7 +48,7 @@ impl TargetIndex {
     /// ```
     /// # let spec = alambic_cache::CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     targets: alambic_cache::TargetKind::Sampled { draws: 8, seed: 0 }, temperatures: vec![1.0],
+    /// #     targets: alambic_cache::TargetKind::Sampled { draws: 8, seed: 0, method: alambic_cache::DrawMethod::Independent }, temperatures: vec![1.0],
     /// #     segments_per_shard: 2,
     /// # };
     /// let nothing = alambic_cache::TargetIndex::open(vec![], &spec)?;
@@ -81,7 +81,7 @@ impl TargetIndex {
     /// ```
     /// # let spec = alambic_cache::CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     targets: alambic_cache::TargetKind::Sampled { draws: 8, seed: 0 }, temperatures: vec![1.0],
+    /// #     targets: alambic_cache::TargetKind::Sampled { draws: 8, seed: 0, method: alambic_cache::DrawMethod::Independent }, temperatures: vec![1.0],
     /// #     segments_per_shard: 2,
     /// # };
     /// assert_eq!(alambic_cache::TargetIndex::open(vec![], &spec)?.num_segments(), 0);
@@ -99,7 +99,7 @@ impl TargetIndex {
     /// ```
     /// # let spec = alambic_cache::CacheSpec {
     /// #     teacher_fingerprint: "a1".repeat(32), tokenizer_fingerprint: "b2".repeat(32), vocab_size: 4,
-    /// #     targets: alambic_cache::TargetKind::Sampled { draws: 8, seed: 0 }, temperatures: vec![1.0],
+    /// #     targets: alambic_cache::TargetKind::Sampled { draws: 8, seed: 0, method: alambic_cache::DrawMethod::Independent }, temperatures: vec![1.0],
     /// #     segments_per_shard: 2,
     /// # };
     /// let mut nothing = alambic_cache::TargetIndex::open(vec![], &spec)?;

@@ -1,6 +1,6 @@
 //! A teacher's most likely tokens with tokens drawn from among the others, on the host.
 
-use alambic_cache::{HeadPlusSampledTail, SegmentKey};
+use alambic_cache::{DrawMethod, HeadPlusSampledTail, SegmentKey};
 
 use crate::token_sampler::TokenSampler;
 use crate::top_k::TopKSelector;
@@ -20,6 +20,7 @@ impl HeadPlusSampledTailSelector {
     pub(crate) fn new(
         k: usize,
         draws: u16,
+        method: DrawMethod,
         temperature: f32,
         seed: u64,
         segment: &SegmentKey,
@@ -29,7 +30,7 @@ impl HeadPlusSampledTailSelector {
             draws,
             temperature,
             head: TopKSelector::new(k, &[]),
-            tail: TokenSampler::new(draws, 1.0, seed, segment),
+            tail: TokenSampler::new(draws, method, 1.0, seed, segment),
         }
     }
 
@@ -87,7 +88,14 @@ mod tests {
 
     fn selected(k: usize, rows: usize, draws: u16, temperature: f32) -> HeadPlusSampledTail {
         let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
-        let mut selector = HeadPlusSampledTailSelector::new(k, draws, temperature, 7, &segment);
+        let mut selector = HeadPlusSampledTailSelector::new(
+            k,
+            draws,
+            DrawMethod::Independent,
+            temperature,
+            7,
+            &segment,
+        );
         (0..rows).for_each(|_| selector.push(&PROBS.map(f32::ln)));
         selector.finish()
     }
@@ -141,7 +149,8 @@ mod tests {
         assert_eq!(selected(5, 3, 9, 1.0).tail.num_distinct, [0; 3]);
         let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
         let tail_of_second = |first: [f32; 5]| {
-            let mut selector = HeadPlusSampledTailSelector::new(2, 40, 1.0, 7, &segment);
+            let mut selector =
+                HeadPlusSampledTailSelector::new(2, 40, DrawMethod::Systematic, 1.0, 7, &segment);
             selector.push(&first.map(f32::ln));
             selector.push(&PROBS.map(f32::ln));
             let tail = selector.finish().tail;
@@ -156,7 +165,8 @@ mod tests {
     fn a_row_without_a_distribution_is_not_hidden() {
         let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
         for row in [[f32::NAN; 3], [f32::NEG_INFINITY; 3], [0.0, f32::NAN, -1.0]] {
-            let mut selector = HeadPlusSampledTailSelector::new(1, 4, 2.0, 1, &segment);
+            let mut selector =
+                HeadPlusSampledTailSelector::new(1, 4, DrawMethod::Systematic, 2.0, 1, &segment);
             selector.push(&row);
             let head = selector.finish().head;
             let missing = head.log_probs[0].exp() + head.tail_mass[0] - 1.0;

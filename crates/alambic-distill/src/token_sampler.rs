@@ -2,17 +2,18 @@
 
 use std::iter::repeat_n;
 
-use alambic_cache::{DrawnRow, SampledTargets, SegmentKey};
+use alambic_cache::{DrawMethod, DrawnRow, SampledTargets, SegmentKey};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Draws tokens row by row, with replacement.
+/// Draws tokens row by row.
 ///
 /// Drawing in proportion to the teacher's own probabilities makes the share of every token an
-/// unbiased estimate of its probability (Anshumann et al. 2025, arXiv:2503.16870, section 3).
+/// unbiased estimate of its probability, by either [`DrawMethod`].
 #[derive(Debug)]
 pub(crate) struct TokenSampler {
     random: ChaCha8Rng,
+    method: DrawMethod,
     temperature: f64,
     /// The row's largest log-probability.
     largest: f32,
@@ -29,13 +30,20 @@ pub(crate) struct TokenSampler {
 
 impl TokenSampler {
     /// A sampler whose draws depend on `seed` and the segment alone.
-    pub(crate) fn new(draws: u16, temperature: f32, seed: u64, segment: &SegmentKey) -> Self {
+    pub(crate) fn new(
+        draws: u16,
+        method: DrawMethod,
+        temperature: f32,
+        seed: u64,
+        segment: &SegmentKey,
+    ) -> Self {
         let mut bytes = *segment.as_bytes();
         for (byte, of_seed) in bytes.iter_mut().zip(seed.to_le_bytes()) {
             *byte ^= of_seed;
         }
         Self {
             random: ChaCha8Rng::from_seed(bytes),
+            method,
             temperature: f64::from(temperature),
             largest: f32::NEG_INFINITY,
             last_possible: 0,
@@ -91,11 +99,27 @@ impl TokenSampler {
             }
             self.up_to.push(total);
         }
-        for draw in &mut self.draws {
-            *draw = self.random.random::<f64>() * total;
-        }
-        self.draws.sort_unstable_by(f64::total_cmp);
+        self.take_random_numbers(total);
         f64::ln(total) - weighted / total
+    }
+
+    /// Random numbers from 0 to `total`, ascending: each as likely to be anywhere.
+    fn take_random_numbers(&mut self, total: f64) {
+        match self.method {
+            DrawMethod::Independent => {
+                for draw in &mut self.draws {
+                    *draw = self.random.random::<f64>() * total;
+                }
+                self.draws.sort_unstable_by(f64::total_cmp);
+            }
+            DrawMethod::Systematic => {
+                let step = total / self.draws.len() as f64;
+                let first = self.random.random::<f64>();
+                for (index, draw) in self.draws.iter_mut().enumerate() {
+                    *draw = (index as f64 + first) * step;
+                }
+            }
+        }
     }
 
     /// Of a log-probability of the row, at the temperature: 0 for the largest.
@@ -142,19 +166,35 @@ mod tests {
 
     const PROBS: [f32; 5] = [0.05, 0.0, 0.3, 0.6, 0.05];
 
-    fn drawn(rows: usize, draws: u16, temperature: f32, seed: u64) -> SampledTargets {
+    const METHODS: [DrawMethod; 2] = [DrawMethod::Independent, DrawMethod::Systematic];
+
+    fn sampler(draws: u16, method: DrawMethod, temperature: f32, seed: u64) -> TokenSampler {
         let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
-        let mut sampler = TokenSampler::new(draws, temperature, seed, &segment);
+        TokenSampler::new(draws, method, temperature, seed, &segment)
+    }
+
+    fn drawn_by(
+        method: DrawMethod,
+        rows: usize,
+        draws: u16,
+        temperature: f32,
+        seed: u64,
+    ) -> SampledTargets {
+        let mut sampler = sampler(draws, method, temperature, seed);
         (0..rows).for_each(|_| sampler.push(&PROBS.map(f32::ln)));
         sampler.finish()
+    }
+
+    fn drawn(rows: usize, draws: u16, temperature: f32, seed: u64) -> SampledTargets {
+        drawn_by(DrawMethod::Independent, rows, draws, temperature, seed)
     }
 
     #[test]
     fn shares_agree_with_the_softened_probabilities_on_average() {
         const ROWS: usize = 2000;
         const DRAWS: u16 = 50;
-        for temperature in [1.0, 2.0] {
-            let targets = drawn(ROWS, DRAWS, temperature, 7);
+        for (temperature, method) in [1.0, 2.0].into_iter().flat_map(|t| METHODS.map(|m| (t, m))) {
+            let targets = drawn_by(method, ROWS, DRAWS, temperature, 7);
             let softened = PROBS.map(|p| f64::from(p).powf(1.0 / f64::from(temperature)));
             let total: f64 = softened.iter().sum();
             let mut counts = [0u64; 5];
@@ -164,7 +204,15 @@ mod tests {
             let all = ROWS as f64 * f64::from(DRAWS);
             for (count, softened) in counts.into_iter().zip(softened) {
                 let expected = softened / total;
-                let standard_error = (expected * (1.0 - expected) / all).sqrt();
+                // Of a share whose variance is the method's, over as many rows.
+                let fraction = (f64::from(DRAWS) * expected).fract();
+                let variance = match method {
+                    DrawMethod::Independent => expected * (1.0 - expected) / f64::from(DRAWS),
+                    DrawMethod::Systematic => {
+                        fraction * (1.0 - fraction) / f64::from(DRAWS).powi(2)
+                    }
+                };
+                let standard_error = (variance / ROWS as f64).sqrt().max(1e-9);
                 let error = (count as f64 / all - expected).abs();
                 assert!(error <= 4.0 * standard_error, "{error}: {standard_error}");
             }
@@ -180,11 +228,33 @@ mod tests {
 
     #[test]
     fn every_row_has_all_draws_and_ids_ascend() {
-        let targets = drawn(50, 12, 1.0, 3);
-        assert_eq!(targets.num_rows(), 50);
+        for method in METHODS {
+            let targets = drawn_by(method, 50, 12, 1.0, 3);
+            assert_eq!(targets.num_rows(), 50);
+            for row in targets.drawn.rows() {
+                assert_eq!(row.counts.iter().sum::<u16>(), 12);
+                assert!(row.token_ids.is_sorted_by(|a, b| a < b));
+            }
+        }
+    }
+
+    #[test]
+    fn systematic_draws_give_every_token_its_expected_count_rounded_up_or_down() {
+        const DRAWS: u16 = 50;
+        let targets = drawn_by(DrawMethod::Systematic, 500, DRAWS, 1.0, 3);
         for row in targets.drawn.rows() {
-            assert_eq!(row.counts.iter().sum::<u16>(), 12);
-            assert!(row.token_ids.is_sorted_by(|a, b| a < b));
+            for (id, &probability) in PROBS.iter().enumerate() {
+                let expected = f64::from(DRAWS) * f64::from(probability);
+                let found = row.token_ids.iter().position(|&drawn| drawn as usize == id);
+                let found = found.map_or(0, |index| row.counts[index]);
+                // Rounded as 30.0000012 is, which f32 makes of 30.
+                let (low, high) = ((expected - 1e-4).floor(), (expected + 1e-4).ceil());
+                let count = f64::from(found);
+                assert!(
+                    count >= low && count <= high,
+                    "{id}: {found}, not {expected}"
+                );
+            }
         }
     }
 
@@ -197,9 +267,9 @@ mod tests {
 
     #[test]
     fn a_row_without_a_distribution_is_not_hidden() {
-        let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
-        for row in [[f32::NAN; 3], [f32::NEG_INFINITY; 3], [0.0, f32::NAN, -1.0]] {
-            let mut sampler = TokenSampler::new(4, 1.0, 1, &segment);
+        let rows = [[f32::NAN; 3], [f32::NEG_INFINITY; 3], [0.0, f32::NAN, -1.0]];
+        for (row, method) in rows.into_iter().flat_map(|row| METHODS.map(|m| (row, m))) {
+            let mut sampler = sampler(4, method, 1.0, 1);
             sampler.push(&row);
             assert!(sampler.finish().entropy[0].is_nan(), "{row:?}");
         }
@@ -207,10 +277,13 @@ mod tests {
 
     #[test]
     fn the_distance_of_drawn_tokens_is_what_the_probabilities_have_to_move() {
-        let segment = SegmentKey::of("teacher", &[1, 2], &[false, true]);
-        let sampler = || TokenSampler::new(40, 1.0, 7, &segment);
+        METHODS.map(the_distance_of_drawn_tokens);
+    }
+
+    fn the_distance_of_drawn_tokens(method: DrawMethod) {
+        let sampler = || sampler(40, method, 1.0, 7);
         let log_probs = PROBS.map(f32::ln);
-        let targets = drawn(20, 40, 1.0, 7);
+        let targets = drawn_by(method, 20, 40, 1.0, 7);
         let (mut same, mut moved) = (sampler(), sampler());
         // A hundredth of the mass moves from token 3 to token 0, and all sums between with it.
         let other = [0.06f32, 0.0, 0.3, 0.59, 0.05].map(f32::ln);
@@ -231,7 +304,10 @@ mod tests {
 
     #[test]
     fn draws_depend_on_the_seed_and_the_segment_alone() {
-        assert_eq!(drawn(20, 9, 1.0, 3), drawn(20, 9, 1.0, 3));
-        assert_ne!(drawn(20, 9, 1.0, 3), drawn(20, 9, 1.0, 4));
+        for method in METHODS {
+            let drawn = |seed| drawn_by(method, 20, 9, 1.0, seed);
+            assert_eq!(drawn(3), drawn(3));
+            assert_ne!(drawn(3), drawn(4));
+        }
     }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use alambic_cache::{
-    CacheError, CacheLocation, MAX_DRAWS, MAX_TEMPERATURES, StateType, TargetKind, ValueType,
+    CacheError, CacheLocation, DrawMethod, MAX_DRAWS, MAX_TEMPERATURES, StateType, TargetKind,
+    ValueType,
 };
 use alambic_distill::loss::ObjectiveTerm;
 use alambic_distill::teacher::Teacher;
@@ -33,6 +34,8 @@ pub struct CacheSection {
     pub draws: Option<u16>,
     /// Where the random numbers of the draws start.
     pub draw_seed: Option<u64>,
+    /// How tokens are drawn: `systematic` if not given, or `independent`.
+    pub draw_method: Option<DrawMethod>,
     /// How the teacher's last hidden states are stored, with its head once beside them: the whole
     /// distribution at any temperature.
     pub hidden_states: Option<StateType>,
@@ -66,14 +69,20 @@ impl CacheSection {
     /// # Panics
     /// If the section is not valid, or names hidden states: see [`Self::targets_of`].
     pub(crate) fn targets(&self) -> TargetKind {
+        let method = self.draw_method.unwrap_or(DrawMethod::Systematic);
         match (self.top_k, self.values, self.draws, self.draw_seed) {
             (Some(k), Some(values), None, None) => TargetKind::TopK { k, values },
-            (None, None, Some(draws), Some(seed)) => TargetKind::Sampled { draws, seed },
+            (None, None, Some(draws), Some(seed)) => TargetKind::Sampled {
+                draws,
+                seed,
+                method,
+            },
             (Some(k), Some(values), Some(draws), Some(seed)) => TargetKind::HeadPlusSampledTail {
                 k,
                 values,
                 draws,
                 seed,
+                method,
             },
             other => panic!("a recipe is checked before it is used, found {other:?}"),
         }
@@ -92,6 +101,9 @@ impl CacheSection {
     pub(super) fn resolve(&mut self) {
         if self.top_k.is_some() && self.draws.is_none() {
             self.temperatures.get_or_insert_with(|| vec![1.0]);
+        }
+        if self.draws.is_some() {
+            self.draw_method.get_or_insert(DrawMethod::Systematic);
         }
     }
 
@@ -127,6 +139,12 @@ impl CacheSection {
             );
         }
         self.check_kind(checker);
+        if let (Some(method), None) = (self.draw_method, self.draws) {
+            let expected = "no such key, because cache.draws is not given";
+            let problem = Problem::new("cache.draw_method", expected, method.name());
+            let problem = problem.advise("remove it, or give cache.draws and cache.draw_seed");
+            checker.require_all(&["cache.draws"], false, problem);
+        }
         self.check_temperatures(checker);
         checker.at_least(1, "cache.segments_per_shard", self.segments_per_shard);
         for (index, path) in self.reuse.iter().flatten().enumerate() {

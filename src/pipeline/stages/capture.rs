@@ -124,9 +124,11 @@ fn is_facts_of_part(name: &str) -> bool {
 pub(crate) fn kept_targets(targets: TargetKind) -> String {
     match targets {
         TargetKind::TopK { k, .. } => format!("top {k}"),
-        TargetKind::Sampled { draws, .. } => format!("{draws} draws"),
-        TargetKind::HeadPlusSampledTail { k, draws, .. } => {
-            format!("top {k} and {draws} draws of the rest")
+        TargetKind::Sampled { draws, method, .. } => format!("{draws} {} draws", method.name()),
+        TargetKind::HeadPlusSampledTail {
+            k, draws, method, ..
+        } => {
+            format!("top {k} and {draws} {} draws of the rest", method.name())
         }
         TargetKind::Hidden { width, values, .. } => {
             let values = format!("{values:?}").to_lowercase();

@@ -34,7 +34,7 @@ pub struct RunOptions {
 impl RunOptions {
     /// The same options with an absolute path: runs that keep the paths of their caches are then resumed
     /// from any directory.
-    pub(crate) fn from_anywhere(&self) -> Result<Self, PipelineError> {
+    pub(crate) fn with_absolute_out(&self) -> Result<Self, PipelineError> {
         let out = std::path::absolute(&self.out)
             .map_err(|source| PipelineError::io("find", &self.out, source))?;
         Ok(Self {

@@ -107,7 +107,7 @@ pub fn study(
     options: &RunOptions,
 ) -> Result<Study, PipelineError> {
     let description = StudyDescription::load(path)?;
-    let options = &options.from_anywhere()?;
+    let options = &options.with_absolute_out()?;
     let recipes = description
         .variants
         .iter()

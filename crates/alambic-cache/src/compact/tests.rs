@@ -9,7 +9,8 @@ use proptest::sample::Index;
 use super::Quantiser;
 use crate::shard_file::ShardFile;
 use crate::{
-    CacheError, CacheSpec, StateType, TargetKind, TargetRecord, Targets, ValueType, encode, sample,
+    CacheError, CacheSpec, DrawMethod, StateType, TargetKind, TargetRecord, Targets, ValueType,
+    encode, sample,
 };
 
 const PATH: &str = "shard";
@@ -17,7 +18,11 @@ const PATH: &str = "shard";
 const ENTROPY_ERROR: f32 = 1.0 / 128.0;
 
 fn sampled(draws: u16) -> CacheSpec {
-    let targets = TargetKind::Sampled { draws, seed: 1 };
+    let targets = TargetKind::Sampled {
+        draws,
+        seed: 1,
+        method: DrawMethod::Independent,
+    };
     CacheSpec {
         targets,
         ..sample::spec(ValueType::F16, 1)
@@ -139,6 +144,7 @@ const BOTH: TargetKind = TargetKind::HeadPlusSampledTail {
     values: ValueType::Coarse,
     draws: 20,
     seed: 0,
+    method: DrawMethod::Independent,
 };
 
 proptest! {
@@ -213,6 +219,7 @@ fn a_head_comes_back_as_one_alone_does_and_what_was_drawn_from_its_tail_exactly(
                 values,
                 draws: 30,
                 seed: 0,
+                method: DrawMethod::Independent,
             };
             let spec = CacheSpec {
                 targets,

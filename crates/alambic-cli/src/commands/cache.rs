@@ -120,22 +120,28 @@ fn describe(info: &CacheInfo) -> String {
                 at_temperatures(&spec.temperatures)
             )
         }
-        TargetKind::Sampled { draws, .. } => {
+        TargetKind::Sampled { draws, method, .. } => {
             let temperature = spec.temperatures.first().copied().unwrap_or(1.0);
             format!(
-                "{draws} draws from {} tokens, at temperature {temperature}",
+                "{draws} {} draws from {} tokens, at temperature {temperature}",
+                method.name(),
                 spec.vocab_size
             )
         }
         TargetKind::HeadPlusSampledTail {
-            k, values, draws, ..
+            k,
+            values,
+            draws,
+            method,
+            ..
         } => {
             let values = format!("{values:?}").to_lowercase();
             let temperature = spec.temperatures.first().copied().unwrap_or(1.0);
             format!(
-                "the {k} most likely of {} tokens, {values}, and {draws} draws from the others, at \
+                "the {k} most likely of {} tokens, {values}, and {draws} {} draws from the others, at \
                  temperature {temperature}",
-                spec.vocab_size
+                spec.vocab_size,
+                method.name()
             )
         }
         TargetKind::Hidden { width, values, .. } => {

@@ -122,15 +122,26 @@ fn select(portion: &Portion<'_>, width: usize, config: &CaptureConfig) -> Target
             rows.for_each(|row| selector.push(row));
             selector.finish().into()
         }
-        TargetKind::Sampled { draws, seed } => {
-            let mut sampler = TokenSampler::new(draws, config.temperatures[0], seed, portion.key);
+        TargetKind::Sampled {
+            draws,
+            seed,
+            method,
+        } => {
+            let temperature = config.temperatures[0];
+            let mut sampler = TokenSampler::new(draws, method, temperature, seed, portion.key);
             rows.for_each(|row| sampler.push(row));
             sampler.finish().into()
         }
-        TargetKind::HeadPlusSampledTail { k, draws, seed, .. } => {
+        TargetKind::HeadPlusSampledTail {
+            k,
+            draws,
+            seed,
+            method,
+            ..
+        } => {
             let temperature = config.temperatures[0];
             let mut selector =
-                HeadPlusSampledTailSelector::new(k, draws, temperature, seed, portion.key);
+                HeadPlusSampledTailSelector::new(k, draws, method, temperature, seed, portion.key);
             rows.for_each(|row| selector.push(row));
             selector.finish().into()
         }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use alambic_cache::ValueType;
+use alambic_cache::{DrawMethod, ValueType};
 use alambic_text::{DocumentSource, StudentTokens, TeacherTokens};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -129,12 +129,17 @@ const KINDS: [TargetKind; 3] = [
         k: 5,
         values: ValueType::F32,
     },
-    TargetKind::Sampled { draws: 20, seed: 3 },
+    TargetKind::Sampled {
+        draws: 20,
+        seed: 3,
+        method: DrawMethod::Independent,
+    },
     TargetKind::HeadPlusSampledTail {
         k: 5,
         values: ValueType::Coarse,
         draws: 20,
         seed: 3,
+        method: DrawMethod::Systematic,
     },
 ];
 

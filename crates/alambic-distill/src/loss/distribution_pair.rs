@@ -25,6 +25,29 @@ const SMALLEST_TAIL_MASS: f32 = 1.0e-37;
 /// # Shapes
 /// Both `[batch, seq, outcomes]`, log-probabilities in nats; the logarithm of zero is a finite
 /// -1e30.
+///
+/// # Example
+/// ```
+/// use alambic_distill::loss::{DistributionPair, LogProbs, TailTreatment, TopKTargetBatch};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// // The most likely one of four tokens is stored, with ¾; the student thinks all alike.
+/// let targets = TopKTargetBatch::from_host(vec![2], vec![0.75f32.ln()], vec![0.25], vec![1.0], [1, 1, 1], &device);
+/// let student = LogProbs::from_logits(Tensor::<3>::zeros([1, 1, 4], &device));
+/// let outcomes = |treatment| {
+///     let pair = DistributionPair::top_k(&targets, &student, treatment).unwrap();
+///     let probs = |side: &Tensor<3>| side.clone().exp().into_data().to_vec::<f32>().unwrap();
+///     (probs(pair.teacher()), probs(pair.student()))
+/// };
+/// let close = |found: &[f32], expected: &[f32]| {
+///     found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6)
+/// };
+/// let (teacher, student_side) = outcomes(TailTreatment::TailBucket);
+/// assert!(close(&teacher, &[0.75, 0.25]) && close(&student_side, &[0.25, 0.75]));
+/// let (teacher, student_side) = outcomes(TailTreatment::RenormaliseBoth);
+/// assert!(close(&teacher, &[1.0]) && close(&student_side, &[1.0]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct DistributionPair {
     teacher: Tensor<3>,

@@ -7,6 +7,25 @@ use super::{Logits, LossError};
 /// A language-model head: hidden states to logits.
 ///
 /// `z = c · tanh(s h W ÷ c)` with the scale `s` and the soft-cap `c`, or `z = s h W` without one.
+///
+/// # Example
+/// ```
+/// use alambic_distill::loss::Head;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let weight = Tensor::<2>::from_floats([[1.0, 20.0, 9.0]], &device); // hidden 1, vocabulary 3
+/// let head = Head::new(weight)
+///     .within_vocabulary(2)
+///     .and_then(|head| head.with_logit_scale(0.5))
+///     .and_then(|head| head.with_logit_softcap(5.0))
+///     .unwrap();
+/// let logits = head.logits(Tensor::<2>::ones([1, 1], &device));
+/// let logits: Vec<f32> = logits.tensor().clone().into_data().to_vec().unwrap();
+/// assert_eq!(logits.len(), 2);
+/// assert!((logits[0] - 5.0 * 0.1f32.tanh()).abs() < 1e-6);
+/// assert!((logits[1] - 5.0 * 2f32.tanh()).abs() < 1e-5);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Head {
     weight: Tensor<2>,

@@ -139,6 +139,19 @@ impl LossSetting {
 }
 
 /// A loss and its weight.
+///
+/// # Example
+/// ```
+/// use alambic_distill::loss::{LossKind, LossSetting, ObjectiveTerm, RampKind, WeightRamp};
+///
+/// let ramp = WeightRamp { kind: RampKind::Linear, to: 0.0, first_step: 1, last_step: 11 };
+/// let term = ObjectiveTerm::published(LossKind::SkewKl, 2.0).with_ramp(ramp);
+/// assert_eq!(term.setting(LossSetting::Alpha), Some(0.1)); // Ko et al. 2024
+/// assert_eq!(term.weight_at(6), 1.0);
+/// assert_eq!(term.divergence().unwrap().unwrap().name(), "skew_kl");
+/// // Without the setting that it reads:
+/// assert!(ObjectiveTerm::new(LossKind::SkewKl, 2.0).divergence().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveTerm {

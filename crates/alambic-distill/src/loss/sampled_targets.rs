@@ -12,6 +12,27 @@ use super::temperature::is_kept_temperature;
 /// The share of a token among the draws is an unbiased estimate of its probability at the
 /// temperature of the draws. Rows have different numbers of distinct tokens: what is left of a row
 /// has the id 0 and the share 0.
+///
+/// # Example
+/// ```
+/// use alambic_distill::loss::{LabelMask, LogProbs, SampledForwardKl, SampledTargetBatch};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// // Four draws from a fair coin: three times token 1, once token 0.
+/// let targets = SampledTargetBatch::from_host(
+///     vec![1, 0],
+///     vec![0.75, 0.25],
+///     vec![2f32.ln()],
+///     [1, 1, 2],
+///     &device,
+/// );
+/// let student = LogProbs::from_logits(Tensor::<3>::zeros([1, 1, 2], &device));
+/// let mask = LabelMask::new(&[true], [1, 1], &device);
+/// let loss = SampledForwardKl.forward(&targets, &student, &mask).unwrap();
+/// // The cross-entropy at any shares is ln 2, and so is the entropy: the student is right.
+/// assert!(loss.mean_nats().unwrap().abs() < 1e-6);
+/// ```
 #[derive(Clone, Debug)]
 pub struct SampledTargetBatch {
     /// Token ids, `[batch, seq, most]`.

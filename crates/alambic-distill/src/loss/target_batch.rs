@@ -10,6 +10,24 @@ use super::{
 };
 
 /// Teacher targets for `[batch, seq]` positions.
+///
+/// # Example
+/// ```
+/// use alambic_distill::loss::{Divergence, ForwardKl, Head, LogProbs, TailTreatment, TargetBatch};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// // A hidden state 1 and a head (0, ln 9): probabilities of 0.1 and 0.9, and ¼ and ¾ at temperature 2.
+/// let targets = TargetBatch::Hidden {
+///     states: Tensor::ones([1, 1, 1], &device),
+///     head: Head::new(Tensor::from_floats([[0.0, 9f32.ln()]], &device)),
+/// };
+/// let softened = targets.at_temperature(2.0).unwrap();
+/// let student = LogProbs::from_logits(Tensor::<3>::zeros([1, 1, 2], &device));
+/// let pair = softened.pair(&student, TailTreatment::TailBucket).unwrap();
+/// let kl = ForwardKl.per_token(&pair).into_scalar::<f32>();
+/// assert!((kl - (0.25 * 0.5f32.ln() + 0.75 * 1.5f32.ln())).abs() < 1e-6);
+/// ```
 #[derive(Clone, Debug)]
 #[allow(
     clippy::large_enum_variant,

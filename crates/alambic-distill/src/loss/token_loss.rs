@@ -9,6 +9,23 @@ use super::LossError;
 /// A mean taken inside a loss breaks gradient accumulation: micro-batches with few labels would
 /// weigh as much as those with many. Only the trainer divides, once per optimizer step, by the
 /// number of labels of the whole window.
+///
+/// # Example
+/// ```
+/// use alambic_distill::loss::{CrossEntropy, LabelMask, LogProbs};
+/// use burn::tensor::{Device, Int, Tensor};
+///
+/// let device = Device::flex();
+/// let student = LogProbs::from_logits(Tensor::<3>::zeros([1, 2, 4], &device));
+/// let labels = Tensor::<2, Int>::from_ints([[3, 0]], &device);
+/// let loss = |counted: [bool; 2]| {
+///     let mask = LabelMask::new(&counted, [1, 2], &device);
+///     CrossEntropy.forward(&student, &labels, &mask).unwrap()
+/// };
+/// assert!((loss([true, true]).sum.into_scalar::<f32>() - 2.0 * 4f32.ln()).abs() < 1e-6);
+/// assert!((loss([true, false]).mean_nats().unwrap() - 4f64.ln()).abs() < 1e-6);
+/// assert_eq!(loss([false, false]).mean_nats(), None);
+/// ```
 #[derive(Clone, Debug)]
 pub struct TokenLoss {
     /// Sum over counted labels in nats, `[1]`; differentiable.

@@ -34,11 +34,16 @@ pub(super) fn compare(
             (TargetKind::TopK { values, .. }, Targets::TopK(stored)) => {
                 top_k::compare(stored, values, &live)
             }
-            (TargetKind::Sampled { seed, .. }, Targets::Sampled(stored)) => {
-                draws::compare(stored, seed, &record.key, &live)
+            (TargetKind::Sampled { seed, method, .. }, Targets::Sampled(stored)) => {
+                draws::compare(stored, (method, seed), &record.key, &live)
             }
             (
-                TargetKind::HeadPlusSampledTail { values, seed, .. },
+                TargetKind::HeadPlusSampledTail {
+                    values,
+                    seed,
+                    method,
+                    ..
+                },
                 Targets::HeadPlusSampledTail(stored),
             ) => {
                 let nothing = std::iter::repeat_n(&[][..], stored.num_rows());
@@ -47,7 +52,12 @@ pub(super) fn compare(
                 let tails = live.softened(stored.temperature, heads);
                 top_k::compare(&stored.head, values, &whole)
                     .into_iter()
-                    .zip(draws::compare_tail(stored, seed, &record.key, &tails))
+                    .zip(draws::compare_tail(
+                        stored,
+                        (method, seed),
+                        &record.key,
+                        &tails,
+                    ))
                     .map(|(head, tail)| head.into_iter().chain([tail]).collect())
                     .collect()
             }

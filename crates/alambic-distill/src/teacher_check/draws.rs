@@ -1,6 +1,6 @@
 //! The drawn tokens that a cache stores, beside those that its seed draws now.
 
-use alambic_cache::{DrawnRow, HeadPlusSampledTail, SampledTargets, SegmentKey};
+use alambic_cache::{DrawMethod, DrawnRow, HeadPlusSampledTail, SampledTargets, SegmentKey};
 
 use super::judgement::{LabelComparison, Measured};
 use super::live_rows::LiveRows;
@@ -9,14 +9,14 @@ use super::rounding::ENTROPY_ROUNDING_NATS;
 use super::top_k::distance;
 use crate::token_sampler::TokenSampler;
 
-/// Compares every label of the segment `key`, whose tokens were drawn with `seed`.
+/// Compares every label of the segment `key`, whose tokens were drawn by `method` with `seed`.
 pub(super) fn compare(
     stored: &SampledTargets,
-    seed: u64,
+    (method, seed): (DrawMethod, u64),
     key: &SegmentKey,
     live: &LiveRows,
 ) -> Vec<LabelComparison> {
-    let sampler = || TokenSampler::new(stored.draws, stored.temperature, seed, key);
+    let sampler = || TokenSampler::new(stored.draws, method, stored.temperature, seed, key);
     let (mut alone, mut together) = (sampler(), sampler());
     live.alone()
         .zip(live.together())
@@ -42,11 +42,11 @@ pub(super) fn compare(
 /// Compares what was drawn at every label from the tails that `live` holds.
 pub(super) fn compare_tail(
     stored: &HeadPlusSampledTail,
-    seed: u64,
+    (method, seed): (DrawMethod, u64),
     key: &SegmentKey,
     live: &LiveRows,
 ) -> Vec<(Quantity, Measured)> {
-    let sampler = || TokenSampler::new(stored.draws, 1.0, seed, key);
+    let sampler = || TokenSampler::new(stored.draws, method, 1.0, seed, key);
     let (mut alone, mut together) = (sampler(), sampler());
     live.alone()
         .zip(live.together())

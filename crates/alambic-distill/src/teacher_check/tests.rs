@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use alambic_cache::{
-    CacheReader, CacheSpec, CacheWriter, DrawnTokens, HiddenTargets, Part, StateType, TargetKind,
-    TargetRecord, Targets, TopKTargets, ValueType,
+    CacheReader, CacheSpec, CacheWriter, DrawMethod, DrawnTokens, HiddenTargets, Part, StateType,
+    TargetKind, TargetRecord, Targets, TopKTargets, ValueType,
 };
 use alambic_text::{DocumentSource, Segment, StudentTokens, TeacherTokens};
 use alambic_transformer::DecoderConfig;
@@ -25,12 +25,17 @@ const TOP_K: [TargetKind; 4] = [
     top_k(ValueType::Fine),
     top_k(ValueType::Coarse),
 ];
-const DRAWN: TargetKind = TargetKind::Sampled { draws: 30, seed: 5 };
+const DRAWN: TargetKind = TargetKind::Sampled {
+    draws: 30,
+    seed: 5,
+    method: DrawMethod::Independent,
+};
 const BOTH: TargetKind = TargetKind::HeadPlusSampledTail {
     k: 8,
     values: ValueType::Coarse,
     draws: 30,
     seed: 5,
+    method: DrawMethod::Systematic,
 };
 const EVERYTHING: TeacherCheckConfig = TeacherCheckConfig {
     num_segments: 100,

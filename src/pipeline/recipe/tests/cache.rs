@@ -1,6 +1,6 @@
 //! What is kept of the teacher: the most likely tokens, drawn ones, or its hidden states.
 
-use alambic_cache::{StateType, TargetKind, ValueType};
+use alambic_cache::{DrawMethod, StateType, TargetKind, ValueType};
 use alambic_distill::loss::LossKind;
 
 use super::*;
@@ -53,7 +53,11 @@ fn from_1_to_4095_tokens_are_drawn_and_the_seed_is_the_recipes() {
         let recipe = parse(STORIES, &drawn_and(&assignment)).unwrap().recipe;
         assert_eq!(
             recipe.cache.targets(),
-            TargetKind::Sampled { draws, seed: 3 }
+            TargetKind::Sampled {
+                draws,
+                seed: 3,
+                method: DrawMethod::Systematic
+            }
         );
     }
     for draws in [0, 4096] {
@@ -121,6 +125,7 @@ fn both_pairs_of_keys_name_a_head_whose_tail_is_drawn_and_which_is_stored_in_bit
             values,
             draws: 20,
             seed: 3,
+            method: DrawMethod::Systematic,
         };
         assert_eq!(recipe.cache.targets(), expected);
     }
