@@ -37,7 +37,10 @@ fn train(recipe: &str, directory: &Path, file: &Path, changes: &[&str]) -> PathB
     let small = [
         "data.validation_fraction=0.2",
         "cache.segments_per_shard=16",
-        "cache.top_k=8",
+        "cache.top_k=unset",
+        "cache.values=unset",
+        "cache.draws=8",
+        "cache.draw_seed=0",
         "student.hidden_size=16",
         "student.intermediate_size=32",
         "student.num_hidden_layers=1",

@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_distance_of_drawn_tokens_is_what_the_probabilities_have_to_move() {
-        METHODS.map(the_distance_of_drawn_tokens);
+        METHODS.into_iter().for_each(the_distance_of_drawn_tokens);
     }
 
     fn the_distance_of_drawn_tokens(method: DrawMethod) {
