@@ -34,6 +34,15 @@ const PANELS: [(&str, Figure); 2] = [
     ("KL to the teacher, nats per token", |run| run.kl_to_teacher),
 ];
 
+/// A label at 1, 2 and 5 times a power of ten; more would run into each other.
+fn bytes_label(value: &f64) -> String {
+    let text = format!("{value:.0}");
+    match text.trim_end_matches('0') {
+        "1" | "2" | "5" => text,
+        _ => String::new(),
+    }
+}
+
 impl Study {
     /// Mean and standard deviation of the test figures over bytes per token, as an SVG file.
     ///
@@ -95,7 +104,7 @@ impl Study {
             .x_desc("bytes per token")
             .y_labels(6)
             .y_label_formatter(&|value| format!("{value:.3}"))
-            .x_label_formatter(&|value| format!("{value:.0}"))
+            .x_label_formatter(&bytes_label)
             .bold_line_style(Ink::Grid.color())
             .light_line_style(TRANSPARENT)
             .axis_style(Ink::Reference.color())
