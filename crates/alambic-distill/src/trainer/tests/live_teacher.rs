@@ -1,7 +1,7 @@
 //! Students that imitate layers of a teacher which answers while they train.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use alambic_cache::CacheReader;
 use alambic_transformer::DecoderConfig;
@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 
 use super::small_run::{
     REORDERED_SUM_TOLERANCE, VOCAB, cache, config, seeded, settings, student, student_config,
-    weights,
+    watched, weights,
 };
 use crate::loss::{
     AttentionRelation, LayerLossKind, LayerPair, LayerTerm, Logits, RampKind, WeightRamp,
@@ -20,9 +20,9 @@ use crate::teacher::DecoderTeacher;
 use crate::test_device::test_device;
 use crate::trainer::gradients::global_norm;
 use crate::trainer::live_teacher::{LiveTeacher, layer_objective, model_states, wanted_layers};
-use crate::trainer::{Metrics, StepMetrics, StopReason, Trainer, TrainerConfig, TrainingOutcome};
+use crate::trainer::{StepMetrics, StopReason, Trainer, TrainerConfig, TrainingOutcome};
 use crate::windows::Windows;
-use crate::{DataPosition, DistillError, DistillationBatch, StopHandle};
+use crate::{DataPosition, DistillError, DistillationBatch};
 
 /// A teacher of twice the layers and another width, with a fingerprint of its own.
 fn teacher() -> DecoderTeacher {
@@ -80,21 +80,8 @@ fn train(
     directory: &Path,
     stop_after: Option<u64>,
 ) -> Result<(TrainingOutcome, Vec<StepMetrics>), DistillError> {
-    let stop = StopHandle::new();
-    let steps = Arc::new(Mutex::new(Vec::new()));
-    let sink = {
-        let (steps, stop) = (steps.clone(), stop.clone());
-        move |metrics: &Metrics| {
-            let Metrics::Step(step) = metrics else { return };
-            steps.lock().unwrap().push(step.clone());
-            if Some(step.step) == stop_after {
-                stop.stop();
-            }
-        }
-    };
-    let mut trainer = Trainer::try_new(config, settings(micro_batch_sequences))?
-        .with_sink(sink)
-        .with_stop(stop);
+    let trainer = Trainer::try_new(config, settings(micro_batch_sequences))?;
+    let (mut trainer, steps) = watched(trainer, stop_after);
     if let Some(teacher) = teacher {
         trainer = trainer.with_teacher(teacher);
     }

@@ -178,16 +178,12 @@ pub(super) fn settings(micro_batch_sequences: usize) -> RunSettings {
     }
 }
 
-/// Trains into `directory` and returns the outcome with the steps of this call.
-pub(super) fn train(
-    config: TrainerConfig,
-    settings: RunSettings,
-    cache: &Arc<CacheReader>,
-    directory: &Path,
-    stop_after: Option<u64>,
-) -> Result<(TrainingOutcome, Vec<StepMetrics>), DistillError> {
-    let stop = StopHandle::new();
-    let steps = Arc::new(Mutex::new(Vec::new()));
+/// The steps that a trainer takes.
+pub(super) type Steps = Arc<Mutex<Vec<StepMetrics>>>;
+
+/// The trainer, which is stopped after one of its steps, and the steps that it will have taken.
+pub(super) fn watched(trainer: Trainer, stop_after: Option<u64>) -> (Trainer, Steps) {
+    let (stop, steps) = (StopHandle::new(), Steps::default());
     let sink = {
         let (steps, stop) = (steps.clone(), stop.clone());
         move |metrics: &Metrics| {
@@ -198,10 +194,19 @@ pub(super) fn train(
             }
         }
     };
-    let outcome = Trainer::try_new(config, settings)?
-        .with_sink(sink)
-        .with_stop(stop)
-        .train(student(), cache.clone(), Some(cache.clone()), directory)?;
+    (trainer.with_sink(sink).with_stop(stop), steps)
+}
+
+/// Trains into `directory` and returns the outcome with the steps of this call.
+pub(super) fn train(
+    config: TrainerConfig,
+    settings: RunSettings,
+    cache: &Arc<CacheReader>,
+    directory: &Path,
+    stop_after: Option<u64>,
+) -> Result<(TrainingOutcome, Vec<StepMetrics>), DistillError> {
+    let (trainer, steps) = watched(Trainer::try_new(config, settings)?, stop_after);
+    let outcome = trainer.train(student(), cache.clone(), Some(cache.clone()), directory)?;
     let steps = steps.lock().unwrap().clone();
     Ok((outcome, steps))
 }
