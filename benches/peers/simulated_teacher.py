@@ -1,13 +1,15 @@
 """Simulate the distributions of a large teacher over 151,936 tokens.
 
-usage: python benches/peers/simulated_teacher.py OUT.safetensors POSITIONS SEED     (needs numpy and safetensors)
+usage: python benches/peers/simulated_teacher.py OUT.safetensors POSITIONS SEED [independent | systematic]
+(needs numpy and safetensors)
 
 Each position has about 1,500 candidates drawn from a Zipf-Mandelbrot curve, so that ids are as skewed as in
 text, with probabilities that fall as a power of their rank; the power is mixed over positions so that the
 mass of the top entries is near what was measured on a model of 30 B parameters (top 32: 0.94, top 128:
 0.97). Ids follow the order of frequency with jitter, as the merges of byte-pair encoding do.
 
-Writes `ids` and `log_probs` of the top 128, `entropy`, and `sampled_ids`, 50 draws with replacement.
+Writes `ids` and `log_probs` of the top 128, `entropy`, and `sampled_ids`, 50 draws,
+independent ones unless told otherwise.
 """
 
 import sys
@@ -28,7 +30,7 @@ def unigrams():
     return frequency / frequency.sum(), ids
 
 
-def simulate(positions, seed):
+def simulate(positions, seed, method):
     random = np.random.default_rng(seed)
     frequency, ids = unigrams()
     cumulative = np.cumsum(frequency)
@@ -51,10 +53,16 @@ def simulate(positions, seed):
         top = top[np.argsort(-p[top])]
         out["ids"][i], out["log_probs"][i] = ids[top], log_p[top]
         out["entropy"][i] = -(p * log_p).sum()
-        draws = np.searchsorted(np.cumsum(p), random.random(DRAWS)).clip(0, VOCAB_SIZE - 1)
+        if method == "systematic":
+            places = (np.arange(DRAWS) + random.random()) / DRAWS
+        else:
+            places = random.random(DRAWS)
+        draws = np.searchsorted(np.cumsum(p), places).clip(0, VOCAB_SIZE - 1)
         out["sampled_ids"][i] = ids[draws]
     return out
 
 
 if __name__ == "__main__":
-    save_file(simulate(int(sys.argv[2]), int(sys.argv[3])), sys.argv[1])
+    method = sys.argv[4] if len(sys.argv) > 4 else "independent"
+    assert method in ("independent", "systematic"), method
+    save_file(simulate(int(sys.argv[2]), int(sys.argv[3]), method), sys.argv[1])
