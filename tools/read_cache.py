@@ -47,6 +47,8 @@ class Bits:
 
 # How many header numbers the kinds of rows have that take turns in the column `targets`.
 HEADERS = {"top_k": [3], "sampled": [2], "head_plus_sampled_tail": [3, 1]}
+# Where heads beside draws are numbers: the type of `-ln p`, and its lower bits, which have no code.
+NUMBERS = {"f16": (np.uint16, np.float16, 8), "f32": (np.uint32, np.float32, 21)}
 
 
 class Codes:
@@ -143,6 +145,29 @@ def read_heads(bits, kinds, num_rows, k, temperatures, steps):
         for tempered, entropy, tail in zip(rows["tempered"], further[::2], further[1::2]):
             tempered["tail_mass"].append(tail_of_number(tail, steps))
             tempered["entropy"].append(entropy / 64)
+    return rows
+
+
+def read_number_heads(bits, kinds, num_rows, k, values):
+    """The most probable tokens, stored as numbers, each row followed by its draws."""
+    names = ["target_ids", "log_probs", "tail_mass", "entropy", "tail_ids", "tail_counts"]
+    rows = {name: [] for name in names}
+    head_codes, tail_codes = kinds
+    integer, number, lower_bits = NUMBERS[values]
+    for _ in range(num_rows):
+        (entropy,) = (bits.symbol(code) for code in head_codes.header)
+        ids, upper = head_codes.entries(bits, k)
+        tail = np.uint32(bits.read(32)).view(np.float32)
+        nats = [integer(top << lower_bits | bits.read(lower_bits)).view(number) for top in upper]
+        order = sorted(range(k), key=lambda i: (nats[i], ids[i]))
+        rows["target_ids"].append([ids[i] for i in order])
+        rows["log_probs"].append(np.array([-np.float32(nats[i]) for i in order]))
+        rows["tail_mass"].append(tail)
+        rows["entropy"].append(entropy / 64)
+        (distinct,) = (bits.symbol(code) for code in tail_codes.header)
+        ids, counts = tail_codes.entries(bits, distinct)
+        rows["tail_ids"].append(ids)
+        rows["tail_counts"].append(counts)
     return rows
 
 
@@ -245,6 +270,8 @@ def targets(row, spec, codes):
     bits = Bits(row["targets"].as_py())
     if kind["kind"] == "sampled":
         rows = read_draws(bits, codes, num_rows)
+    elif kind["values"] in NUMBERS:
+        rows = read_number_heads(bits, codes, num_rows, kind["k"], kind["values"])
     else:
         steps = LEVEL_STEPS[kind["values"]]
         rows = read_heads(bits, codes, num_rows, kind["k"], further, steps)
@@ -259,6 +286,8 @@ def read_shard(path, spec):
     codes = None
     if "targets" in table.column_names and spec["targets"]["kind"] != "hidden":
         headers = HEADERS[spec["targets"]["kind"]]
+        if len(headers) == 2 and spec["targets"]["values"] in NUMBERS:
+            headers = [1, headers[1]]
         if spec["targets"]["kind"] == "top_k":
             headers = [headers[0] + 2 * len(spec["temperatures"][1:])]
         codes = read_codes(base64.b64decode(footer[b"alambic.codes"]), headers)

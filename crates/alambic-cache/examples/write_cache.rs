@@ -79,24 +79,16 @@ fn record(teacher: &str, start: u32, num_tokens: u32, temperatures: &[f32]) -> T
     }
 }
 
-/// The same segment with the most likely token as head, and a tail drawn from all but it.
+/// The same segment with draws from among the tokens that are not the most likely ones.
 fn as_head_and_tail(record: TargetRecord, draws: u16) -> TargetRecord {
     let Some(likely) = record.targets.top_k() else {
         return record;
     };
-    let mut head = TopKTargets {
-        k: 1,
-        token_ids: likely.token_ids.iter().step_by(K).copied().collect(),
-        log_probs: likely.log_probs.iter().step_by(K).copied().collect(),
-        tail_mass: vec![],
-        entropy: likely.entropy.clone(),
-        tempered: vec![],
-    };
-    head.tail_mass = head.log_probs.iter().map(|lp| 1.0 - lp.exp()).collect();
-    let mut targets = HeadPlusSampledTail::new(head, draws, 1.0);
+    let mut targets = HeadPlusSampledTail::new(likely.clone(), draws, 1.0);
     for ids in likely.token_ids.chunks(K) {
-        // The second one more often than the third, and no other at all.
-        let mut drawn = [(ids[1], draws - draws / 3), (ids[2], draws / 3)];
+        // The next two after the head, one more often than the other, and no other at all.
+        let [next, last] = [K as u32, K as u32 + 1].map(|rank| (ids[0] + rank) % VOCAB_SIZE);
+        let mut drawn = [(next, draws - draws / 3), (last, draws / 3)];
         drawn.sort_unstable();
         targets.tail.push_row(drawn);
     }
@@ -165,10 +157,10 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
             method: DrawMethod::Independent,
         });
     }
-    if name == "both" {
+    if let Some(values) = name.strip_prefix("both-") {
         return Ok(TargetKind::HeadPlusSampledTail {
-            k: 1,
-            values: ValueType::Coarse,
+            k: K,
+            values: serde_json::from_value(values.into())?,
             draws: DRAWS,
             seed: 0,
             method: DrawMethod::Independent,
@@ -189,7 +181,7 @@ fn kind(name: &str) -> Result<TargetKind, Box<dyn Error>> {
 #[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws|both|states-f32|states-f16|states-int8|states-int6|states-int4 [TEMPERATURE ...]";
+    let usage = "usage: write_cache DIRECTORY f16|f32|fine|coarse|draws|both-(f16|f32|fine|coarse)|states-(f32|f16|int8|int6|int4) [TEMPERATURE ...]";
     let dir = PathBuf::from(arguments.next().ok_or(usage)?);
     let targets = kind(&arguments.next().ok_or(usage)?)?;
     let further: Vec<f32> = arguments

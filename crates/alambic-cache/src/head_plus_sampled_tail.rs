@@ -8,8 +8,8 @@ use crate::{DrawnTokens, TopKTargets};
 /// Row `j` belongs to the `j`-th `true` of the record's loss mask. A token of the head counts with its
 /// probability, a drawn one with the tail's mass times its share of the draws: an unbiased
 /// estimate of every probability of the vocabulary, as [`SampledTargets`](crate::SampledTargets) is,
-/// but without any variance where most of the mass lies. What a cache stores of head and tail mass is
-/// rounded to levels, by which such an estimate is off.
+/// but without any variance where most of the mass lies. Where a cache stores levels, head and tail mass
+/// are rounded, by which such an estimate is off; numbers are not ([`ValueType`](crate::ValueType)).
 ///
 /// ```
 /// use alambic_cache::{HeadPlusSampledTail, TopKTargets};

@@ -39,7 +39,7 @@ pub(crate) fn specs() -> impl Iterator<Item = CacheSpec> {
         },
         ..spec(F16, 1)
     };
-    let both = [Fine, Coarse].map(|values| CacheSpec {
+    let both = [F16, F32, Fine, Coarse].map(|values| CacheSpec {
         targets: TargetKind::HeadPlusSampledTail {
             k: 8,
             values,

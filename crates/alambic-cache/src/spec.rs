@@ -20,8 +20,9 @@ const MAX_VOCAB_SIZE: usize = 1 << 32;
 
 /// How log-probabilities are stored.
 ///
-/// `F32` and `F16` are plain columns that any Parquet library reads. `F16` rounds to nearest: the
-/// error is at most [`F16_RELATIVE_ERROR`](crate::F16_RELATIVE_ERROR) of the value.
+/// `F32` and `F16` are plain columns that any Parquet library reads; beside draws they stand in the column
+/// of bits, as exactly. `F16` rounds to nearest: the error is at most
+/// [`F16_RELATIVE_ERROR`](crate::F16_RELATIVE_ERROR) of the value.
 ///
 /// `Fine` and `Coarse` store *levels* instead, in a column of bits together with ids, tail and
 /// entropy. The log-probabilities and the tail of a row are those of the levels, all shifted by one
@@ -127,7 +128,8 @@ pub enum TargetKind {
     HeadPlusSampledTail {
         /// Stored entries of the head, `1..=vocab_size`.
         k: usize,
-        /// How their log-probabilities are stored: [`ValueType::Fine`] or [`ValueType::Coarse`].
+        /// How their log-probabilities are stored. As numbers, they are exact and so is the mass of the
+        /// tail; rounding to levels is a bias of every estimate that is made of them.
         values: ValueType,
         /// Draws per target that has a tail, `1..=`[`MAX_DRAWS`].
         draws: u16,
@@ -296,10 +298,6 @@ impl CacheSpec {
             {
                 let expected = format!("in 1..={MAX_DRAWS}");
                 return refuse("targets.draws", expected, draws.to_string());
-            }
-            TargetKind::HeadPlusSampledTail { values, .. } if values.quantiser().is_none() => {
-                let found = format!("{values:?}").to_lowercase();
-                return refuse("targets.values", "fine or coarse".into(), found);
             }
             TargetKind::Hidden { width: 0, .. } => {
                 return refuse("targets.width", "at least 1".into(), "0".into());

@@ -170,6 +170,15 @@ pub enum TextError {
         /// Offset in bytes of the word that holds it.
         word_offset: usize,
     },
+    /// The bytes of single tokens are not known.
+    #[error(
+        "what single tokens stand for is known of byte-level tokenizers and of those with byte fallback, \
+         found the decoder {decoder}; compare the texts of whole sequences instead"
+    )]
+    TokenBytes {
+        /// The decoder, as `tokenizer.json` has it.
+        decoder: String,
+    },
     /// Tokens cannot be decoded.
     #[error("cannot decode {tokens} tokens")]
     Decode {

@@ -103,6 +103,34 @@ fn shared_tokenizers_load_and_byte_level_ones_are_lossless() {
 }
 
 #[test]
+fn the_bytes_of_the_tokens_of_a_text_are_the_text() {
+    for (file, before) in [
+        ("tokenizers/phi-2/tokenizer.json", ""),
+        ("tokenizers/phi-3-mini/tokenizer.json", " "),
+        ("tokenizers/torchtune-tiny/tokenizer.json", ""),
+        ("stories260K/hf/tokenizer.json", " "),
+    ] {
+        let Some(path) = shared(&format!("data/{file}")) else {
+            return;
+        };
+        let tokenizer = Tokenizer::from_file(&path).unwrap();
+        let bytes = tokenizer.token_bytes().unwrap();
+        assert_eq!(bytes.len(), tokenizer.vocab_size());
+        let mut compared = 0;
+        for text in SAMPLES.iter().filter(|text| !text.is_empty()) {
+            let Ok(encoding) = tokenizer.encode(text, SpecialTokens::Omit) else {
+                continue; // a small vocabulary
+            };
+            let tokens = encoding.ids.iter().map(|&id| bytes[id as usize].clone());
+            let joined: Vec<u8> = tokens.map(|token| token.expect(file)).flatten().collect();
+            assert_eq!(joined, format!("{before}{text}").into_bytes(), "{file}");
+            compared += 1;
+        }
+        assert!(compared > 1, "{file}: {compared}");
+    }
+}
+
+#[test]
 fn a_tokenizer_without_a_space_loads_and_says_what_it_would_drop() {
     let Some(path) = shared("data/tokenizers/llama3-format-2k/tokenizer.json") else {
         return;

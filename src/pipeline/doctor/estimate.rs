@@ -105,8 +105,12 @@ pub(super) fn cache_bytes(recipe: &Recipe, teacher: &LanguageModel, train: &Text
             None => (k + further) * BYTES_PER_COMPACT_ENTRY,
         },
         TargetKind::Sampled { draws, .. } => BYTES_PER_TARGET + usize::from(draws) / 2,
-        TargetKind::HeadPlusSampledTail { k, draws, .. } => {
-            k * BYTES_PER_COMPACT_ENTRY + BYTES_PER_TARGET + usize::from(draws) / 2
+        TargetKind::HeadPlusSampledTail {
+            k, values, draws, ..
+        } => {
+            // Ids and upper bits in bits, the others as they are.
+            let number = values.plain_bytes().map_or(0, |bytes| bytes - 1);
+            k * (BYTES_PER_COMPACT_ENTRY + number) + BYTES_PER_TARGET + usize::from(draws) / 2
         }
         _ => 0,
     };

@@ -177,9 +177,6 @@ impl CacheSection {
         let [top_k, values, draws, draw_seed, hidden_states] = given;
         let pairs_are_whole = top_k == values && draws == draw_seed;
         if pairs_are_whole && (top_k || draws) != hidden_states {
-            if top_k && draws {
-                self.check_levels(checker);
-            }
             return;
         }
         let found: Vec<&str> = keys
@@ -202,19 +199,6 @@ impl CacheSection {
              cache.top_k=unset leaves a key out",
         );
         checker.require_all(&keys, false, problem);
-    }
-
-    /// Beside drawn tokens the most likely ones are stored in bits.
-    fn check_levels(&self, checker: &mut Checker) {
-        let plain = self.values.filter(|values| values.plain_bytes().is_some());
-        if let Some(values) = plain {
-            let problem = Problem::new(
-                "cache.values",
-                "\"fine\" or \"coarse\", because cache.draws is given too",
-                format!("{:?}", format!("{values:?}").to_lowercase()),
-            );
-            checker.require_all(&["cache.draws"], false, problem);
-        }
     }
 
     /// Temperatures belong to the most likely tokens; 1 is the first of them.

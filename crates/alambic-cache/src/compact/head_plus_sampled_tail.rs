@@ -1,24 +1,28 @@
 //! Heads, each followed by what was drawn from its tail.
 
 use super::bits::BitReader;
-use super::quantiser::Quantiser;
 use super::row_code::{Row, RowBuffer, RowDecoder};
 use super::sampled::entries;
-use super::top_k::{self, TopKReader, rows_within};
-use crate::{DrawnTokens, HeadPlusSampledTail};
+use crate::{DrawnTokens, HeadPlusSampledTail, TopKTargets};
 
 /// Number of distinct ids.
 pub(super) const NUM_TAIL_HEADER_NUMBERS: usize = 1;
 
-/// Rows of heads and tails in turn.
-///
-/// # Panics
-/// If a log-probability has no level; that was checked.
-pub(super) fn to_rows(targets: &HeadPlusSampledTail, quantiser: &Quantiser) -> Vec<Row> {
-    let heads = top_k::to_rows(&targets.head, quantiser);
-    let tails = targets.tail.rows().map(|row| Row {
+/// Reads heads row by row.
+pub(super) trait ReadHead {
+    /// Reads one row; `None` if the bits are none.
+    fn row(&mut self, reader: &mut BitReader<'_>) -> Option<()>;
+
+    /// What was read.
+    fn finish(self) -> TopKTargets;
+}
+
+/// Rows of heads and what was drawn from their tails, in turn.
+pub(super) fn to_rows(heads: Vec<Row>, tails: &DrawnTokens) -> Vec<Row> {
+    let tails = tails.rows().map(|row| Row {
         header: vec![row.token_ids.len() as u16],
         entries: entries(row),
+        fields: Vec::new(),
     });
     heads
         .into_iter()
@@ -27,21 +31,19 @@ pub(super) fn to_rows(targets: &HeadPlusSampledTail, quantiser: &Quantiser) -> V
         .collect()
 }
 
+/// Reads so many heads with their tails; `None` if the bytes are not those.
 pub(super) fn from_rows(
-    [heads, tails]: [&RowDecoder; 2],
+    mut heads: impl ReadHead,
+    tails: &RowDecoder,
     bytes: &[u8],
     num_rows: usize,
-    k: usize,
-    draws: u16,
-    temperature: f32,
-    quantiser: &Quantiser,
+    (draws, temperature): (u16, f32),
 ) -> Option<HeadPlusSampledTail> {
     let mut reader = BitReader::new(bytes);
-    let mut head = TopKReader::new(heads, (k, &[]), quantiser, rows_within(bytes, num_rows, k));
     let mut tail = DrawnTokens::default();
     let mut buffer = RowBuffer::default();
     for _ in 0..num_rows {
-        head.row(&mut reader)?;
+        heads.row(&mut reader)?;
         let size = |&[distinct]: &[u16; NUM_TAIL_HEADER_NUMBERS]| usize::from(distinct);
         let [distinct] = tails.read(&mut reader, size, &mut buffer)?;
         if distinct > draws {
@@ -49,8 +51,8 @@ pub(super) fn from_rows(
         }
         tail.push_row(buffer.entries.iter().copied());
     }
-    reader.is_at_end().then_some(HeadPlusSampledTail {
-        head: head.targets,
+    reader.is_at_end().then(|| HeadPlusSampledTail {
+        head: heads.finish(),
         draws,
         temperature,
         tail,

@@ -7,6 +7,7 @@
 //! | top-k | entropy, mass of the rest, lowest level; entropy and mass at further temperatures | levels above the lowest |
 //! | sampled | entropy, distinct ids | how often it was drawn |
 //! | head plus sampled tail | those of top-k; then distinct ids | that of top-k; then how often it was drawn |
+//! | the same, its head in numbers | entropy; then distinct ids | upper bits of `-ln p`; then how often it was drawn |
 //!
 //! The prefix codes of all numbers are made for the shard at hand and stand in its footer. Hidden
 //! states need none: they are numbers of fixed width.
@@ -15,6 +16,7 @@ mod bits;
 mod head_plus_sampled_tail;
 mod id_buckets;
 mod leveller;
+mod number_head;
 mod prefix_code;
 mod quantiser;
 mod row_code;
@@ -30,6 +32,7 @@ use rayon::prelude::*;
 use crate::{CacheSpec, TargetKind, TargetRecord, Targets};
 
 use bits::BitWriter;
+use number_head::{NumberFormat, NumberHeadReader};
 pub(crate) use quantiser::Quantiser;
 pub(crate) use row_code::ENTROPY_ROUNDING_NATS;
 use row_code::{Row, RowCode, RowDecoder, RowEncoder};
@@ -37,6 +40,7 @@ pub(crate) use states::{
     SCALE_BITS, STATES_PER_GROUP, decode_states, encode_states, largest_state_error,
 };
 use tables::TableReader;
+use top_k::TopKReader;
 pub(crate) use top_k::rounded;
 
 /// How many header numbers rows have: one number for each kind of rows, which take turns.
@@ -47,13 +51,22 @@ fn num_header_numbers(spec: &CacheSpec) -> Vec<usize> {
             vec![top_k::NUM_HEADER_NUMBERS + top_k::NUM_FURTHER_NUMBERS * further]
         }
         TargetKind::Sampled { .. } => vec![sampled::NUM_HEADER_NUMBERS],
-        TargetKind::HeadPlusSampledTail { .. } => vec![
-            top_k::NUM_HEADER_NUMBERS,
-            head_plus_sampled_tail::NUM_TAIL_HEADER_NUMBERS,
-        ],
+        TargetKind::HeadPlusSampledTail { values, .. } => {
+            let head = match NumberFormat::of(values) {
+                Some(_) => number_head::NUM_HEADER_NUMBERS,
+                None => top_k::NUM_HEADER_NUMBERS,
+            };
+            vec![head, head_plus_sampled_tail::NUM_TAIL_HEADER_NUMBERS]
+        }
         // Stored in other columns.
         TargetKind::Hidden { .. } | TargetKind::HeadOnly { .. } => Vec::new(),
     }
+}
+
+/// How log-probabilities are stored, unless as levels.
+fn number_format(targets: TargetKind) -> Option<NumberFormat> {
+    let (_, values) = targets.head()?;
+    NumberFormat::of(values)
 }
 
 /// Writes the targets of one shard.
@@ -66,7 +79,7 @@ pub(crate) struct CompactEncoder {
 }
 
 impl CompactEncoder {
-    /// Makes the codes for these records; the specification stores levels.
+    /// Makes the codes for these records, whose targets are stored in bits.
     pub(crate) fn for_records(records: &[TargetRecord], spec: &CacheSpec) -> Self {
         let quantiser = spec.targets.quantiser();
         let levels = || quantiser.as_ref().expect("the caller asked for levels");
@@ -74,7 +87,11 @@ impl CompactEncoder {
             Targets::TopK(targets) => top_k::to_rows(targets, levels()),
             Targets::Sampled(targets) => sampled::to_rows(targets),
             Targets::HeadPlusSampledTail(targets) => {
-                head_plus_sampled_tail::to_rows(targets, levels())
+                let heads = match number_format(spec.targets) {
+                    Some(format) => number_head::to_rows(&targets.head, format),
+                    None => top_k::to_rows(&targets.head, levels()),
+                };
+                head_plus_sampled_tail::to_rows(heads, &targets.tail)
             }
             Targets::Hidden(_) => unreachable!("hidden states need no codes"),
             Targets::HeadOnly(_) => unreachable!("targets without a tail are stored plainly"),
@@ -154,17 +171,22 @@ impl CompactDecoder {
                 sampled::from_rows(rows, bytes, num_rows, draws, self.temperature)
                     .map(Targets::Sampled)
             }
-            (TargetKind::HeadPlusSampledTail { k, draws, .. }, Some(quantiser), [heads, tails]) => {
-                head_plus_sampled_tail::from_rows(
-                    [heads, tails],
-                    bytes,
-                    num_rows,
-                    k,
-                    draws,
-                    self.temperature,
-                    quantiser,
-                )
-                .map(Targets::HeadPlusSampledTail)
+            (TargetKind::HeadPlusSampledTail { k, draws, .. }, quantiser, [heads, tails]) => {
+                let draws = (draws, self.temperature);
+                let capacity = top_k::rows_within(bytes, num_rows, k);
+                let targets = match quantiser {
+                    Some(quantiser) => {
+                        let heads = TopKReader::new(heads, (k, &[]), quantiser, capacity);
+                        head_plus_sampled_tail::from_rows(heads, tails, bytes, num_rows, draws)
+                    }
+                    None => {
+                        let head = top_k::with_capacity((k, &[]), capacity);
+                        let format = number_format(self.kind)?;
+                        let heads = NumberHeadReader::new(heads, format, head);
+                        head_plus_sampled_tail::from_rows(heads, tails, bytes, num_rows, draws)
+                    }
+                };
+                targets.map(Targets::HeadPlusSampledTail)
             }
             _ => None,
         }

@@ -10,6 +10,9 @@ const ENTROPY_STEPS_PER_NAT: f32 = 64.0;
 /// The most that an entropy is rounded by.
 pub(crate) const ENTROPY_ROUNDING_NATS: f32 = 0.5 / ENTROPY_STEPS_PER_NAT;
 
+/// Bits that stand as they are, and how many they are, at most 32.
+pub(super) type Field = (u32, u32);
+
 /// One row of targets.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -17,6 +20,8 @@ pub(super) struct Row {
     pub(super) header: Vec<u16>,
     /// In ascending order of ids.
     pub(super) entries: Vec<Entry>,
+    /// What follows behind the entries; a reader takes it by itself.
+    pub(super) fields: Vec<Field>,
 }
 
 /// An entropy as a header number.
@@ -95,6 +100,9 @@ impl<'a> RowEncoder<'a> {
             encoder.write(usize::from(number), writer);
         }
         self.set.write(&row.entries, writer);
+        for &(value, width) in &row.fields {
+            writer.write(value, width);
+        }
     }
 }
 

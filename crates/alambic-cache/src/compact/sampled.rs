@@ -13,6 +13,7 @@ pub(super) fn to_rows(targets: &SampledTargets) -> Vec<Row> {
     rows.map(|(row, &entropy)| Row {
         header: vec![entropy_to_number(entropy), row.token_ids.len() as u16],
         entries: entries(row),
+        fields: Vec::new(),
     })
     .collect()
 }

@@ -1,6 +1,7 @@
 //! The most probable tokens as rows.
 
 use super::bits::BitReader;
+use super::head_plus_sampled_tail::ReadHead;
 use super::leveller::Leveller;
 use super::quantiser::Quantiser;
 use super::row_code::{Row, RowBuffer, RowDecoder, entropy_of_number, entropy_to_number};
@@ -38,7 +39,11 @@ pub(super) fn to_rows(targets: &TopKTargets, quantiser: &Quantiser) -> Vec<Row> 
                 header.push(entropy_to_number(tempered.entropy[row]));
                 header.push(number_of_tail(tempered.tail_mass[row], quantiser));
             }
-            Row { header, entries }
+            Row {
+                header,
+                entries,
+                fields: Vec::new(),
+            }
         })
         .collect()
 }
@@ -60,7 +65,7 @@ pub(super) fn from_rows(
     for _ in 0..num_rows {
         read.row(&mut reader)?;
     }
-    reader.is_at_end().then_some(read.targets)
+    reader.is_at_end().then(|| read.finish())
 }
 
 /// For how many rows of `k` entries there is room to be made: no more than so many bytes can hold, each
@@ -74,8 +79,7 @@ pub(super) struct TopKReader<'a> {
     rows: &'a RowDecoder,
     levels: LevelReader<'a>,
     buffer: RowBuffer,
-    /// What was read so far.
-    pub(super) targets: TopKTargets,
+    targets: TopKTargets,
 }
 
 impl<'a> TopKReader<'a> {
@@ -93,9 +97,10 @@ impl<'a> TopKReader<'a> {
             targets: with_capacity(shape, capacity),
         }
     }
+}
 
-    /// Reads one row; `None` if the bits are none.
-    pub(super) fn row(&mut self, reader: &mut BitReader<'_>) -> Option<()> {
+impl ReadHead for TopKReader<'_> {
+    fn row(&mut self, reader: &mut BitReader<'_>) -> Option<()> {
         let (k, buffer, targets) = (self.targets.k, &mut self.buffer, &mut self.targets);
         let header = self.rows.read(reader, |_| k, buffer)?;
         read_further(
@@ -105,9 +110,17 @@ impl<'a> TopKReader<'a> {
         )?;
         self.levels.read(&header, &buffer.entries, targets)
     }
+
+    fn finish(self) -> TopKTargets {
+        self.targets
+    }
 }
 
-fn with_capacity((k, further_temperatures): (usize, &[f32]), num_rows: usize) -> TopKTargets {
+/// Targets without rows, and room for some.
+pub(super) fn with_capacity(
+    (k, further_temperatures): (usize, &[f32]),
+    num_rows: usize,
+) -> TopKTargets {
     TopKTargets {
         k,
         token_ids: Vec::with_capacity(num_rows.saturating_mul(k)),

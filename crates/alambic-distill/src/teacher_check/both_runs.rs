@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::judgement::{Compared, Place};
 use super::live_rows::LiveRows;
+use super::rounding::ENTROPY_ROUNDING_NATS;
 use super::{draws, hidden, top_k};
 use crate::token_batch::right_padded;
 use crate::{DistillError, teacher::Teacher};
@@ -32,7 +33,8 @@ pub(super) fn compare(
         let live = LiveRows::new(&alone, &together, row, &record.loss_mask);
         let comparisons = match (spec.targets, &record.targets) {
             (TargetKind::TopK { values, .. }, Targets::TopK(stored)) => {
-                top_k::compare(stored, values, &live)
+                let entropy_rounding = values.level_steps().map_or(0.0, |_| ENTROPY_ROUNDING_NATS);
+                top_k::compare(stored, values, entropy_rounding, &live)
             }
             (TargetKind::Sampled { seed, method, .. }, Targets::Sampled(stored)) => {
                 draws::compare(stored, (method, seed), &record.key, &live)
@@ -50,7 +52,7 @@ pub(super) fn compare(
                 let whole = live.softened(stored.temperature, nothing);
                 let heads = stored.head.token_ids.chunks_exact(stored.head.k);
                 let tails = live.softened(stored.temperature, heads);
-                top_k::compare(&stored.head, values, &whole)
+                top_k::compare(&stored.head, values, ENTROPY_ROUNDING_NATS, &whole)
                     .into_iter()
                     .zip(draws::compare_tail(
                         stored,

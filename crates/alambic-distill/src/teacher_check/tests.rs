@@ -30,18 +30,22 @@ const DRAWN: TargetKind = TargetKind::Sampled {
     seed: 5,
     method: DrawMethod::Independent,
 };
-const BOTH: TargetKind = TargetKind::HeadPlusSampledTail {
-    k: 8,
-    values: ValueType::Coarse,
-    draws: 30,
-    seed: 5,
-    method: DrawMethod::Systematic,
-};
+const BOTH: TargetKind = both(ValueType::Coarse);
 const EVERYTHING: TeacherCheckConfig = TeacherCheckConfig {
     num_segments: 100,
     seed: 1,
     batch_segments: 4,
 };
+
+const fn both(values: ValueType) -> TargetKind {
+    TargetKind::HeadPlusSampledTail {
+        k: 8,
+        values,
+        draws: 30,
+        seed: 5,
+        method: DrawMethod::Systematic,
+    }
+}
 
 const fn top_k(values: ValueType) -> TargetKind {
     TargetKind::TopK { k: 8, values }
@@ -296,7 +300,7 @@ fn a_fresh_cache_passes_whatever_it_stores() {
     let teacher = SmallTeacher::new();
     for targets in TOP_K
         .into_iter()
-        .chain([DRAWN, BOTH])
+        .chain([DRAWN, BOTH, both(ValueType::F16), both(ValueType::F32)])
         .chain(states(&teacher))
     {
         let directory = tempfile::tempdir().unwrap();

@@ -5,14 +5,15 @@ use alambic_cache::{TopKTargets, ValueType};
 use super::judgement::{LabelComparison, Measured};
 use super::live_rows::LiveRows;
 use super::report::Quantity;
-use super::rounding::{ENTROPY_ROUNDING_NATS, log_prob_error, normaliser_error};
+use super::rounding::{log_prob_error, normaliser_error};
 use super::tempered;
 use crate::top_k::TopKSelector;
 
-/// Compares every label of a segment.
+/// Compares every label of a segment, whose entropies are off by as much as `entropy_rounding` nats.
 pub(super) fn compare(
     stored: &TopKTargets,
     values: ValueType,
+    entropy_rounding: f64,
     live: &LiveRows,
 ) -> Vec<LabelComparison> {
     let alone = select(stored, live.alone());
@@ -32,6 +33,7 @@ pub(super) fn compare(
             mark(&mut is_stored, row.token_ids, false);
             let of_label = Label {
                 values,
+                entropy_rounding,
                 stored: row,
                 live: [Row::of(&alone, label), Row::of(&together, label)],
                 rounded: rounded
@@ -96,6 +98,7 @@ impl<'a> Row<'a> {
 /// One label: what is stored, and what the two live runs say.
 struct Label<'a> {
     values: ValueType,
+    entropy_rounding: f64,
     stored: Row<'a>,
     live: [Row<'a>; 2],
     /// What a reader would get of these; `None` where no levels are stored.
@@ -138,10 +141,7 @@ impl Label<'_> {
                 Quantity::Entropy,
                 Measured {
                     difference: distance(f64::from(self.stored.entropy), first),
-                    rounding: match self.values.level_steps() {
-                        Some(_) => ENTROPY_ROUNDING_NATS,
-                        None => 0.0,
-                    },
+                    rounding: self.entropy_rounding,
                     control: distance(second, first),
                 },
             ),

@@ -214,7 +214,7 @@ fn merge_in_word(word: &mut Vec<u32>, pair: Pair, merged: u32) {
 
 /// The character that stands for each byte in the vocabulary: itself where it is printable in
 /// Latin-1, otherwise the next free one from U+0100 on (Radford et al. 2019).
-fn byte_alphabet() -> [char; NUM_BYTES] {
+pub(super) fn byte_alphabet() -> [char; NUM_BYTES] {
     let mut next_free = 0x100;
     std::array::from_fn(|byte| {
         let byte = byte as u8;

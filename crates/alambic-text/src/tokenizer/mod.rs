@@ -4,6 +4,7 @@ mod byte_pair_training;
 mod dropped_text;
 mod fingerprint;
 mod text_stream;
+mod token_bytes;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -15,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub use self::text_stream::TextStream;
+use self::token_bytes::Spelling;
 use crate::error::{Cause, TextError};
 
 /// Whether the tokenizer adds its beginning and end tokens while encoding.
@@ -222,6 +224,41 @@ impl Tokenizer {
     #[must_use]
     pub fn id_to_token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
+    }
+
+    /// The bytes that every token stands for, by id: what two vocabularies are compared by.
+    ///
+    /// `None` for special tokens, which stand for no text, and for ids without a token. The bytes of the
+    /// tokens of a text add up to the text, and to a space before it where the tokenizer puts one there.
+    ///
+    /// # Errors
+    /// [`TextError::TokenBytes`] if the tokenizer is neither a byte-level one nor one with byte fallback: then a
+    /// token alone may not say what it stands for.
+    ///
+    /// ```
+    /// # use alambic_text::Tokenizer;
+    /// let text = ["the cat sat on the mat".to_owned()];
+    /// let tokenizer = Tokenizer::train_byte_level_bpe(text, 280, &["<|endoftext|>"])?;
+    /// let bytes = tokenizer.token_bytes()?;
+    /// assert_eq!(bytes[0], None);
+    /// let id = tokenizer.token_to_id("Ġthe").unwrap();
+    /// assert_eq!(bytes[id as usize].as_deref(), Some(&b" the"[..]));
+    /// # Ok::<(), alambic_text::TextError>(())
+    /// ```
+    pub fn token_bytes(&self) -> Result<Vec<Option<Vec<u8>>>, TextError> {
+        let decoder = serde_json::to_string(&self.inner.get_decoder())
+            .expect("what was read from JSON can be written as JSON");
+        let Some(spelling) = Spelling::of(&decoder) else {
+            return Err(TextError::TokenBytes { decoder });
+        };
+        let reader = spelling.reader();
+        let added = self.inner.get_added_tokens_decoder();
+        let bytes = |id: u32| match added.get(&id) {
+            Some(token) if token.special => None,
+            Some(token) => Some(token.content.clone().into_bytes()),
+            None => reader.bytes(&self.inner.id_to_token(id)?),
+        };
+        Ok((0..self.vocab_size as u32).map(bytes).collect())
     }
 
     /// SHA-256 of everything that decides which ids a text gets, in lower-case hex.
