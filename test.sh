@@ -83,7 +83,7 @@ if ! $quick; then
 fi
 
 step "examples"
-for example in 01_capture 02_train 03_evaluate 04_generate 05_own_loss 06_own_teacher; do
+for example in 01_capture 02_train 03_evaluate 04_generate 05_own_loss 06_own_teacher 07_unlike_tokenizers; do
   echo "-- $example"
   "${CARGO_TARGET_DIR:-target}/debug/examples/$example"
 done

@@ -12,7 +12,7 @@ use alambic::distill::loss::{HeadPass, Objective};
 use alambic::distill::trainer::{
     AdamWSettings, Metrics, RunSettings, Schedule, Trainer, TrainerConfig,
 };
-use alambic::transformer::{DecoderConfig, DeviceChoice};
+use alambic::transformer::{Architecture, DecoderConfig, DeviceChoice};
 
 #[allow(clippy::print_stdout, reason = "an example talks to its reader")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rope_theta: 10_000.0,
         tie_word_embeddings: true,
         initializer_range: 0.02,
+        architecture: Architecture::default(),
     }
     .init(&device);
 

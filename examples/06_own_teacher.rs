@@ -19,7 +19,9 @@ use alambic::text::{
     Corpus, CorpusConfig, CorpusFormat, Document, Ending, ExampleTokenizer, OverLength,
     PromptErasing, SegmentConfig, SegmentStream, Split, SplitConfig, Tokenizer, Trim,
 };
-use alambic::transformer::{DecoderConfig, DeviceChoice, SaveOptions, WeightType, save_checkpoint};
+use alambic::transformer::{
+    Architecture, DecoderConfig, DeviceChoice, SaveOptions, WeightType, save_checkpoint,
+};
 
 const END_OF_TEXT: &str = "<|endoftext|>";
 const SEED: u64 = 17;
@@ -104,6 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rope_theta: 10_000.0,
         tie_word_embeddings: true,
         initializer_range: 0.02,
+        architecture: Architecture::default(),
     };
     let training = TrainerConfig {
         objective: Objective::hard_labels(),
@@ -155,6 +158,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         bos_token_id: None,
         eos_token_ids: vec![end],
         pad_token_id: None,
+        max_shard_bytes: None,
     };
     save_checkpoint(&outcome.student, &out.join("teacher"), &options)?;
     tokenizer.save(&out.join("teacher/tokenizer.json"))?;

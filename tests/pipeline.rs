@@ -16,7 +16,7 @@ use alambic::pipeline::{
     doctor, experiment, export, run, study,
 };
 use alambic::transformer::{
-    DecoderConfig, DeviceChoice, Sampling, SaveOptions, WeightType, load_checkpoint,
+    Architecture, DecoderConfig, DeviceChoice, Sampling, SaveOptions, WeightType, load_checkpoint,
     save_checkpoint,
 };
 
@@ -268,6 +268,59 @@ fn a_student_imitates_layers_of_the_teacher_and_the_report_has_their_curves() {
 }
 
 #[test]
+fn a_student_starts_from_layers_of_the_teacher() {
+    const F32_NOISE: f64 = 1e-5;
+    let teacher_sized = [
+        "student.hidden_size=128",
+        "student.intermediate_size=352",
+        "student.num_attention_heads=4",
+        "student.num_key_value_heads=2",
+        "student.head_dim=32",
+        "cache.top_k=unset",
+        "cache.values=unset",
+        "cache.hidden_states=f32",
+        "training.total_steps=3",
+        "baseline.enabled=false",
+    ];
+    let first_losses = |layers: &[&str]| {
+        let changes: Vec<&str> = teacher_sized.iter().chain(layers).copied().collect();
+        let (report, _) = run_with_targets(&changes);
+        report.curves[0].train[0].terms["forward_kl"]
+    };
+    let all = [
+        "student.num_hidden_layers=4",
+        "student.teacher_layers=[1, 2, 3, 4]",
+    ];
+    let all = first_losses(&all);
+    assert!(all.abs() < F32_NOISE, "the teacher itself: {all}");
+    let most = [
+        "student.num_hidden_layers=3",
+        "student.teacher_layers=[1, 2, 4]",
+    ];
+    let most = first_losses(&most);
+    let random = first_losses(&["student.num_hidden_layers=3"]);
+    assert!(most > F32_NOISE && most < random, "{most} {random}");
+}
+
+#[test]
+fn teacher_layers_that_do_not_fit_are_refused_before_the_directory_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let few = recipe(&["student.teacher_layers=[1, 2]"]).unwrap_err();
+    let told = "student.teacher_layers";
+    assert!(few.to_string().contains(told), "{few}");
+    let missing = recipe(&["student.teacher_layers=[5]", "student.head_dim=32"]).unwrap();
+    let error = run(&missing, &options(&out)).unwrap_err();
+    let told = "layer 5 is taken, expected one of 1 to 4";
+    assert!(
+        error.is_bad_input() && error.to_string().contains(told),
+        "{error}"
+    );
+    assert!(!out.exists());
+    assert!(errors(&missing, None)[0].1.contains(told));
+}
+
+#[test]
 fn layers_that_the_teacher_lacks_are_refused_before_the_directory_is_taken() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run");
@@ -412,12 +465,14 @@ fn the_doctor_finds_a_tokenizer_that_is_too_large_and_a_run_that_would_teach_its
         rope_theta: 10_000.0,
         tie_word_embeddings: true,
         initializer_range: 0.02,
+        architecture: Architecture::default(),
     };
     let options = SaveOptions {
         dtype: WeightType::F32,
         bos_token_id: None,
         eos_token_ids: vec![0],
         pad_token_id: None,
+        max_shard_bytes: None,
     };
     let device = DeviceChoice::Cpu.open().unwrap();
     std::fs::create_dir_all(&teacher).unwrap();

@@ -125,8 +125,16 @@ fn examine_models(
     diagnosis: &mut Diagnosis,
 ) {
     let recipe = &loaded.recipe;
-    let student = recipe.student.decoder_config(teacher.teacher.vocab_size());
-    if let Err(error) = student.validate() {
+    let student = recipe
+        .student
+        .student_of(teacher.teacher.decoder().config());
+    let of_teacher = teacher.teacher.decoder().config();
+    let valid = student.validate();
+    let valid = valid.and_then(|()| match &recipe.student.teacher_layers {
+        Some(layers) => of_teacher.check_excerpt(&student, layers),
+        None => Ok(()),
+    });
+    if let Err(error) = valid {
         diagnosis.add(Severity::Error, "student", chain(&error.into()));
         return;
     }
@@ -288,7 +296,9 @@ fn estimate_costs(
         "training",
         format!("reads the train split {at_most}{passes:.1} times"),
     );
-    let student = recipe.student.decoder_config(teacher.teacher.vocab_size());
+    let student = recipe
+        .student
+        .student_of(teacher.teacher.decoder().config());
     let megabytes = |bytes: usize| bytes.div_ceil(1_000_000);
     let projections = estimate::projection_parameters(recipe, teacher);
     let checkpoints = estimate::checkpoint_bytes(recipe, student.num_parameters(), projections);

@@ -5,7 +5,7 @@ use std::path::Path;
 use alambic_transformer::{DeviceChoice, SaveOptions, WeightType, load_checkpoint};
 
 use super::PipelineError;
-use super::model_directory::{copy_tokenizer, write_model};
+use super::model_directory::{MAX_SHARD_BYTES, copy_tokenizer, write_model};
 
 /// Writes the student of a finished run to `out`, with weights in `dtype`.
 ///
@@ -37,6 +37,7 @@ pub fn export(run: &Path, out: &Path, dtype: WeightType) -> Result<(), PipelineE
         bos_token_id: checkpoint.bos_token_id,
         eos_token_ids: checkpoint.eos_token_ids,
         pad_token_id: checkpoint.pad_token_id,
+        max_shard_bytes: Some(MAX_SHARD_BYTES),
     };
     if let Some(parent) = out.parent() {
         std::fs::create_dir_all(parent)

@@ -20,6 +20,7 @@ mod run_directory;
 mod stages;
 mod study;
 mod text_source;
+mod token_files;
 mod training_progress;
 mod training_setup;
 
@@ -34,3 +35,4 @@ pub use progress::{NoProgress, Progress};
 pub use quickstart::{quickstart, train_quickstart_teacher};
 pub use stages::{PartOutcome, RunOptions, RunStage, capture_part, run, run_until};
 pub use study::{StudiedVariant, Study, StudyRun, Variant, study};
+pub use token_files::{continue_tokens, score_tokens};

@@ -8,6 +8,9 @@ use alambic_transformer::{Decoder, SaveOptions, save_checkpoint};
 use super::PipelineError;
 use super::language_model::{COMPANION_FILES, TOKENIZER_FILE};
 
+/// Above so many bytes, weights are divided among several files.
+pub(crate) const MAX_SHARD_BYTES: u64 = 5_000_000_000;
+
 /// Writes weights and configuration, and what `add` writes beside them, to `out`.
 ///
 /// The directory appears whole or not at all; one that exists already is replaced.

@@ -1,7 +1,7 @@
 //! What a run leaves on disk, and where.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use alambic_cache::Part;
@@ -161,9 +161,24 @@ fn write_synced(path: &Path, contents: &[u8]) -> std::io::Result<()> {
 
 /// Writes a temporary file beside `path`, syncs it and renames it; on an error nothing is left.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    write_atomically_with(path, |file| file.write_all(contents))
+}
+
+/// [`write_atomically`] of what is not held in memory.
+pub(crate) fn write_atomically_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<fs::File>) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".tmp-{name}"));
-    let written = write_synced(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
+    let written = fs::File::create(&temporary)
+        .and_then(|file| {
+            let mut file = BufWriter::new(file);
+            write(&mut file)?;
+            file.flush()?;
+            file.get_ref().sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The first error is the one to report; a temporary that never came to be is no other.
         let _ = fs::remove_file(&temporary);

@@ -3,7 +3,7 @@
 use alambic_distill::WindowConfig;
 use alambic_distill::loss::{LossError, Objective, Temperature};
 use alambic_distill::trainer::{AdamWSettings, RunSettings, Schedule, TrainerConfig};
-use alambic_transformer::DecoderConfig;
+use alambic_transformer::{Architecture, DecoderConfig};
 
 use super::PipelineError;
 use super::recipe::{
@@ -12,7 +12,19 @@ use super::recipe::{
 };
 
 impl StudentSection {
-    /// The decoder that this section describes, for a vocabulary.
+    /// The decoder that this section describes as the student of a teacher.
+    pub(crate) fn student_of(&self, teacher: &DecoderConfig) -> DecoderConfig {
+        let architecture = match &self.teacher_layers {
+            None => Architecture::default(),
+            Some(layers) => teacher.architecture.of_excerpt(self.hidden_size, layers),
+        };
+        DecoderConfig {
+            architecture,
+            ..self.decoder_config(teacher.vocab_size)
+        }
+    }
+
+    /// The decoder of the sizes of this section, for a vocabulary.
     pub(crate) fn decoder_config(&self, vocab_size: usize) -> DecoderConfig {
         DecoderConfig {
             vocab_size,
@@ -27,6 +39,7 @@ impl StudentSection {
             rope_theta: self.rope_theta,
             tie_word_embeddings: self.tie_word_embeddings,
             initializer_range: STUDENT_INITIALIZER_RANGE,
+            architecture: Architecture::default(),
         }
     }
 }

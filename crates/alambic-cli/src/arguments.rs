@@ -11,6 +11,7 @@ use crate::commands::generate::GenerateArguments;
 use crate::commands::quickstart::QuickstartArguments;
 use crate::commands::recipe::RecipeArguments;
 use crate::commands::report::ReportArguments;
+use crate::commands::score::ScoreArguments;
 use crate::commands::study::StudyArguments;
 use crate::output::OutputFormat;
 
@@ -77,9 +78,16 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// Continue a prompt with a model.
     #[command(
-        after_help = "Example:\n  alambic generate runs/first/student --prompt \"Once upon a time\" --greedy"
+        after_help = "Examples:\n  alambic generate runs/first/student --prompt \"Once upon a time\" --greedy\n  \
+                      alambic generate --model runs/first/student --prompt-tokens tokens.safetensors --greedy \
+                      --max-new-tokens 24 --out output.safetensors"
     )]
     Generate(GenerateArguments),
+    /// Write a model's logits of given tokens, to compare them with those of other programs.
+    #[command(
+        after_help = "Example:\n  alambic score --model runs/first/student --tokens tokens.safetensors --out logits.safetensors"
+    )]
+    Score(ScoreArguments),
     /// Look into a cache of teacher answers, complete one, or make others of it.
     #[command(after_help = "Example:\n  alambic cache verify runs/first/cache/train")]
     #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -117,6 +125,7 @@ impl Command {
             Self::Evaluate(_) => "evaluate",
             Self::Doctor(_) => "doctor",
             Self::Generate(_) => "generate",
+            Self::Score(_) => "score",
             Self::Cache { command } => command.name(),
             Self::Report(_) => "report",
             Self::Experiment(_) => "experiment",
@@ -220,6 +229,8 @@ mod tests {
             "evaluate r --out d",
             "doctor r",
             "generate d --prompt p",
+            "generate --model d --prompt-tokens t --greedy --out o",
+            "score --model d --tokens t --out o",
             "report d",
             "experiment r --out d",
             "study s --out d",

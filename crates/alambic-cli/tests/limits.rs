@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use alambic::text::Tokenizer;
-use alambic::transformer::{DecoderConfig, DeviceChoice, SaveOptions, WeightType, save_checkpoint};
+use alambic::transformer::{
+    Architecture, DecoderConfig, DeviceChoice, SaveOptions, WeightType, save_checkpoint,
+};
 use small_run::{alambic, files, finish};
 
 /// Items of the small text; the large one has 50 times as many.
@@ -43,6 +45,7 @@ fn tiny_teacher(directory: &Path) {
         rope_theta: 10_000.0,
         tie_word_embeddings: true,
         initializer_range: 0.1,
+        architecture: Architecture::default(),
     };
     let decoder = config.init(&DeviceChoice::Cpu.open().unwrap());
     let options = SaveOptions {
@@ -50,6 +53,7 @@ fn tiny_teacher(directory: &Path) {
         bos_token_id: None,
         eos_token_ids: vec![0],
         pad_token_id: None,
+        max_shard_bytes: None,
     };
     save_checkpoint(&decoder, directory, &options).unwrap();
 }

@@ -130,7 +130,7 @@ fn evaluate_batch(
             segment,
             ids,
             "student",
-            config.max_position_embeddings,
+            config.max_batched_tokens(),
             config.vocab_size,
         )?;
     }

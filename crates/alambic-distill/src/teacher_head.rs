@@ -1,6 +1,7 @@
 //! The teacher's head between device and cache.
 
 use alambic_cache::{StateType, TargetKind, TeacherHead};
+use alambic_transformer::Decoder;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{DistillError, TrainingSource, loss::Head, teacher::Teacher};
@@ -36,6 +37,17 @@ pub(crate) fn head_of(teacher: &dyn Teacher) -> Result<TeacherHead, DistillError
         stored = stored.with_logit_softcap(cap)?;
     }
     Ok(stored)
+}
+
+/// A decoder's own head, with its logit scale and soft-cap; gradients flow into its weight.
+pub(crate) fn decoder_head(decoder: &Decoder) -> Head {
+    let architecture = &decoder.config().architecture;
+    let head = Head::new(decoder.head_weight()).with_logit_scale(architecture.logit_scale);
+    let head = match architecture.logit_softcap {
+        None => head,
+        Some(cap) => head.and_then(|head| head.with_logit_softcap(cap)),
+    };
+    head.expect("a decoder's configuration was checked when it was made")
 }
 
 /// The head that makes distributions of a source's hidden states, frozen, on `device`; `None` for

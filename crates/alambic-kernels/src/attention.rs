@@ -41,6 +41,22 @@ impl VisibleKeys {
         Self::from_first(index - positions)
     }
 
+    /// Every query sees at most the `window` last keys of those that it sees, itself included.
+    ///
+    /// # Panics
+    /// If `window` is 0.
+    pub fn within_window(&self, window: usize) -> Self {
+        assert!(window > 0, "a query sees itself");
+        let [rows, seq] = self.first.dims();
+        if window >= seq {
+            return self.clone();
+        }
+        let index = Tensor::<1, Int>::arange(0..seq as i64, &self.first.device());
+        let earliest = index.sub_scalar(window as i64 - 1);
+        let earliest = earliest.reshape([1, seq]).expand([rows, seq]);
+        Self::from_first(self.first.clone().max_pair(earliest))
+    }
+
     fn from_first(first: Tensor<2, Int>) -> Self {
         Self {
             first,
@@ -110,13 +126,14 @@ pub fn causal_attention(
     let _ = computation;
     let keys = keys.permute([0, 2, 3, 1]);
     let values = values.swap_dims(1, 2);
-    attention_with_bias(queries, keys, values, Some(visible.bias()))
+    attention_with_bias(queries, keys, values, Some(visible.bias()), None)
 }
 
 /// Grouped-query attention of new queries over cached keys, with a bias on the scores.
 ///
 /// The query heads of a group are stacked along the sequence, so keys and values are never copied
-/// per query head. Scores are divided by `√head_dim`.
+/// per query head. Scores are divided by `√head_dim`; with a soft-cap `c` a score `z` then becomes
+/// `c · tanh(z / c)` (Gemma Team 2024, arXiv:2408.00118), before the bias.
 ///
 /// # Shapes
 /// Queries `[batch, seq, heads, head_dim]`, keys `[batch, groups, head_dim, keys]`, values
@@ -127,6 +144,7 @@ pub fn attention_with_bias(
     keys: Tensor<4>,
     values: Tensor<4>,
     bias: Option<Tensor<4>>,
+    softcap: Option<f64>,
 ) -> Tensor<4> {
     let [batch, seq, heads, head_dim] = queries.dims();
     let [_, groups, _, num_keys] = keys.dims();
@@ -136,6 +154,10 @@ pub fn attention_with_bias(
         .mul_scalar((head_dim as f64).powf(-0.5))
         .reshape([batch, groups, stacked, head_dim]);
     let scores = queries.matmul(keys).reshape([batch, heads, seq, num_keys]);
+    let scores = match softcap {
+        Some(cap) => scores.div_scalar(cap).tanh().mul_scalar(cap),
+        None => scores,
+    };
     let scores = match bias {
         Some(bias) => scores + bias,
         None => scores,

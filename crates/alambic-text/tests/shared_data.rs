@@ -122,7 +122,7 @@ fn the_bytes_of_the_tokens_of_a_text_are_the_text() {
                 continue; // a small vocabulary
             };
             let tokens = encoding.ids.iter().map(|&id| bytes[id as usize].clone());
-            let joined: Vec<u8> = tokens.map(|token| token.expect(file)).flatten().collect();
+            let joined: Vec<u8> = tokens.flat_map(|token| token.expect(file)).collect();
             assert_eq!(joined, format!("{before}{text}").into_bytes(), "{file}");
             compared += 1;
         }

@@ -5,10 +5,13 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
+use crate::architecture::{LayerKind, QueryKeyNorm};
 use crate::config::DecoderConfig;
 use crate::context::{Keys, Sight};
+use crate::decoder_layer::scaled;
 use crate::kv_cache::LayerCache;
 use crate::layer_outputs::AttentionProjections;
+use crate::norm::Norm;
 
 /// Causal grouped-query attention with rotary positions (Ainslie et al. 2023, arXiv:2305.13245).
 ///
@@ -21,43 +24,83 @@ pub(crate) struct Attention {
     pub(crate) k_proj: Linear,
     pub(crate) v_proj: Linear,
     pub(crate) o_proj: Linear,
+    pub(crate) q_norm: Option<Norm>,
+    pub(crate) k_norm: Option<Norm>,
     num_key_value_heads: usize,
     queries_per_key_value: usize,
     head_dim: usize,
+    /// Queries are multiplied by it before their scores are divided by `√head_dim`.
+    query_scale: f64,
+    softcap: Option<f64>,
+    #[module(skip)]
+    query_key_norm: Option<QueryKeyNorm>,
+    #[module(skip)]
+    kind: LayerKind,
 }
 
 impl Attention {
     pub(crate) fn new(
         config: &DecoderConfig,
-        q_proj: Linear,
-        k_proj: Linear,
-        v_proj: Linear,
-        o_proj: Linear,
+        kind: LayerKind,
+        [q_proj, k_proj, v_proj, o_proj]: [Linear; 4],
+        [q_norm, k_norm]: [Option<Norm>; 2],
     ) -> Self {
+        let architecture = &config.architecture;
+        let width = config.head_dim as f64;
         Self {
             q_proj,
             k_proj,
             v_proj,
             o_proj,
+            q_norm,
+            k_norm,
             num_key_value_heads: config.num_key_value_heads,
             queries_per_key_value: config.queries_per_key_value(),
             head_dim: config.head_dim,
+            query_scale: architecture
+                .attention_scale
+                .map_or(1.0, |scale| scale * width.sqrt()),
+            softcap: architecture.attention_softcap,
+            query_key_norm: architecture.query_key_norm,
+            kind,
         }
     }
 
     /// Queries, keys and values of the normed states, the first two turned by their positions.
     pub(crate) fn project(&self, states: Tensor<3>, sight: &Sight) -> AttentionProjections {
-        let [batch, seq, _] = states.dims();
-        let (groups, head_dim) = (self.num_key_value_heads, self.head_dim);
+        let groups = self.num_key_value_heads;
         let heads = groups * self.queries_per_key_value;
-        let split = |projected: Tensor<3>, heads| projected.reshape([batch, seq, heads, head_dim]);
-        let queries = split(self.q_proj.forward(states.clone()), heads);
-        let keys = split(self.k_proj.forward(states.clone()), groups);
-        let values = split(self.v_proj.forward(states), groups);
-        AttentionProjections {
-            queries: sight.rotary.rotate(queries),
-            keys: sight.rotary.rotate(keys),
-            values,
+        let queries = self.q_proj.forward(states.clone());
+        let keys = self.k_proj.forward(states.clone());
+        let queries = self.normed_heads(queries, heads, &self.q_norm);
+        let keys = self.normed_heads(keys, groups, &self.k_norm);
+        let values = self.split(self.v_proj.forward(states), groups);
+        match sight.rotations.of_layer(self.kind) {
+            Some(rotary) => AttentionProjections {
+                queries: rotary.rotate(queries),
+                keys: rotary.rotate(keys),
+                values,
+            },
+            None => AttentionProjections {
+                queries,
+                keys,
+                values,
+            },
+        }
+    }
+
+    fn split(&self, projected: Tensor<3>, heads: usize) -> Tensor<4> {
+        let [batch, seq, _] = projected.dims();
+        projected.reshape([batch, seq, heads, self.head_dim])
+    }
+
+    fn normed_heads(&self, projected: Tensor<3>, heads: usize, norm: &Option<Norm>) -> Tensor<4> {
+        match (self.query_key_norm, norm) {
+            (Some(QueryKeyNorm::AllHeads), Some(norm)) => {
+                self.split(norm.forward(projected), heads)
+            }
+            (_, Some(norm)) => norm.forward(self.split(projected, heads)),
+            (_, None) => self.split(projected, heads),
         }
     }
 
@@ -74,14 +117,22 @@ impl Attention {
             values,
         } = projections;
         let [batch, seq, heads, head_dim] = queries.dims();
-        let mixed = match (&sight.keys, cache) {
-            (Keys::OfBatch(visible), None) => {
+        let queries = scaled(queries, self.query_scale);
+        let by_group = |keys: Tensor<4>, values: Tensor<4>| {
+            (keys.permute([0, 2, 3, 1]), values.swap_dims(1, 2))
+        };
+        let mixed = match (sight.keys.of_layer(self.kind), cache, self.softcap) {
+            (Keys::OfBatch(visible), None, None) => {
                 causal_attention(queries, keys, values, visible, Computation::Fastest)
             }
-            (Keys::Cached { score_bias }, Some(cache)) => {
-                let (keys, values) =
-                    cache.append(keys.permute([0, 2, 3, 1]), values.swap_dims(1, 2));
-                attention_with_bias(queries, keys, values, score_bias.clone())
+            (Keys::OfBatch(visible), None, softcap) => {
+                let (keys, values) = by_group(keys, values);
+                attention_with_bias(queries, keys, values, Some(visible.bias()), softcap)
+            }
+            (Keys::Cached { score_bias }, Some(cache), softcap) => {
+                let (keys, values) = by_group(keys, values);
+                let (keys, values) = cache.append(keys, values);
+                attention_with_bias(queries, keys, values, score_bias.clone(), softcap)
             }
             _ => unreachable!("a cache makes the sight of its own batches"),
         };

@@ -8,10 +8,12 @@ mod save;
 mod tensor_reader;
 mod weight_files;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+pub(crate) use save::check_family;
 pub use save::{SaveOptions, WeightType, save_checkpoint};
 
 pub(crate) use config_file::ConfigFile;
@@ -19,7 +21,7 @@ pub(crate) use config_file::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
-use crate::families::Family;
+use crate::families::{Family, TensorPlace};
 use crate::weights::{Weight, WeightSource};
 use tensor_reader::Layout;
 use weight_files::WeightFiles;
@@ -48,7 +50,8 @@ pub struct Checkpoint {
 ///
 /// Reads `config.json` and either `model.safetensors` or the shards that
 /// `model.safetensors.index.json` names. Weights in f32, f16 or bf16 become f32 parameters, one
-/// tensor at a time. Tensors named `*rotary_emb.inv_freq` are ignored: the decoder computes them.
+/// tensor at a time. What old files store besides and the decoder computes is ignored: `*rotary_emb.inv_freq`, and
+/// GPT-2's masks.
 /// A `lm_head.weight` beside tied embeddings must equal the embedding.
 ///
 /// # Errors
@@ -106,26 +109,48 @@ impl<'a> CheckpointWeights<'a> {
         Ok(source)
     }
 
+    /// The name of a tensor in these files, which may leave out a prefix.
+    fn stored_name(&self, name: String) -> String {
+        let prefix = self.family.optional_prefix();
+        let short = prefix.and_then(|prefix| name.strip_prefix(prefix));
+        match short {
+            Some(short) if !self.files.contains(&name) && self.files.contains(short) => {
+                short.to_owned()
+            }
+            _ => name,
+        }
+    }
+
+    /// The tensor that holds a weight, by the name that it has in these files.
+    fn place(&self, weight: Weight) -> TensorPlace {
+        let place = self.family.place(weight, self.config);
+        TensorPlace {
+            name: self.stored_name(place.name.clone()),
+            ..place
+        }
+    }
+
     /// Every missing, misshapen and unknown tensor.
     fn mismatches(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let mut known = Vec::new();
-        for weight in Weight::all(self.config) {
-            let name = self.family.tensor_name(weight);
-            let shape = weight.shape(self.config);
-            problems.extend(self.files.mismatch(&name, &shape));
-            known.push(name);
+        let mut known = BTreeSet::new();
+        let mut weights = Weight::all(self.config);
+        let head = self.place(Weight::Head);
+        if self.config.tie_word_embeddings && self.files.contains(&head.name) {
+            weights.push(Weight::Head);
         }
-        let head = self.family.tensor_name(Weight::Head);
-        if self.config.tie_word_embeddings && self.files.contains(&head) {
-            problems.extend(self.files.mismatch(&head, &Weight::Head.shape(self.config)));
-            known.push(head);
+        for weight in weights {
+            let place = self.place(weight);
+            let shape = place.tensor_shape(&weight.shape(self.config));
+            // Several weights may share a tensor.
+            if known.insert(place.name.clone()) {
+                problems.extend(self.files.mismatch(&place.name, &shape));
+            }
         }
-        known.sort_unstable();
         let unknown = self
             .files
             .tensor_names()
-            .filter(|name| known.binary_search_by(|k| k.as_str().cmp(name)).is_err())
+            .filter(|name| !known.contains(*name))
             .filter(|name| !self.family.ignores(name))
             .map(|name| format!("unknown tensor `{name}`, expected no such tensor"));
         problems.extend(unknown);
@@ -134,13 +159,13 @@ impl<'a> CheckpointWeights<'a> {
 
     /// A head stored beside tied embeddings must be the embedding; else one of the two is wrong.
     fn refuse_contradicting_head(&mut self, dir: &Path) -> Result<(), TransformerError> {
-        let head = self.family.tensor_name(Weight::Head);
+        let head = self.place(Weight::Head).name;
         if !self.config.tie_word_embeddings || !self.files.contains(&head) {
             return Ok(());
         }
-        let embedding = self.family.tensor_name(Weight::Embedding);
-        if self.files.read(&head, Layout::AsStored)?
-            == self.files.read(&embedding, Layout::AsStored)?
+        let embedding = self.place(Weight::Embedding).name;
+        if self.files.read(&head, None, Layout::AsStored)?
+            == self.files.read(&embedding, None, Layout::AsStored)?
         {
             return Ok(());
         }
@@ -158,7 +183,21 @@ impl<'a> CheckpointWeights<'a> {
         layout: Layout,
         shape: [usize; D],
     ) -> Result<Tensor<D>, TransformerError> {
-        let values = self.files.read(&self.family.tensor_name(weight), layout)?;
+        let place = self.place(weight);
+        let outputs = weight.shape(self.config)[0];
+        let part = place.part.map(|part| part.start..part.start + outputs);
+        let values = match (place.inputs_first, part) {
+            (false, rows) => self.files.read(&place.name, rows, layout)?,
+            (true, None) => self.files.read(&place.name, None, Layout::AsStored)?,
+            (true, Some(columns)) => {
+                let all = self.files.read(&place.name, None, Layout::AsStored)?;
+                let total = place.tensor_shape(&weight.shape(self.config))[1];
+                let rows = all.chunks_exact(total);
+                rows.flat_map(|row| &row[columns.clone()])
+                    .copied()
+                    .collect()
+            }
+        };
         let data = TensorData::new(values, shape);
         Ok(Tensor::from_data(data, self.device))
     }

@@ -3,9 +3,11 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::Architecture;
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
-use crate::weights::{LayerWeight, Weight};
+use crate::rope_scaling::RopeScaling;
+use crate::weights::Weight;
 
 /// More layers than any decoder has: a larger number comes from a damaged file.
 const MAX_HIDDEN_LAYERS: usize = 10_000;
@@ -14,10 +16,10 @@ const MAX_PARAMETERS: f64 = 1e15;
 
 /// Sizes and constants of a decoder; every field is explicit.
 ///
-/// The names are those of a Hugging Face `config.json`.
+/// The names are those of a Hugging Face `config.json` of Llama, whose computation is the default.
 ///
 /// ```
-/// use alambic_transformer::{DecoderConfig, DeviceChoice};
+/// use alambic_transformer::{Architecture, DecoderConfig, DeviceChoice};
 ///
 /// let config = DecoderConfig {
 ///     vocab_size: 32,
@@ -32,6 +34,7 @@ const MAX_PARAMETERS: f64 = 1e15;
 ///     rope_theta: 10_000.0,
 ///     tie_word_embeddings: true,
 ///     initializer_range: 0.02,
+///     architecture: Architecture::default(),
 /// };
 /// config.validate()?;
 /// // Embedding and final norm, and per layer: norms, query and output, key and value, three of the feed-forward.
@@ -61,9 +64,9 @@ pub struct DecoderConfig {
     pub num_key_value_heads: usize,
     /// Width of one head; even, because rotary positions turn pairs.
     pub head_dim: usize,
-    /// Longest sequence, in tokens.
+    /// Longest sequence that the decoder is declared for, in tokens.
     pub max_position_embeddings: usize,
-    /// Added to the mean square inside each RMS norm.
+    /// Added to the mean square inside each norm.
     pub rms_norm_eps: f64,
     /// Base of the rotary wavelengths.
     pub rope_theta: f64,
@@ -71,6 +74,9 @@ pub struct DecoderConfig {
     pub tie_word_embeddings: bool,
     /// Standard deviation of newly initialised matrices.
     pub initializer_range: f64,
+    /// What is computed differently from Llama.
+    #[serde(default)]
+    pub architecture: Architecture,
 }
 
 impl DecoderConfig {
@@ -109,7 +115,7 @@ impl DecoderConfig {
                 self.num_attention_heads, self.num_key_value_heads
             ));
         }
-        if !self.head_dim.is_multiple_of(2) {
+        if !self.head_dim.is_multiple_of(2) && self.architecture.rotates() {
             problems.push(format!(
                 "head_dim is {}, expected an even number (rotary positions turn pairs)",
                 self.head_dim
@@ -129,6 +135,8 @@ impl DecoderConfig {
                 self.initializer_range
             ));
         }
+        let architecture = &self.architecture;
+        problems.extend(architecture.problems(self.head_dim, self.num_hidden_layers));
         if problems.is_empty() {
             Ok(())
         } else {
@@ -150,16 +158,56 @@ impl DecoderConfig {
         Decoder::random(self, device)
     }
 
+    /// The longest sequence that the decoder reads, in tokens: `max_position_embeddings`, and longer ones where
+    /// rotary wavelengths are stretched further ([`RopeScaling::Dynamic`], [`RopeScaling::Yarn`]).
+    pub fn max_sequence_tokens(&self) -> usize {
+        let declared = self.max_position_embeddings;
+        let stretched = |tokens: usize, factor: f64| (tokens as f64 * factor) as usize;
+        match self.architecture.rope_scaling {
+            RopeScaling::Dynamic { factor } => declared.max(stretched(declared, factor)),
+            RopeScaling::Yarn {
+                factor,
+                original_max_position_embeddings: original,
+                ..
+            } => declared.max(stretched(original, factor)),
+            _ => declared,
+        }
+    }
+
+    /// Whether a text of so many tokens is the first that other wavelengths than those of shorter ones are for: keys
+    /// that were turned before are no longer right.
+    pub(crate) fn outgrows(&self, tokens: usize) -> bool {
+        match self.architecture.rope_scaling {
+            RopeScaling::LongRope {
+                original_max_position_embeddings: original,
+                ..
+            } => tokens == original + 1,
+            _ => false,
+        }
+    }
+
+    /// The longest sequence that means the same beside any others in a batch: where rotary wavelengths depend on
+    /// the length of a text ([`RopeScaling::LongRope`], [`RopeScaling::Dynamic`]), the one up to which they stay.
+    ///
+    /// Teachers and students are trained, asked and evaluated in batches of unequal texts, and read no longer ones.
+    pub fn max_batched_tokens(&self) -> usize {
+        match self.architecture.rope_scaling {
+            RopeScaling::LongRope {
+                original_max_position_embeddings: original,
+                ..
+            } => original.min(self.max_position_embeddings),
+            RopeScaling::Dynamic { .. } => self.max_position_embeddings,
+            _ => self.max_sequence_tokens(),
+        }
+    }
+
     /// [`num_parameters`](Self::num_parameters) of sizes whose product may not fit an integer.
     fn approximate_parameters(&self) -> f64 {
         let elements = |weight: Weight| -> f64 {
             let shape = weight.shape(self).into_iter();
             shape.map(|size| size as f64).product()
         };
-        let layer: f64 = LayerWeight::ALL
-            .into_iter()
-            .map(|part| elements(Weight::Layer { index: 0, part }))
-            .sum();
+        let layer: f64 = Weight::of_layer(self, 0).map(elements).sum();
         2.0 * elements(Weight::Embedding) + self.num_hidden_layers as f64 * layer
     }
 
@@ -209,6 +257,7 @@ mod tests {
             rope_theta: 10_000.0,
             tie_word_embeddings: false,
             initializer_range: 0.02,
+            architecture: Architecture::default(),
         }
     }
 

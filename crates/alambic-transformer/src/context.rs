@@ -3,8 +3,9 @@
 use alambic_kernels::VisibleKeys;
 use burn::tensor::{Device, Int, Tensor};
 
+use crate::architecture::LayerKind;
 use crate::config::DecoderConfig;
-use crate::rotary::Rotary;
+use crate::rotary::Rotations;
 
 /// Positions and visibility of one batch, made once and shared by all layers and models.
 ///
@@ -74,24 +75,55 @@ impl AttentionContext {
     }
 
     pub(crate) fn sight(&self, config: &DecoderConfig) -> Sight {
-        let rotary = match &self.positions {
+        let (rotations, positions) = match &self.positions {
             None => {
                 let every_position: Vec<usize> = (0..self.seq).collect();
-                Rotary::at_positions(&every_position, [1, self.seq], config, &self.device)
+                let shape = [1, self.seq];
+                let rotations =
+                    Rotations::at_positions(&every_position, shape, config, &self.device);
+                let arranged = Tensor::<1, Int>::arange(0..self.seq as i64, &self.device);
+                (rotations, arranged.reshape(shape))
             }
-            Some(positions) => Rotary::at_device_positions(positions.clone(), config),
+            Some(positions) => (
+                Rotations::at_device_positions(positions, config),
+                positions.clone(),
+            ),
         };
+        let window = config.architecture.sliding_window;
+        let window = window.filter(|_| config.architecture.slides());
         Sight {
-            rotary,
-            keys: Keys::OfBatch(self.visible.clone()),
+            rotations,
+            positions,
+            keys: KeysOfLayers {
+                of_all: Keys::OfBatch(self.visible.clone()),
+                of_sliding: window.map(|window| Keys::OfBatch(self.visible.within_window(window))),
+            },
         }
     }
 }
 
 /// What the attention of every layer needs to know about the batch.
 pub(crate) struct Sight {
-    pub(crate) rotary: Rotary,
-    pub(crate) keys: Keys,
+    pub(crate) rotations: Rotations,
+    /// `[batch or 1, seq]`
+    pub(crate) positions: Tensor<2, Int>,
+    pub(crate) keys: KeysOfLayers,
+}
+
+/// Which keys the queries of a batch see, by the kind of layer.
+pub(crate) struct KeysOfLayers {
+    pub(crate) of_all: Keys,
+    /// Where some layers see a window only.
+    pub(crate) of_sliding: Option<Keys>,
+}
+
+impl KeysOfLayers {
+    pub(crate) fn of_layer(&self, kind: LayerKind) -> &Keys {
+        match (kind.slides, &self.of_sliding) {
+            (true, Some(keys)) => keys,
+            _ => &self.of_all,
+        }
+    }
 }
 
 /// Which keys the queries of a batch see.

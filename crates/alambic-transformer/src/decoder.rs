@@ -1,29 +1,31 @@
 //! The decoder: embedding, layers, final norm and output projection.
 
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, Linear, RmsNorm};
+use burn::nn::{Embedding, Linear};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::config::DecoderConfig;
-use crate::context::AttentionContext;
-use crate::decoder_layer::{DecoderLayer, assemble_linear, assemble_norm};
+use crate::context::{AttentionContext, Sight};
+use crate::decoder_layer::{DecoderLayer, assemble_final_norm, assemble_linear, scaled};
 use crate::kv_cache::KvCache;
 use crate::layer_outputs::{LayerOutputs, WantedLayers};
+use crate::norm::Norm;
 use crate::random_weights::RandomWeights;
 use crate::weights::{Weight, WeightSource, WeightValue};
 
-/// A pre-norm decoder-only transformer (Touvron et al. 2023, arXiv:2302.13971).
-///
-/// RMS norms, rotary positions, grouped-query attention, SwiGLU and no biases. Weights are made by
+/// A decoder-only transformer: that of Llama (Touvron et al. 2023, arXiv:2302.13971) but for what its
+/// [`Architecture`](crate::Architecture) says. Weights are made by
 /// [`DecoderConfig::init`] or [`load_checkpoint`](crate::load_checkpoint). The parts can be called
 /// apart: a loss that walks over the tokens in chunks wants [`hidden`](Self::hidden) once and
 /// [`lm_head`](Self::lm_head) many times.
 #[derive(Module, Debug)]
 pub struct Decoder {
     embed_tokens: Embedding,
+    /// Learned positions, where the architecture has them.
+    embed_positions: Option<Embedding>,
     layers: Vec<DecoderLayer>,
-    norm: RmsNorm,
+    norm: Norm,
     lm_head: Option<Linear>,
     #[module(skip)]
     config: DecoderConfig,
@@ -41,7 +43,23 @@ impl Decoder {
         } else {
             token_ids.without_autodiff()
         };
-        self.embed_tokens.forward(token_ids)
+        let states = self.embed_tokens.forward(token_ids);
+        scaled(states, self.config.architecture.embedding_scale)
+    }
+
+    /// What the first layer reads.
+    fn input_states(&self, token_ids: Tensor<2, Int>, sight: &Sight) -> Tensor<3> {
+        let states = self.embed(token_ids);
+        match &self.embed_positions {
+            None => states,
+            Some(embedding) => {
+                let positions = match states.is_autodiff() {
+                    true => sight.positions.clone().autodiff(),
+                    false => sight.positions.clone(),
+                };
+                states + embedding.forward(positions)
+            }
+        }
     }
 
     /// Computes the hidden states after the final norm, which [`lm_head`](Self::lm_head) reads.
@@ -50,8 +68,8 @@ impl Decoder {
     /// `[batch, seq]` → `[batch, seq, hidden]`; `context` must be made for the same batch and seq.
     ///
     /// # Cost
-    /// Time O(seq²) per layer and document. On the CPU backend flex, memory O(seq); on the others the
-    /// attention weights are materialised.
+    /// Time O(seq²) per layer and document. On the CPU backend flex, memory O(seq), unless scores are capped softly; there
+    /// and on other backends the attention weights are materialised.
     ///
     /// # Panics
     /// If `context` has another shape, or another device.
@@ -74,7 +92,7 @@ impl Decoder {
     ///
     /// # Example
     /// ```
-    /// use alambic_transformer::{AttentionContext, DecoderConfig, WantedLayers};
+    /// use alambic_transformer::{AttentionContext, Architecture, DecoderConfig, WantedLayers};
     /// use burn::tensor::{Device, Int, Tensor};
     ///
     /// let device = Device::flex();
@@ -91,6 +109,7 @@ impl Decoder {
     ///     rope_theta: 10_000.0,
     ///     tie_word_embeddings: true,
     ///     initializer_range: 0.02,
+    ///     architecture: Architecture::default(),
     /// }
     /// .init(&device);
     /// let token_ids = Tensor::<2, Int>::from_ints([[1, 2, 3]], &device);
@@ -117,7 +136,7 @@ impl Decoder {
         );
         wanted.check(self.layers.len());
         let sight = context.sight(&self.config);
-        let mut states = self.embed(token_ids);
+        let mut states = self.input_states(token_ids, &sight);
         let mut outputs = LayerOutputs::default();
         for (index, layer) in self.layers.iter().enumerate() {
             if wanted.hidden_states.contains(&index) {
@@ -146,10 +165,19 @@ impl Decoder {
     /// # Shapes
     /// `[batch, seq, hidden]` → `[batch, seq, vocab]`
     pub fn lm_head(&self, hidden: Tensor<3>) -> Tensor<3> {
-        linear(hidden, self.head_weight(), None)
+        let architecture = &self.config.architecture;
+        let logits = scaled(
+            linear(hidden, self.head_weight(), None),
+            architecture.logit_scale,
+        );
+        match architecture.logit_softcap {
+            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
+            None => logits,
+        }
     }
 
-    /// The output projection that [`lm_head`](Self::lm_head) multiplies with, as `[hidden, vocab]`.
+    /// The output projection that [`lm_head`](Self::lm_head) multiplies with, as `[hidden, vocab]`; logit
+    /// scale and soft-cap come after it.
     ///
     /// Of a tied decoder this is a transposed view of the embedding; gradients flow into it.
     pub fn head_weight(&self) -> Tensor<2> {
@@ -182,8 +210,8 @@ impl Decoder {
     /// [`step`](Self::step) without the output projection: `[batch, new]` → `[batch, new, hidden]`.
     pub(crate) fn step_hidden(&self, token_ids: Tensor<2, Int>, cache: &mut KvCache) -> Tensor<3> {
         let [batch, new] = token_ids.dims();
-        let mut states = self.embed(token_ids);
-        let sight = cache.sight(batch, new, &self.config, &states.device());
+        let sight = cache.sight(batch, new, &self.config, &self.device());
+        let mut states = self.input_states(token_ids, &sight);
         for (layer, layer_cache) in self.layers.iter().zip(cache.layers_mut()) {
             states = layer.forward(states, &sight, Some(layer_cache));
         }
@@ -244,10 +272,16 @@ impl Decoder {
         let embed_tokens = Embedding {
             weight: Param::from_tensor(source.table(Weight::Embedding)?),
         };
+        let embed_positions = match config.architecture.learned_positions {
+            true => Some(Embedding {
+                weight: Param::from_tensor(source.table(Weight::Positions)?),
+            }),
+            false => None,
+        };
         let layers = (0..config.num_hidden_layers)
             .map(|index| DecoderLayer::assemble(config, index, source))
             .collect::<Result<_, _>>()?;
-        let norm = assemble_norm(config, Weight::FinalNorm, source)?;
+        let norm = assemble_final_norm(config, source)?;
         let lm_head = if config.tie_word_embeddings {
             None
         } else {
@@ -255,6 +289,7 @@ impl Decoder {
         };
         Ok(Self {
             embed_tokens,
+            embed_positions,
             layers,
             norm,
             lm_head,
@@ -266,7 +301,17 @@ impl Decoder {
     pub(crate) fn weight(&self, weight: Weight) -> WeightValue {
         match weight {
             Weight::Embedding => WeightValue::Table(self.embed_tokens.weight.val()),
+            Weight::Positions => {
+                let embedding = self.embed_positions.as_ref();
+                let embedding = embedding.expect("only weights that exist are asked for");
+                WeightValue::Table(embedding.weight.val())
+            }
             Weight::FinalNorm => WeightValue::Vector(self.norm.gamma.val()),
+            Weight::FinalNormBias => {
+                let beta = self.norm.beta.as_ref();
+                let beta = beta.expect("only weights that exist are asked for");
+                WeightValue::Vector(beta.val())
+            }
             Weight::Head => WeightValue::Projection(self.head_weight()),
             Weight::Layer { index, part } => self.layers[index].weight(part),
         }

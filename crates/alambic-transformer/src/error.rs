@@ -96,6 +96,26 @@ pub enum TransformerError {
         /// One sentence per missing, unknown or misshapen tensor.
         problems: Vec<String>,
     },
+    /// A decoder computes what the family that it should be written as does not.
+    #[error(
+        "a decoder cannot be written as {family}: {}; give it the sizes and the architecture of that family",
+        differences.join("; ")
+    )]
+    NotOfFamily {
+        /// The family's `model_type`.
+        family: &'static str,
+        /// One sentence per field that would be read back with another value.
+        differences: Vec<String>,
+    },
+    /// A decoder is no excerpt of another one; every problem is listed.
+    #[error(
+        "a student that starts from its teacher's layers has other sizes or settings than these allow: {}",
+        problems.join("; ")
+    )]
+    NotAnExcerpt {
+        /// One sentence per size, layer or setting that does not fit.
+        problems: Vec<String>,
+    },
     /// A weight is too large for the type it should be stored in.
     #[error("weight `{tensor}` holds {value}, which {dtype:?} cannot store; save as BF16 or F32")]
     WeightOverflow {

@@ -4,23 +4,51 @@ use alambic_kernels::{Computation, swiglu};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
+use burn::tensor::activation::gelu_approximate;
 
-/// SwiGLU: `down(silu(gate(x)) · up(x))` (Shazeer 2020, arXiv:2002.05202, eq. 6).
+use crate::architecture::FeedForwardKind;
+
+/// Two projections with a non-linearity between them, or three with a gate; see [`FeedForwardKind`].
 ///
 /// # Shapes
 /// `[batch, seq, hidden]` → `[batch, seq, hidden]`, through `intermediate` inside.
 #[derive(Module, Debug)]
 pub(crate) struct FeedForward {
-    pub(crate) gate_proj: Linear,
+    /// Where the kind has a gate.
+    pub(crate) gate_proj: Option<Linear>,
     pub(crate) up_proj: Linear,
     pub(crate) down_proj: Linear,
+    #[module(skip)]
+    kind: FeedForwardKind,
 }
 
 impl FeedForward {
+    pub(crate) fn new(
+        kind: FeedForwardKind,
+        gate_proj: Option<Linear>,
+        up_proj: Linear,
+        down_proj: Linear,
+    ) -> Self {
+        Self {
+            gate_proj,
+            up_proj,
+            down_proj,
+            kind,
+        }
+    }
+
     pub(crate) fn forward(&self, states: Tensor<3>) -> Tensor<3> {
-        let gate = self.gate_proj.forward(states.clone());
+        let gate = self.gate_proj.as_ref();
+        let gate = gate.map(|gate| gate.forward(states.clone()));
         let up = self.up_proj.forward(states);
-        self.down_proj
-            .forward(swiglu(gate, up, Computation::Fastest))
+        let inner = match (self.kind, gate) {
+            (FeedForwardKind::GatedSilu, Some(gate)) => swiglu(gate, up, Computation::Fastest),
+            (FeedForwardKind::GatedGeluTanh, Some(gate)) => gelu_approximate(gate) * up,
+            (FeedForwardKind::GeluTanh, None) => gelu_approximate(up),
+            (kind, _) => {
+                unreachable!("a gate belongs to {kind:?} or does not, as it was assembled")
+            }
+        };
+        self.down_proj.forward(inner)
     }
 }

@@ -134,7 +134,7 @@ impl GenerationConfig {
 /// ```
 /// use std::ops::ControlFlow;
 /// use alambic_transformer::{
-///     DecoderConfig, DeviceChoice, FinishReason, GenerationConfig, generate,
+///     Architecture, DecoderConfig, DeviceChoice, FinishReason, GenerationConfig, generate,
 /// };
 ///
 /// # let config = DecoderConfig {
@@ -142,6 +142,7 @@ impl GenerationConfig {
 /// #     num_attention_heads: 4, num_key_value_heads: 2, head_dim: 4, max_position_embeddings: 64,
 /// #     rms_norm_eps: 1e-5, rope_theta: 10_000.0, tie_word_embeddings: true,
 /// #     initializer_range: 0.02,
+/// #     architecture: Architecture::default(),
 /// # };
 /// let device = DeviceChoice::Cpu.open()?;
 /// let decoder = config.init(&device);

@@ -1,12 +1,14 @@
 //! Keys and values of the tokens read so far.
 
+use std::ops::Range;
+
 use alambic_kernels::FORBIDDEN_SCORE;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::DecoderConfig;
-use crate::context::{Keys, Sight};
+use crate::context::{Keys, KeysOfLayers, Sight};
 use crate::decoder::Decoder;
-use crate::rotary::Rotary;
+use crate::rotary::Rotations;
 
 /// The keys and values of every layer for the tokens read so far.
 ///
@@ -52,7 +54,7 @@ impl LayerCache {
 }
 
 impl KvCache {
-    /// An empty cache for `batch` rows, with room for `max_position_embeddings` tokens each.
+    /// An empty cache for `batch` rows, with room for [`DecoderConfig::max_sequence_tokens`] each.
     pub fn new(decoder: &Decoder, batch: usize) -> Self {
         Self::left_padded(decoder.config(), vec![0; batch])
     }
@@ -67,7 +69,7 @@ impl KvCache {
             layers: vec![LayerCache::default(); config.num_hidden_layers],
             padding,
             num_columns: 0,
-            max_columns: config.max_position_embeddings + most_padding,
+            max_columns: config.max_sequence_tokens().saturating_add(most_padding),
         }
     }
 
@@ -121,28 +123,53 @@ impl KvCache {
             .iter()
             .flat_map(|&padding| columns.clone().map(move |c| c.saturating_sub(padding)))
             .collect();
-        let rotary = Rotary::at_positions(&positions, [rows, new], config, device);
+        let shape = [rows, new];
+        let rotations = Rotations::at_positions(&positions, shape, config, device);
+        let device = device.clone().without_autodiff();
+        let ids: Vec<i32> = positions.iter().map(|&position| position as i32).collect();
+        let keys = |window: usize| Keys::Cached {
+            score_bias: self.score_bias(columns.clone(), window, &device),
+        };
+        let window = config.architecture.sliding_window;
+        let window = window.filter(|_| config.architecture.slides());
+        Sight {
+            rotations,
+            positions: Tensor::from_data(TensorData::new(ids, shape), &device),
+            keys: KeysOfLayers {
+                of_all: keys(usize::MAX),
+                of_sliding: window.map(keys),
+            },
+        }
+    }
 
-        let all_visible = new == 1 && paddings.iter().all(|&padding| padding == 0);
-        let score_bias = (!all_visible).then(|| {
-            let mut bias = vec![0.0; rows * new * end];
-            let queries = paddings
-                .iter()
-                .flat_map(|&padding| columns.clone().map(move |query| (padding, query)));
-            for (scores, (padding, query)) in bias.chunks_exact_mut(end).zip(queries) {
-                for (key, score) in scores.iter_mut().enumerate() {
-                    if key != query && (key > query || key < padding) {
-                        *score = FORBIDDEN_SCORE;
-                    }
+    /// What the scores of the queries at `columns` need added, for those that see the `window` last keys; `None`
+    /// if they see all of them.
+    fn score_bias(
+        &self,
+        columns: Range<usize>,
+        window: usize,
+        device: &Device,
+    ) -> Option<Tensor<4>> {
+        let paddings = self.distinct_paddings();
+        let (rows, new, end) = (paddings.len(), columns.len(), columns.end);
+        let sees_all = new == 1 && window >= end && paddings.iter().all(|&padding| padding == 0);
+        if sees_all {
+            return None;
+        }
+        let mut bias = vec![0.0; rows * new * end];
+        let queries = paddings
+            .iter()
+            .flat_map(|&padding| columns.clone().map(move |query| (padding, query)));
+        for (scores, (padding, query)) in bias.chunks_exact_mut(end).zip(queries) {
+            let first = padding.max((query + 1).saturating_sub(window));
+            for (key, score) in scores.iter_mut().enumerate() {
+                if key != query && !(first..=query).contains(&key) {
+                    *score = FORBIDDEN_SCORE;
                 }
             }
-            let device = device.clone().without_autodiff();
-            Tensor::from_data(TensorData::new(bias, [rows, 1, new, end]), &device)
-        });
-        Sight {
-            rotary,
-            keys: Keys::Cached { score_bias },
         }
+        let data = TensorData::new(bias, [rows, 1, new, end]);
+        Some(Tensor::from_data(data, device))
     }
 
     /// One padding per row, or a single one if all rows agree (tables then broadcast).

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use alambic_transformer::{
-//!     AttentionContext, DecoderConfig, DeviceChoice, GenerationConfig, SaveOptions, WeightType,
+//!     Architecture, AttentionContext, DecoderConfig, DeviceChoice, GenerationConfig, SaveOptions, WeightType,
 //!     generate_batch, load_checkpoint, save_checkpoint,
 //! };
 //! use burn::tensor::{Int, Tensor};
@@ -33,6 +33,7 @@
 //!     rope_theta: 10_000.0,
 //!     tie_word_embeddings: true,
 //!     initializer_range: 0.02,
+//!     architecture: Architecture::default(),
 //! }
 //! .init(&device);
 //!
@@ -48,6 +49,7 @@
 //!     bos_token_id: Some(1),
 //!     eos_token_ids: vec![2],
 //!     pad_token_id: None,
+//!     max_shard_bytes: None,
 //! };
 //! save_checkpoint(&decoder, &dir, &options)?;
 //! let checkpoint = load_checkpoint(&dir, &device)?;
@@ -64,6 +66,7 @@
 //! # Features
 //! `flex` (default) and `ndarray` compute on the CPU, `wgpu` on any GPU, `cuda` on NVIDIA's.
 
+mod architecture;
 mod attention;
 mod checkpoint;
 mod config;
@@ -72,23 +75,31 @@ mod decoder;
 mod decoder_layer;
 mod device;
 mod error;
+mod excerpt;
 mod families;
 mod feed_forward;
 mod generation;
 mod kv_cache;
 mod layer_outputs;
+mod norm;
 mod random_weights;
+mod rope_scaling;
 mod rotary;
 mod weights;
 
+pub use architecture::{
+    Architecture, Biases, FeedForwardKind, LayerKind, NormKind, NormPlacement, QueryKeyNorm,
+};
 pub use checkpoint::{Checkpoint, SaveOptions, WeightType, load_checkpoint, save_checkpoint};
 pub use config::DecoderConfig;
 pub use context::AttentionContext;
 pub use decoder::Decoder;
 pub use device::{DeviceChoice, describe};
 pub use error::TransformerError;
+pub use families::Family;
 pub use generation::{
     FinishReason, Generated, GenerationConfig, Sampling, generate, generate_batch,
 };
 pub use kv_cache::KvCache;
 pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};
+pub use rope_scaling::RopeScaling;

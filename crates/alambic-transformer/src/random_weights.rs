@@ -7,7 +7,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use crate::config::DecoderConfig;
 use crate::weights::{Weight, WeightSource};
 
-/// New weights: matrices normal(0, `initializer_range`), norms one.
+/// New weights: matrices normal(0, `initializer_range`), norms that do nothing, no biases.
 pub(crate) struct RandomWeights<'a> {
     pub(crate) config: &'a DecoderConfig,
     pub(crate) device: &'a Device,
@@ -32,7 +32,11 @@ impl WeightSource for RandomWeights<'_> {
 
     fn vector(&mut self, weight: Weight) -> Result<Tensor<1>, Infallible> {
         let size = weight.shape(self.config)[0];
-        Ok(Tensor::ones([size], self.device))
+        Ok(Tensor::full(
+            [size],
+            weight.initial_value(self.config),
+            self.device,
+        ))
     }
 
     fn projection(&mut self, weight: Weight) -> Result<Tensor<2>, Infallible> {

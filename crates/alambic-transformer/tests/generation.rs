@@ -6,11 +6,13 @@ mod golden;
 use std::ops::ControlFlow;
 
 use alambic_transformer::{
-    AttentionContext, Decoder, DecoderConfig, FinishReason, GenerationConfig, KvCache, Sampling,
-    TransformerError, generate, generate_batch, load_checkpoint,
+    Architecture, AttentionContext, Decoder, DecoderConfig, FinishReason, GenerationConfig,
+    KvCache, RopeScaling, Sampling, TransformerError, generate, generate_batch, load_checkpoint,
 };
 use burn::tensor::Tensor;
-use golden::{Recording, int_tensor, max_difference, new_decoder, shared, shared_checkpoint};
+use golden::{
+    Case, family_cases, int_tensor, max_difference, new_decoder, shared, shared_checkpoint,
+};
 
 /// Logits (of order 1) with and without a cache may differ by sums taken in another order.
 const CACHE_TOLERANCE: f32 = 2e-5;
@@ -30,6 +32,7 @@ fn random_decoder() -> Decoder {
         rope_theta: 10_000.0,
         tie_word_embeddings: false,
         initializer_range: 0.3,
+        architecture: Architecture::default(),
     };
     new_decoder(&config, 29, &golden::device())
 }
@@ -82,21 +85,66 @@ fn the_small_teacher_tells_the_recorded_story() {
 }
 
 #[test]
-fn random_llamas_go_on_as_recorded() {
-    for case in ["llama", "llama-tied-gqa2"] {
-        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
-            return;
-        };
+fn every_family_goes_on_as_recorded() {
+    for Case {
+        name,
+        dir,
+        recording,
+    } in family_cases()
+    {
         let decoder = load_checkpoint(&dir, &golden::device()).unwrap().decoder;
-        let recording = Recording::open(&dir.join("golden.safetensors"));
         let prompt = &recording.tokens("greedy.prompt")[0];
         let output = &recording.tokens("greedy.output")[0];
         let config = GenerationConfig::greedy(output.len() - prompt.len());
         assert_eq!(
             generate_all(&decoder, prompt, &config),
             output[prompt.len()..],
-            "{case}"
+            "{name}"
         );
+    }
+}
+
+#[test]
+fn what_is_generated_beyond_the_original_length_is_what_whole_passes_choose() {
+    let cases = family_cases().into_iter();
+    for Case {
+        name,
+        dir,
+        recording,
+    } in cases.filter(|case| case.name.starts_with("phi3-"))
+    {
+        let decoder = load_checkpoint(&dir, &golden::device()).unwrap().decoder;
+        let original = match decoder.config().architecture.rope_scaling {
+            RopeScaling::LongRope {
+                original_max_position_embeddings,
+                ..
+            } => original_max_position_embeddings,
+            _ => panic!("{name}"),
+        };
+        // Of two rows in one batch, one crosses the original length and the other does not.
+        let ids = recording.tokens("long.input_ids").remove(0);
+        let prompts = [ids[..original.min(30) - 3].to_vec(), ids[..4].to_vec()];
+        let more = original - prompts[0].len() + 4;
+        let config = GenerationConfig::greedy(more);
+        let found = generate_batch(&decoder, &prompts, &config).unwrap();
+        for (prompt, found) in prompts.into_iter().zip(found) {
+            let mut whole = prompt;
+            for &chosen in &found.token_ids {
+                let device = golden::device();
+                let context = AttentionContext::causal(1, whole.len(), &device);
+                let logits = decoder.forward(int_tensor(&[whole.clone()], &device), &context);
+                let [_, _, vocab] = logits.dims();
+                let last: Vec<f32> = logits
+                    .narrow(1, whole.len() - 1, 1)
+                    .try_into_vec_as()
+                    .unwrap();
+                let best = (0..vocab)
+                    .max_by(|&x, &y| last[x].total_cmp(&last[y]))
+                    .unwrap();
+                assert_eq!(chosen as usize, best, "{name} at {}", whole.len());
+                whole.push(chosen);
+            }
+        }
     }
 }
 

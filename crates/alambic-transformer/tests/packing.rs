@@ -3,7 +3,7 @@
 
 mod golden;
 
-use alambic_transformer::{AttentionContext, Decoder, DecoderConfig, KvCache};
+use alambic_transformer::{Architecture, AttentionContext, Decoder, DecoderConfig, KvCache};
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use golden::{int_tensor, max_difference, new_decoder};
@@ -25,6 +25,7 @@ fn config() -> DecoderConfig {
         rope_theta: 10_000.0,
         tie_word_embeddings: true,
         initializer_range: 0.3,
+        architecture: Architecture::default(),
     }
 }
 

@@ -6,23 +6,32 @@ mod golden;
 use std::path::Path;
 
 use golden::{
-    LOGIT_TOLERANCE, Recording, int_tensor, logits, max_difference, shared, shared_checkpoint,
+    Case, LOGIT_TOLERANCE, Recording, family_cases, int_tensor, logits, max_difference, shared,
+    shared_checkpoint,
 };
 
 use alambic_transformer::{AttentionContext, WantedLayers, load_checkpoint};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
 /// Largest relative difference between our gradient norm and that of the reference.
-const GRADIENT_NORM_TOLERANCE: f64 = 1e-3;
+const GRADIENT_NORM_TOLERANCE: f64 = 1e-4;
 /// Largest difference between our cross-entropy and that of the reference, in nats.
 const CROSS_ENTROPY_TOLERANCE: f64 = 1e-5;
 
+/// How much more both may be on other devices than the CPU backend flex.
+const OTHER_DEVICES: f64 = 10.0;
+
+fn allowance() -> f64 {
+    match golden::device() == Device::flex() {
+        true => 1.0,
+        false => OTHER_DEVICES,
+    }
+}
+
 /// Largest difference between the outputs of a layer, of up to 17, and those of the reference.
 const LAYER_TOLERANCE: f32 = 2e-4;
-
-const LLAMA_CASES: [&str; 2] = ["llama", "llama-tied-gqa2"];
 
 #[test]
 fn logits_of_the_small_teacher_match_the_recorded_ones() {
@@ -36,13 +45,14 @@ fn logits_of_the_small_teacher_match_the_recorded_ones() {
 }
 
 #[test]
-fn logits_of_random_llamas_match_the_recorded_ones() {
-    for case in LLAMA_CASES {
-        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
-            return;
-        };
+fn logits_of_every_family_match_the_recorded_ones() {
+    for Case {
+        name: case,
+        dir,
+        recording,
+    } in family_cases()
+    {
         let checkpoint = load_checkpoint(&dir, &golden::device()).unwrap();
-        let recording = Recording::open(&dir.join("golden.safetensors"));
         for length in ["short", "long"] {
             let found = logits(
                 &checkpoint,
@@ -59,14 +69,18 @@ fn logits_of_random_llamas_match_the_recorded_ones() {
 }
 
 #[test]
-fn hidden_states_of_random_llamas_match_the_recorded_ones() {
-    for case in LLAMA_CASES {
-        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
-            return;
-        };
+fn hidden_states_of_every_family_match_the_recorded_ones() {
+    for Case {
+        name: case,
+        dir,
+        recording,
+    } in family_cases()
+    {
+        if !recording.holds("short.hidden_last") {
+            continue;
+        }
         let device = golden::device();
         let checkpoint = load_checkpoint(&dir, &device).unwrap();
-        let recording = Recording::open(&dir.join("golden.safetensors"));
         let rows = recording.tokens("short.input_ids");
         let context = AttentionContext::causal(rows.len(), rows[0].len(), &device);
         let hidden = checkpoint
@@ -147,18 +161,11 @@ fn attention_weights(queries: Tensor<4>, keys: Tensor<4>) -> Vec<f32> {
 }
 
 #[test]
-fn loss_and_gradient_norm_of_random_llamas_match_the_recorded_ones() {
-    for case in LLAMA_CASES {
-        let Some(dir) = shared(&format!("golden/hf/{case}")) else {
-            return;
-        };
-        let index = std::fs::read(dir.join("../index.json")).unwrap();
-        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
-        let expected = |field: &str| index["cases"][case][field].as_f64().unwrap();
-
+fn loss_and_gradient_norm_of_every_family_match_the_recorded_ones() {
+    for case in family_cases() {
+        let (name, recording) = (&case.name, &case.recording);
         let device = golden::device().autodiff();
-        let decoder = load_checkpoint(&dir, &device).unwrap().decoder;
-        let recording = Recording::open(&dir.join("golden.safetensors"));
+        let decoder = load_checkpoint(&case.dir, &device).unwrap().decoder;
         let rows = recording.tokens("short.input_ids");
         let (batch, seq) = (rows.len(), rows[0].len());
         let token_ids = int_tensor(&rows, &device);
@@ -180,15 +187,15 @@ fn loss_and_gradient_norm_of_random_llamas_match_the_recorded_ones() {
         decoder.visit(&mut norm);
 
         let loss = loss.into_scalar::<f64>();
-        let difference = (loss - expected("short_ce")).abs();
+        let difference = (loss - case.figure("short_ce")).abs();
         assert!(
-            difference < CROSS_ENTROPY_TOLERANCE,
-            "{case}: the loss differs by {difference}"
+            difference < CROSS_ENTROPY_TOLERANCE * allowance(),
+            "{name}: the loss differs by {difference}"
         );
-        let ratio = norm.sum.sqrt() / expected("short_grad_norm");
+        let ratio = norm.sum.sqrt() / case.figure("short_grad_norm");
         assert!(
-            (ratio - 1.0).abs() < GRADIENT_NORM_TOLERANCE,
-            "{case}: the gradient norm is {ratio} times the recorded one"
+            (ratio - 1.0).abs() < GRADIENT_NORM_TOLERANCE * allowance(),
+            "{name}: the gradient norm is {ratio} times the recorded one"
         );
     }
 }

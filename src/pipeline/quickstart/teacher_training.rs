@@ -164,6 +164,7 @@ fn save_teacher(
         bos_token_id: None,
         eos_token_ids: vec![end],
         pad_token_id: None,
+        max_shard_bytes: None,
     };
     write_model(decoder, &options, directory, |new| {
         Ok(tokenizer.save(&new.join(TOKENIZER_FILE))?)

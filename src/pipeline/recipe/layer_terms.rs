@@ -63,7 +63,7 @@ pub(in crate::pipeline) fn check_against_teacher(
     teacher: &DecoderConfig,
 ) -> Result<(), LossError> {
     let terms = recipe.objective.layer_terms();
-    let student = recipe.student.decoder_config(teacher.vocab_size);
+    let student = recipe.student.student_of(teacher);
     let shapes = ModelShapes {
         student: model_shape(&student),
         teacher: model_shape(teacher),

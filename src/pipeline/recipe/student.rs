@@ -34,6 +34,10 @@ pub struct StudentSection {
     pub rms_norm_eps: f64,
     /// Longest sequence the student is declared for, in tokens.
     pub max_position_embeddings: usize,
+    /// The teacher's layers that the student's are copies of before the first step, one for each, counted from 1 as in
+    /// `objective.layer_terms`; embedding, final norm and head are the teacher's too, and of what is wider there the first rows
+    /// and columns. The student is then of the teacher's family. Without this key its weights are random.
+    pub teacher_layers: Option<Vec<usize>>,
 }
 
 impl StudentSection {
@@ -52,6 +56,19 @@ impl StudentSection {
             ),
         ] {
             checker.at_least(1, key, size);
+        }
+        if let Some(layers) = &self.teacher_layers {
+            let expected = format!(
+                "one number from 1 on for each of student.num_hidden_layers ({})",
+                self.num_hidden_layers
+            );
+            let problem = Problem::new("student.teacher_layers", expected, format!("{layers:?}"));
+            let holds = layers.len() == self.num_hidden_layers && !layers.contains(&0);
+            checker.require_all(
+                &["student.num_hidden_layers"],
+                holds,
+                problem.advise("for example [1, 4] for two of four layers, the first and the last"),
+            );
         }
         checker.positive("student.rope_theta", self.rope_theta);
         checker.positive("student.rms_norm_eps", self.rms_norm_eps);

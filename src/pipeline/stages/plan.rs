@@ -84,13 +84,15 @@ fn check_against(recipe: &Recipe, teacher: &LanguageModel) -> Result<(), Pipelin
             advice: "keep fewer tokens".into(),
         });
     }
-    check_against_teacher(recipe, teacher.teacher.decoder().config()).map_err(|error| {
-        PipelineError::Input {
-            what: "objective.layer_terms".into(),
-            expected: "terms that student and teacher can serve".into(),
-            found: error.to_string(),
-            advice: "compare [student] with the teacher's config.json".into(),
-        }
+    let of_teacher = teacher.teacher.decoder().config();
+    if let Some(layers) = &recipe.student.teacher_layers {
+        of_teacher.check_excerpt(&recipe.student.student_of(of_teacher), layers)?;
+    }
+    check_against_teacher(recipe, of_teacher).map_err(|error| PipelineError::Input {
+        what: "objective.layer_terms".into(),
+        expected: "terms that student and teacher can serve".into(),
+        found: error.to_string(),
+        advice: "compare [student] with the teacher's config.json".into(),
     })?;
     let (wanted, limit) = (
         recipe.training.sequence_tokens,
@@ -172,15 +174,17 @@ impl Plan {
 
     /// The student's shape.
     pub(crate) fn student_config(&self) -> DecoderConfig {
-        self.recipe
-            .student
-            .decoder_config(self.teacher.teacher.vocab_size())
+        let teacher = self.teacher.teacher.decoder().config();
+        self.recipe.student.student_of(teacher)
     }
 
     /// The student before its first step: the same weights for both arms of a seed.
     pub(crate) fn new_student(&self) -> Result<Decoder, PipelineError> {
         let config = self.student_config();
         config.validate()?;
+        if let Some(layers) = &self.recipe.student.teacher_layers {
+            return Ok(self.teacher.teacher.decoder().excerpt(&config, layers)?);
+        }
         self.options
             .device
             .seed(derive_seed(self.recipe.seed, "init"));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::pipeline::PipelineError;
-use crate::pipeline::model_directory::{copy_tokenizer, write_model};
+use crate::pipeline::model_directory::{MAX_SHARD_BYTES, copy_tokenizer, write_model};
 use crate::pipeline::peak_memory::peak_rss_bytes;
 use crate::pipeline::report::Arm;
 use crate::pipeline::training_progress::TrainingProgress;
@@ -112,6 +112,7 @@ fn export(plan: &Plan, student: &Decoder, directory: &Path) -> Result<(), Pipeli
         bos_token_id: plan.teacher.bos_token_id,
         eos_token_ids: plan.teacher.eos_token_ids.clone(),
         pad_token_id: None,
+        max_shard_bytes: Some(MAX_SHARD_BYTES),
     };
     write_model(student, &options, directory, |new| {
         copy_tokenizer(&plan.teacher.directory, new)

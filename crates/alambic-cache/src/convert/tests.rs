@@ -357,7 +357,7 @@ fn what_is_no_segment_is_refused_with_its_place() {
         ),
         (
             &|s| s["top_log_probs"][1] = json!([-1e300, -2.0]),
-            "finite log-probabilities",
+            "number out of range",
         ),
         (
             &|s| s["top_ids"][1] = json!([-3, 2]),

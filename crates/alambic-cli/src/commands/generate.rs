@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use alambic::pipeline::{ContinuationOptions, PipelineError, continue_text};
+use alambic::pipeline::{ContinuationOptions, PipelineError, continue_text, continue_tokens};
 use alambic::transformer::{FinishReason, Sampling};
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
@@ -23,11 +24,21 @@ const DEFAULT_SEED: u64 = 0;
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
     /// The model, a directory in the Hugging Face layout.
-    #[arg(value_name = "DIR")]
-    pub(crate) model: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "model")]
+    pub(crate) directory: Option<PathBuf>,
+    /// The same, by name.
+    #[arg(long, value_name = "DIR", conflicts_with = "directory")]
+    pub(crate) model: Option<PathBuf>,
     /// The text to continue.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) prompt: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "prompt_tokens")]
+    pub(crate) prompt: Option<String>,
+    /// Tokens to continue instead: a safetensors file with `input_ids`, int32 of [B, T]. Every row gets as many new
+    /// tokens; none ends it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "repetition_penalty"], requires_all = ["greedy", "out"])]
+    pub(crate) prompt_tokens: Option<PathBuf>,
+    /// The safetensors file that gets `output`, int32 of [B, T + N]: the tokens with the new ones.
+    #[arg(long, value_name = "FILE", requires = "prompt_tokens")]
+    pub(crate) out: Option<PathBuf>,
     /// Most tokens to add.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NEW_TOKENS, value_parser = count)]
     pub(crate) max_new_tokens: usize,
@@ -80,21 +91,25 @@ pub(crate) fn execute(arguments: &GenerateArguments, output: Output) -> anyhow::
         .device
         .open()
         .map_err(PipelineError::from)?;
-    let prompt = &arguments.prompt;
+    let model = arguments.directory.as_ref().or(arguments.model.as_ref());
+    let model = model.context("the arguments name a model")?;
+    if let (Some(tokens), Some(out)) = (&arguments.prompt_tokens, &arguments.out) {
+        let shape = continue_tokens(model, tokens, out, arguments.max_new_tokens, &device)?;
+        return Ok(Outcome::done(
+            format!("{}: output {shape:?}", out.display()),
+            json!({ "out": out, "shape": shape }),
+        ));
+    }
+    let prompt = arguments.prompt.as_ref();
+    let prompt = prompt.context("the arguments give a prompt")?;
     let mut pieces = 0;
-    let continuation = continue_text(
-        &arguments.model,
-        &device,
-        prompt,
-        &arguments.options(),
-        |piece| {
-            if pieces == 0 {
-                output.stream(prompt);
-            }
-            pieces += 1;
-            output.stream(piece);
-        },
-    )?;
+    let continuation = continue_text(model, &device, prompt, &arguments.options(), |piece| {
+        if pieces == 0 {
+            output.stream(prompt);
+        }
+        pieces += 1;
+        output.stream(piece);
+    })?;
     let document = json!({
         "prompt": prompt,
         "text": continuation.text,

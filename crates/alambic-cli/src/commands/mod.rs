@@ -11,6 +11,7 @@ pub(crate) mod generate;
 pub(crate) mod quickstart;
 pub(crate) mod recipe;
 pub(crate) mod report;
+pub(crate) mod score;
 pub(crate) mod study;
 
 use std::path::Path;
@@ -37,6 +38,7 @@ pub(crate) fn execute(
         Command::Doctor(arguments) => doctor::execute(arguments),
         Command::Generate(arguments) => generate::execute(arguments, output),
         Command::Cache { command } => cache::execute(command, progress),
+        Command::Score(arguments) => score::execute(arguments),
         Command::Report(arguments) => report::execute(arguments),
         Command::Experiment(arguments) => recipe::experiment(arguments, progress),
         Command::Study(arguments) => study::execute(arguments, progress),

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::{Teacher, TeacherCapabilities};
 use crate::loss::{Head, LogProbs};
+use crate::teacher_head::decoder_head;
 
 /// A [`Decoder`] that runs in this process, on a plain device.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl Teacher for DecoderTeacher {
     }
 
     fn max_sequence_tokens(&self) -> usize {
-        self.config.max_position_embeddings
+        self.config.max_batched_tokens()
     }
 
     fn device(&self) -> &Device {
@@ -75,6 +76,6 @@ impl Teacher for DecoderTeacher {
     }
 
     fn head(&self) -> Option<Head> {
-        Some(Head::new(self.decoder.head_weight()))
+        Some(decoder_head(&self.decoder))
     }
 }

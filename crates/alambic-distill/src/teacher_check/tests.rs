@@ -7,7 +7,7 @@ use alambic_cache::{
     TargetKind, TargetRecord, Targets, TopKTargets, ValueType,
 };
 use alambic_text::{DocumentSource, Segment, StudentTokens, TeacherTokens};
-use alambic_transformer::DecoderConfig;
+use alambic_transformer::{Architecture, DecoderConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::RngExt;
 
@@ -78,6 +78,7 @@ impl SmallTeacher {
             rope_theta: 10_000.0,
             tie_word_embeddings: false,
             initializer_range: 0.4,
+            architecture: Architecture::default(),
         }
         .init(&device);
         let fingerprint = "ab".repeat(32);

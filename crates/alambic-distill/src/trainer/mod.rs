@@ -413,7 +413,7 @@ pub(crate) fn check_source(
     }
     let (window, limit) = (
         windows.sequence_tokens,
-        student.config().max_position_embeddings,
+        student.config().max_batched_tokens(),
     );
     if window > limit {
         return Err(DistillError::Setting {

@@ -11,6 +11,7 @@ use super::live_teacher::{LiveTeacher, model_states, wanted_layers};
 use crate::loss::{
     Head, HeadPass, LabelLosses, LabelMask, LayerObjective, ModelStates, Objective, TokenLoss,
 };
+use crate::teacher_head::decoder_head;
 use crate::{DistillationBatch, TargetSequence};
 
 /// What one forward and backward pass reads.
@@ -208,7 +209,7 @@ impl Student {
             .losses(
                 &self.objective,
                 &labels.states(hidden),
-                &Head::new(self.decoder.head_weight()),
+                &decoder_head(&self.decoder),
                 labels.token_ids(),
                 labels.targets(),
                 &weights,

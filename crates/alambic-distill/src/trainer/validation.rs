@@ -10,6 +10,7 @@ use crate::loss::{
     CrossEntropy, Divergence, ForwardKl, Head, HeadPass, SampledForwardKl, TailTreatment,
     TargetBatch,
 };
+use crate::teacher_head::decoder_head;
 use crate::{DistillError, DistillationBatch, TargetSequence, TrainingSource, WindowConfig};
 
 /// Means over the validation data.
@@ -89,7 +90,7 @@ fn score_batch(
         return Ok(());
     };
     let states = labels.states(decoder.hidden(batch.token_ids, &batch.context));
-    let head = Head::new(decoder.head_weight());
+    let head = decoder_head(decoder);
     let [_, vocab] = head.weight().dims();
     for range in head_pass.ranges(labels.len(), vocab) {
         let of_range = states.clone().narrow(0, range.start, range.len());

@@ -30,12 +30,16 @@ impl ConfigFile {
         })
     }
 
+    /// Fields that are to be written to `path`.
+    pub(crate) fn of_fields(path: PathBuf, fields: Map<String, Value>) -> Self {
+        Self { path, fields }
+    }
+
     /// The value of a field, null included.
     pub(crate) fn get(&self, field: &str) -> Option<&Value> {
-        match field.split_once('.') {
-            None => self.fields.get(field),
-            Some((object, inner)) => self.fields.get(object)?.get(inner),
-        }
+        let mut path = field.split('.');
+        let first = self.fields.get(path.next()?);
+        path.try_fold(first?, |value, key| value.get(key))
     }
 
     fn get_stated(&self, field: &str) -> Option<&Value> {
@@ -109,6 +113,33 @@ impl ConfigFile {
 
     pub(crate) fn optional_bool(&self, field: &str) -> Result<Option<bool>, TransformerError> {
         self.optional(field, "true or false", Value::as_bool)
+    }
+
+    /// A list with one item for each of `length` places.
+    pub(crate) fn optional_list<T>(
+        &self,
+        field: &str,
+        length: usize,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, TransformerError> {
+        self.optional(field, expected, |value| {
+            let items = value.as_array().filter(|items| items.len() == length)?;
+            items.iter().map(&read).collect()
+        })
+    }
+
+    pub(crate) fn optional_str(&self, field: &str) -> Result<Option<&str>, TransformerError> {
+        match self.get_stated(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.wrong_field(field, "a text")),
+        }
+    }
+
+    /// Whether the field holds an object.
+    pub(crate) fn has_object(&self, field: &str) -> bool {
+        self.get(field).is_some_and(Value::is_object)
     }
 
     pub(crate) fn optional_token(&self, field: &str) -> Result<Option<u32>, TransformerError> {

@@ -38,6 +38,24 @@ pub(super) struct TensorEntry {
     pub(super) range: Range<u64>,
 }
 
+impl TensorEntry {
+    /// Some of the rows, that is of the places of the first dimension.
+    pub(super) fn rows(&self, rows: Range<usize>) -> Self {
+        let all = self.shape.first().copied().unwrap_or(1).max(1) as u64;
+        let row_bytes = (self.range.end - self.range.start) / all;
+        let mut shape = self.shape.clone();
+        if let Some(first) = shape.first_mut() {
+            *first = rows.len();
+        }
+        Self {
+            dtype: self.dtype.clone(),
+            shape,
+            range: self.range.start + row_bytes * rows.start as u64
+                ..self.range.start + row_bytes * rows.end as u64,
+        }
+    }
+}
+
 /// Reads and checks the header of a file of `file_bytes` bytes; errors are sentences.
 pub(super) fn read_header(reader: &mut impl Read, file_bytes: u64) -> Result<Header, String> {
     let mut length = [0; LENGTH_BYTES as usize];

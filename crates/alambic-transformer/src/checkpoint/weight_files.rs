@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use crate::error::TransformerError;
 /// Name of the weights of an unsharded checkpoint.
 pub(super) const SINGLE_FILE: &str = "model.safetensors";
 /// Name of the index of a sharded checkpoint.
-const INDEX_FILE: &str = "model.safetensors.index.json";
+pub(super) const INDEX_FILE: &str = "model.safetensors.index.json";
 
 /// The open weight files of one directory.
 #[derive(Debug)]
@@ -133,14 +134,15 @@ impl WeightFiles {
         }
     }
 
-    /// Reads one tensor, found flawless by [`mismatch`](Self::mismatch), as f32.
+    /// Reads one tensor, found flawless by [`mismatch`](Self::mismatch), as f32; or some of its rows.
     pub(super) fn read(
         &mut self,
         tensor: &str,
+        rows: Option<Range<usize>>,
         layout: Layout,
     ) -> Result<Vec<f32>, TransformerError> {
         let number = self.location[tensor];
-        self.files[number].read(tensor, layout)
+        self.files[number].read(tensor, rows, layout)
     }
 }
 
@@ -211,12 +213,21 @@ impl WeightFile {
         })
     }
 
-    fn read(&mut self, tensor: &str, layout: Layout) -> Result<Vec<f32>, TransformerError> {
+    fn read(
+        &mut self,
+        tensor: &str,
+        rows: Option<Range<usize>>,
+        layout: Layout,
+    ) -> Result<Vec<f32>, TransformerError> {
         let entry = &self.header.tensors[tensor];
+        let entry = match rows {
+            None => entry.clone(),
+            Some(rows) => entry.rows(rows),
+        };
         let start = self.header.data_start + entry.range.start;
         self.file
             .seek(SeekFrom::Start(start))
-            .and_then(|_| read_values(&mut self.file, entry, layout))
+            .and_then(|_| read_values(&mut self.file, &entry, layout))
             .map_err(|source| TransformerError::Io {
                 action: "read",
                 path: self.path.clone(),

@@ -69,11 +69,11 @@ impl<'a> Prompt<'a> {
         if token_ids.is_empty() {
             return Err(TransformerError::EmptyPrompt { prompt: index });
         }
-        if token_ids.len() > config.max_position_embeddings {
+        if token_ids.len() > config.max_sequence_tokens() {
             return Err(TransformerError::PromptTooLong {
                 prompt: index,
                 found: token_ids.len(),
-                limit: config.max_position_embeddings,
+                limit: config.max_sequence_tokens(),
             });
         }
         let vocab_size = config.vocab_size;
@@ -176,7 +176,7 @@ pub(super) fn generate_group(
     config: &GenerationConfig,
     mut on_token: impl FnMut(usize, u32) -> ControlFlow<()>,
 ) -> Result<Vec<Generated>, TransformerError> {
-    let max_tokens = decoder.config().max_position_embeddings;
+    let max_tokens = decoder.config().max_sequence_tokens();
     let vocab_size = decoder.config().vocab_size;
     let mut rows: Vec<Row> = prompts
         .iter()
@@ -204,6 +204,11 @@ pub(super) fn generate_group(
                 .iter()
                 .map(|&row| rows[row].token_ids[rows[row].token_ids.len() - 1])
                 .collect();
+            let outgrows = |&row: &usize| decoder.config().outgrows(rows[row].token_ids.len());
+            if alive.iter().any(outgrows) {
+                (cache, logits) = read_prompts(decoder, &rows, &alive)?;
+                continue;
+            }
             logits = next_logits(decoder, newest, alive.len(), &mut cache)?;
         }
     }

@@ -13,6 +13,73 @@ use safetensors::{Dtype, SafeTensors};
 /// Largest difference between our f32 logits (of order 1) and those of the reference.
 pub(crate) const LOGIT_TOLERANCE: f32 = 1e-4;
 
+/// Small random checkpoints of every family in the shared data directory.
+const SHARED_FAMILIES: [&str; 16] = [
+    "llama",
+    "llama-tied-gqa2",
+    "llama3-rope",
+    "llama-linear-rope",
+    "llama-yarn",
+    "mistral-sliding",
+    "qwen2",
+    "qwen3",
+    "phi3",
+    "phi3-longrope",
+    "smollm3-nope",
+    "gemma2",
+    "gemma3",
+    "olmo2",
+    "granite",
+    "gpt2",
+];
+
+/// Smaller ones beside this file, with settings that the shared ones lack.
+const OWN_FAMILIES: [&str; 9] = [
+    "llama-dynamic",
+    "llama-yarn-settings",
+    "llama-biases",
+    "qwen2-sliding",
+    "qwen3-biases",
+    "phi3-partial-sliding",
+    "smollm3-sliding",
+    "gemma2-odd",
+    "gemma3-both-layers",
+];
+
+/// A checkpoint and what the reference implementation computes of it.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) recording: Recording,
+}
+
+impl Case {
+    /// A figure of the index beside the checkpoints.
+    pub(crate) fn figure(&self, name: &str) -> f64 {
+        let index = std::fs::read(self.dir.join("../index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        index["cases"][&self.name][name].as_f64().unwrap()
+    }
+}
+
+/// Checkpoints of every family; without the shared data directory, said loudly, only those beside this file.
+pub(crate) fn family_cases() -> Vec<Case> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families");
+    let of_root = |root: &Path, names: &[&str]| -> Vec<Case> {
+        let case = |name: &&str| Case {
+            name: (*name).to_owned(),
+            dir: root.join(name),
+            recording: Recording::open(&root.join(name).join("golden.safetensors")),
+        };
+        names.iter().map(case).collect()
+    };
+    let mut cases = of_root(&own, &OWN_FAMILIES);
+    if let Some(root) = shared("golden/hf") {
+        cases.extend(of_root(&root, &SHARED_FAMILIES));
+    }
+    cases
+}
+
 /// The device under test: `ALAMBIC_TEST_DEVICE`, or the CPU.
 pub(crate) fn device() -> Device {
     let name = std::env::var("ALAMBIC_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_string());
@@ -54,6 +121,11 @@ pub(crate) struct Recording(Vec<u8>);
 impl Recording {
     pub(crate) fn open(path: &Path) -> Self {
         Self(std::fs::read(path).unwrap())
+    }
+
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        file.names().contains(&name)
     }
 
     pub(crate) fn floats(&self, name: &str) -> Vec<f32> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alambic_cache::{CacheReader, Part, StateType, TargetKind, Targets, ValueType};
 use alambic_text::{DocumentSource, Segment, StudentTokens, TeacherTokens};
-use alambic_transformer::DecoderConfig;
+use alambic_transformer::{Architecture, DecoderConfig};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::train::TrainStep;
@@ -49,6 +49,7 @@ fn teacher() -> DecoderTeacher {
         rope_theta: 10_000.0,
         tie_word_embeddings: true,
         initializer_range: 0.3,
+        architecture: Architecture::default(),
     }
     .init(&device);
     DecoderTeacher::new(decoder, "ab".repeat(32), &device)

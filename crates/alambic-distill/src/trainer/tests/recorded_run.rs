@@ -10,7 +10,10 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use crate::SequenceTargets;
-use crate::loss::{HeadPass, LogProbs, LossKind, Objective, ObjectiveTerm, TailTreatment};
+use crate::loss::{
+    HeadPass, LogProbs, LossKind, LossSetting, Objective, ObjectiveTerm, TailTreatment,
+    Temperature, TemperatureFactor,
+};
 use crate::teacher::{DecoderTeacher, Teacher};
 use crate::test_device::test_device;
 use crate::top_k::TopKSelector;
@@ -22,16 +25,33 @@ use crate::trainer::{
 use crate::windows::WindowSource;
 use crate::{DataPosition, DistillError, StopHandle, TargetSequence, Window, WindowConfig};
 
-/// Losses and norms in `f32`, summed in another order than PyTorch's.
-const STEP_TOLERANCE: f64 = 2e-4;
+/// Relative error of loss, cross-entropy and learning rate: PyTorch's own on another thread count is 4e-7.
+const LOSS_TOLERANCE: f64 = 1e-5;
+/// Relative error of the distillation term, which falls to a small difference of large numbers, and of the
+/// gradient's norm.
+const TERM_TOLERANCE: f64 = 1e-4;
 /// Weights after twenty steps of AdamW, which divides by small second moments.
-const WEIGHT_TOLERANCE: f32 = 2e-3;
+const WEIGHT_TOLERANCE: f32 = 2e-4;
+/// How much more all of this may be on other devices than the CPU backend flex.
+const OTHER_DEVICES: f64 = 10.0;
+
+fn allowance() -> f64 {
+    match test_device() == Device::flex() {
+        true => 1.0,
+        false => OTHER_DEVICES,
+    }
+}
 
 /// Whole logits, and those of three labels at a time.
 const HEAD_PASSES: [HeadPass; 2] = [HeadPass::Whole, HeadPass::Chunked { chunk_bytes: 5_000 }];
 
 #[derive(Deserialize)]
 struct Recording {
+    student: String,
+    teacher: String,
+    loss: String,
+    beta: f64,
+    temperature: f64,
     kd_weight: f64,
     ce_weight: f64,
     clip_global_norm: f64,
@@ -107,7 +127,7 @@ fn read_ints(tensors: &SafeTensors<'_>, name: &str) -> Vec<u32> {
 }
 
 /// `[steps, accumulation, batch, seq]` as one sequence per row, with the teacher's whole distribution.
-fn windows(teacher: &DecoderTeacher, path: &Path) -> Vec<Window> {
+fn windows(teacher: &DecoderTeacher, temperature: f64, path: &Path) -> Vec<Window> {
     let bytes = std::fs::read(path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let shape = tensors.tensor("input_ids").unwrap().shape().to_vec();
@@ -119,7 +139,7 @@ fn windows(teacher: &DecoderTeacher, path: &Path) -> Vec<Window> {
     let rows: Vec<TargetSequence> = ids
         .chunks_exact(seq)
         .zip(mask.chunks_exact(seq))
-        .map(|(ids, mask)| sequence(teacher, ids, mask))
+        .map(|(ids, mask)| sequence(teacher, temperature, ids, mask))
         .collect();
     rows.chunks(per_step)
         .map(|rows| Window {
@@ -129,7 +149,12 @@ fn windows(teacher: &DecoderTeacher, path: &Path) -> Vec<Window> {
         .collect()
 }
 
-fn sequence(teacher: &DecoderTeacher, ids: &[u32], mask: &[u32]) -> TargetSequence {
+fn sequence(
+    teacher: &DecoderTeacher,
+    temperature: f64,
+    ids: &[u32],
+    mask: &[u32],
+) -> TargetSequence {
     let seq = ids.len();
     let next = |values: &[u32]| [&values[1..], &[0]].concat();
     let packed = PackedSequence {
@@ -146,7 +171,7 @@ fn sequence(teacher: &DecoderTeacher, ids: &[u32], mask: &[u32]) -> TargetSequen
     };
     let input: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
     let input = Tensor::<2, Int>::from_data(TensorData::new(input, [1, seq]), teacher.device());
-    let targets = whole_distribution(&teacher.log_probs(input));
+    let targets = whole_distribution(&teacher.log_probs(input), temperature as f32);
     TargetSequence {
         packed,
         targets: Some(targets),
@@ -154,7 +179,7 @@ fn sequence(teacher: &DecoderTeacher, ids: &[u32], mask: &[u32]) -> TargetSequen
     }
 }
 
-fn whole_distribution(log_probs: &LogProbs) -> SequenceTargets {
+fn whole_distribution(log_probs: &LogProbs, temperature: f32) -> SequenceTargets {
     let [_, seq, vocab] = log_probs.dims();
     let values = log_probs
         .tensor()
@@ -163,23 +188,49 @@ fn whole_distribution(log_probs: &LogProbs) -> SequenceTargets {
         .convert::<f32>()
         .try_to_vec::<f32>()
         .unwrap();
-    let mut selector = TopKSelector::new(vocab, &[]);
+    let further: &[f32] = if temperature == 1.0 {
+        &[]
+    } else {
+        &[temperature]
+    };
+    let mut selector = TopKSelector::new(vocab, further);
     values
         .chunks_exact(vocab)
         .for_each(|row| selector.push(row));
     SequenceTargets::from_rows(&selector.finish(), seq)
 }
 
+impl Recording {
+    fn open(directory: &Path) -> Self {
+        serde_json::from_slice(&std::fs::read(directory.join("run.json")).unwrap()).unwrap()
+    }
+
+    fn distillation(&self) -> ObjectiveTerm {
+        match self.loss.as_str() {
+            "forward_kl" => ObjectiveTerm::new(LossKind::ForwardKl, self.kd_weight),
+            "reverse_kl" => ObjectiveTerm::new(LossKind::ReverseKl, self.kd_weight),
+            "jsd" => ObjectiveTerm::new(LossKind::JensenShannon, self.kd_weight)
+                .with(LossSetting::Beta, self.beta),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn temperature(&self) -> Temperature {
+        Temperature::try_new(self.temperature, TemperatureFactor::Squared).unwrap()
+    }
+}
+
 fn config(recording: &Recording) -> TrainerConfig {
     TrainerConfig {
         objective: Objective::try_new(
             vec![
-                ObjectiveTerm::new(LossKind::ForwardKl, recording.kd_weight),
+                recording.distillation(),
                 ObjectiveTerm::new(LossKind::CrossEntropy, recording.ce_weight),
             ],
             TailTreatment::TailBucket,
         )
-        .unwrap(),
+        .unwrap()
+        .with_temperature(recording.temperature()),
         optimizer: AdamWSettings {
             betas: recording.optimizer.betas,
             epsilon: recording.optimizer.eps,
@@ -262,16 +313,29 @@ fn train(
 #[test]
 fn twenty_steps_equal_those_recorded_from_pytorch() {
     let Some(shared) = shared() else { return };
-    let device = test_device();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/golden/train/llama-tied-gqa2_from_llama_forward_kl");
-    let recording: Recording =
-        serde_json::from_slice(&std::fs::read(golden.join("run.json")).unwrap()).unwrap();
+    let recorded = [
+        "qwen3_from_llama_forward_kl",
+        "llama-tied-gqa2_from_phi3_jsd",
+        "qwen2_from_mistral-sliding_reverse_kl",
+    ];
+    let recorded = recorded.map(|name| shared.join("golden/train").join(name));
+    for golden in std::iter::once(own).chain(recorded) {
+        assert_equal_runs(&golden, &shared.join("golden/hf"));
+    }
+}
+
+fn assert_equal_runs(golden: &Path, checkpoints: &Path) {
+    let device = test_device();
+    let recording = Recording::open(golden);
     let load = |dir: &Path| load_checkpoint(dir, &device).unwrap();
-    let teacher = DecoderTeacher::from_checkpoint(load(&shared.join("golden/hf/llama")), &device);
-    let windows = windows(&teacher, &golden.join("batches.safetensors"));
+    let teacher = load(&checkpoints.join(&recording.teacher));
+    let teacher = DecoderTeacher::from_checkpoint(teacher, &device);
+    let batches = golden.join("batches.safetensors");
+    let windows = windows(&teacher, recording.temperature, &batches);
     for head_pass in HEAD_PASSES {
-        let student = load(&shared.join("golden/hf/llama-tied-gqa2")).decoder;
+        let student = load(&checkpoints.join(&recording.student)).decoder;
         let (steps, student) = train(&recording, student, windows.clone(), head_pass, &device);
         assert_equal_steps(&recording, &steps);
         let expected = load(&golden.join("final_student")).decoder;
@@ -281,16 +345,38 @@ fn twenty_steps_equal_those_recorded_from_pytorch() {
 
 fn assert_equal_steps(recording: &Recording, steps: &[StepMetrics]) {
     assert_eq!(steps.len(), recording.steps.len());
+    let term = recording.distillation().kind.name();
+    // What is logged of a term leaves the factor out, what was recorded does not.
+    let factor = recording.temperature().factor();
     for (ours, theirs) in steps.iter().zip(&recording.steps) {
-        let close = |name: &str, ours: f64, theirs: f64| {
-            let error = (ours - theirs).abs() / theirs.abs().max(1.0);
-            assert!(error < STEP_TOLERANCE, "{name}: {ours} against {theirs}");
+        let close = |name: &str, ours: f64, theirs: f64, tolerance: f64| {
+            let error = (ours - theirs).abs() / theirs.abs();
+            let (student, teacher) = (&recording.student, &recording.teacher);
+            assert!(
+                error < tolerance * allowance(),
+                "{student} from {teacher}: {name} is {ours}, recorded {theirs}, error {error}"
+            );
         };
-        close("forward KL", ours.terms["forward_kl"], theirs.kd);
-        close("cross-entropy", ours.terms["cross_entropy"], theirs.ce);
-        close("loss", ours.loss, theirs.loss);
-        close("gradient norm", ours.gradient_norm, theirs.grad_norm);
-        assert!((ours.learning_rate - theirs.lr).abs() < 1e-9);
+        close(term, factor * ours.terms[term], theirs.kd, TERM_TOLERANCE);
+        close(
+            "cross-entropy",
+            ours.terms["cross_entropy"],
+            theirs.ce,
+            LOSS_TOLERANCE,
+        );
+        close("loss", ours.loss, theirs.loss, LOSS_TOLERANCE);
+        close(
+            "gradient norm",
+            ours.gradient_norm,
+            theirs.grad_norm,
+            TERM_TOLERANCE,
+        );
+        close(
+            "learning rate",
+            ours.learning_rate,
+            theirs.lr,
+            LOSS_TOLERANCE,
+        );
     }
     assert_eq!(
         steps.last().unwrap().tokens,
@@ -310,7 +396,7 @@ fn assert_weights_close(ours: &Decoder, theirs: &Decoder) {
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
     assert!(
-        worst < WEIGHT_TOLERANCE,
+        worst < WEIGHT_TOLERANCE * allowance() as f32,
         "the worst weight differs by {worst}"
     );
 }

@@ -7,7 +7,7 @@ use alambic_cache::{
     CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetKind, TargetRecord, TopKTargets,
     ValueType,
 };
-use alambic_transformer::{Decoder, DecoderConfig};
+use alambic_transformer::{Architecture, Decoder, DecoderConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use rand::RngExt;
@@ -119,6 +119,7 @@ pub(super) fn student_config() -> DecoderConfig {
         rope_theta: 10_000.0,
         tie_word_embeddings: true,
         initializer_range: 0.05,
+        architecture: Architecture::default(),
     }
 }
 

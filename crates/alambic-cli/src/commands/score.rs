@@ -1,0 +1,52 @@
+//! `alambic score`
+
+use std::path::PathBuf;
+
+use alambic::pipeline::{PipelineError, score_tokens};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::arguments::DeviceArguments;
+use crate::output::Outcome;
+
+/// Arguments of `alambic score`.
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArguments {
+    /// The model, a directory in the Hugging Face layout; it needs no tokenizer.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// A safetensors file with `input_ids`, int32 of [B, T].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: PathBuf,
+    /// The safetensors file that gets `logits`, float32 of [B, T, V].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Number type of the computation.
+    #[arg(long, value_enum, default_value_t = ComputeType::F32)]
+    pub(crate) dtype: ComputeType,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+}
+
+/// Number type that a model computes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ComputeType {
+    /// Single precision.
+    F32,
+}
+
+/// Writes the logits.
+pub(crate) fn execute(arguments: &ScoreArguments) -> anyhow::Result<Outcome> {
+    let device = arguments
+        .device
+        .device
+        .open()
+        .map_err(PipelineError::from)?;
+    let out = &arguments.out;
+    let ComputeType::F32 = arguments.dtype;
+    let shape = score_tokens(&arguments.model, &arguments.tokens, out, &device)?;
+    Ok(Outcome::done(
+        format!("{}: logits {shape:?}", out.display()),
+        json!({ "out": out, "shape": shape }),
+    ))
+}
