@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 temperature: 0.8,
                 top_k: Some(40),
                 top_p: Some(0.95),
+                min_p: None,
             },
         ),
     ] {
@@ -32,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             sampling,
             repetition_penalty: None,
             seed: 17,
+            stop_texts: Vec::new(),
         };
         print!("{name}: {prompt}");
         let continuation = continue_text(&model, &device, &prompt, &options, |piece| {

@@ -126,6 +126,7 @@ fn a_run_leaves_a_report_a_student_and_a_cache_and_is_found_again() {
         sampling: Sampling::Greedy,
         repetition_penalty: None,
         seed: 0,
+        stop_texts: Vec::new(),
     };
     let mut streamed = String::new();
     let continued = continue_text(&exported, &device, "Tom", &greedy, |piece| {

@@ -181,7 +181,7 @@ impl DecoderConfig {
             RopeScaling::LongRope {
                 original_max_position_embeddings: original,
                 ..
-            } => tokens == original + 1,
+            } => tokens.checked_sub(1) == Some(original),
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod sampler;
+mod score;
 
 use std::ops::ControlFlow;
 
@@ -9,6 +10,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 pub use batch::generate_batch;
+pub use score::continuation_log_probs;
 
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
@@ -37,7 +39,7 @@ pub struct GenerationConfig {
 pub enum Sampling {
     /// The most probable token; of equals, the lowest id.
     Greedy,
-    /// A draw from the distribution, after temperature, then top-k, then top-p.
+    /// A draw from the distribution, after temperature, then top-k, then top-p, then min-p.
     Sample {
         /// Divides the logits: below 1 sharpens, above 1 flattens.
         temperature: f64,
@@ -45,14 +47,19 @@ pub enum Sampling {
         top_k: Option<usize>,
         /// Keep the fewest most probable tokens whose probabilities reach this sum.
         top_p: Option<f64>,
+        /// Keep the tokens that are at least this times as probable as the most probable one (Nguyen et al. 2024,
+        /// arXiv:2407.01082).
+        min_p: Option<f64>,
     },
 }
 
 /// What was generated from one prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
     /// The new tokens, without the prompt and without a stop token.
     pub token_ids: Vec<u32>,
+    /// `ln p` of each of them under the decoder's own distribution: at temperature 1, without penalty and filters.
+    pub log_probs: Vec<f32>,
     /// Why it ended.
     pub finish: FinishReason,
 }
@@ -93,6 +100,7 @@ impl GenerationConfig {
             temperature,
             top_k,
             top_p,
+            min_p,
         } = self.sampling
         {
             if !positive(temperature) {
@@ -103,8 +111,10 @@ impl GenerationConfig {
             if top_k == Some(0) {
                 problems.push("top_k is 0, expected at least 1".to_string());
             }
-            if let Some(top_p) = top_p.filter(|&p| !(positive(p) && p <= 1.0)) {
-                problems.push(format!("top_p is {top_p}, expected above 0 and at most 1"));
+            for (name, share) in [("top_p", top_p), ("min_p", min_p)] {
+                if let Some(share) = share.filter(|&p| !(positive(p) && p <= 1.0)) {
+                    problems.push(format!("{name} is {share}, expected above 0 and at most 1"));
+                }
             }
         }
         if let Some(penalty) = self.repetition_penalty.filter(|&p| !positive(p)) {

@@ -6,8 +6,9 @@ mod golden;
 use std::ops::ControlFlow;
 
 use alambic_transformer::{
-    Architecture, AttentionContext, Decoder, DecoderConfig, FinishReason, GenerationConfig,
-    KvCache, RopeScaling, Sampling, TransformerError, generate, generate_batch, load_checkpoint,
+    Architecture, AttentionContext, Decoder, DecoderConfig, FinishReason, Generated,
+    GenerationConfig, KvCache, RopeScaling, Sampling, TransformerError, continuation_log_probs,
+    generate, generate_batch, load_checkpoint,
 };
 use burn::tensor::Tensor;
 use golden::{
@@ -49,6 +50,7 @@ fn sampled(seed: u64) -> GenerationConfig {
             temperature: 0.9,
             top_k: Some(20),
             top_p: Some(0.95),
+            min_p: Some(0.001),
         },
         repetition_penalty: Some(1.1),
         stop_tokens: vec![7],
@@ -149,6 +151,50 @@ fn what_is_generated_beyond_the_original_length_is_what_whole_passes_choose() {
 }
 
 #[test]
+fn what_was_generated_is_as_probable_as_the_same_text_that_is_given() {
+    let decoder = random_decoder();
+    for sampling in [
+        Sampling::Greedy,
+        Sampling::Sample {
+            temperature: 1.7,
+            top_k: Some(30),
+            top_p: None,
+            min_p: Some(0.01),
+        },
+    ] {
+        let config = GenerationConfig {
+            sampling,
+            repetition_penalty: Some(1.3),
+            seed: 3,
+            ..GenerationConfig::greedy(12)
+        };
+        let prompts = [vec![1, 5, 9], vec![7]];
+        let generated = generate_batch(&decoder, &prompts, &config).unwrap();
+        for (prompt, generated) in prompts.iter().zip(generated) {
+            let given = continuation_log_probs(&decoder, prompt, &generated.token_ids).unwrap();
+            assert_eq!(given.len(), 12);
+            let worst = max_difference(&given, &generated.log_probs);
+            assert!(worst < CACHE_TOLERANCE, "{worst}");
+        }
+    }
+    // A distribution over all that may follow.
+    let vocab = decoder.config().vocab_size as u32;
+    let probability =
+        |token| continuation_log_probs(&decoder, &[1, 5, 9], &[token]).unwrap()[0].exp();
+    let total: f32 = (0..vocab).map(probability).sum();
+    assert!((total - 1.0).abs() < 1e-5, "{total}");
+    let of_nothing = continuation_log_probs(&decoder, &[1], &[]).unwrap();
+    assert!(of_nothing.is_empty());
+    let error = continuation_log_probs(&decoder, &[], &[1]).unwrap_err();
+    assert!(matches!(error, TransformerError::EmptyPrompt { .. }));
+    let error = continuation_log_probs(&decoder, &[1], &[2, vocab]).unwrap_err();
+    assert!(matches!(
+        error,
+        TransformerError::TokenOutOfRange { position: 2, .. }
+    ));
+}
+
+#[test]
 fn steps_with_a_cache_equal_one_forward_pass() {
     let decoder = random_decoder();
     let device = golden::device();
@@ -194,7 +240,10 @@ fn a_batch_gives_what_each_prompt_gives_alone() {
         let together = generate_batch(&decoder, &prompts, &config).unwrap();
         for (prompt, found) in prompts.iter().zip(together) {
             let alone = generate(&decoder, prompt, &config, |_| ControlFlow::Continue(())).unwrap();
-            assert_eq!(found, alone, "for the prompt {prompt:?}");
+            let chosen = |generated: &Generated| (generated.token_ids.clone(), generated.finish);
+            assert_eq!(chosen(&found), chosen(&alone), "for the prompt {prompt:?}");
+            let worst = max_difference(&found.log_probs, &alone.log_probs);
+            assert!(worst < CACHE_TOLERANCE, "{worst}");
         }
     }
 }
@@ -333,6 +382,7 @@ fn bad_settings_are_listed_at_once() {
             temperature: 0.0,
             top_k: Some(0),
             top_p: Some(1.5),
+            min_p: Some(-0.5),
         },
         repetition_penalty: Some(f64::NAN),
         stop_tokens: vec![2, 900],
@@ -346,6 +396,7 @@ fn bad_settings_are_listed_at_once() {
         "temperature is 0",
         "top_k is 0",
         "top_p is 1.5",
+        "min_p is -0.5",
         "penalty is NaN",
         "token 900",
     ] {

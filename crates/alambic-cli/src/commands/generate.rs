@@ -34,7 +34,7 @@ pub(crate) struct GenerateArguments {
     pub(crate) prompt: Option<String>,
     /// Tokens to continue instead: a safetensors file with `input_ids`, int32 of [B, T]. Every row gets as many new
     /// tokens; none ends it.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "repetition_penalty"], requires_all = ["greedy", "out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "repetition_penalty", "stop"], requires_all = ["greedy", "out"])]
     pub(crate) prompt_tokens: Option<PathBuf>,
     /// The safetensors file that gets `output`, int32 of [B, T + N]: the tokens with the new ones.
     #[arg(long, value_name = "FILE", requires = "prompt_tokens")]
@@ -43,7 +43,7 @@ pub(crate) struct GenerateArguments {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NEW_TOKENS, value_parser = count)]
     pub(crate) max_new_tokens: usize,
     /// Always take the most likely token.
-    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "seed"])]
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "seed"])]
     pub(crate) greedy: bool,
     /// Divides the logits before sampling.
     #[arg(long, value_name = "T", default_value_t = DEFAULT_TEMPERATURE, value_parser = temperature)]
@@ -54,9 +54,15 @@ pub(crate) struct GenerateArguments {
     /// Sample from the fewest tokens that hold this probability together.
     #[arg(long, value_name = "P", value_parser = probability)]
     pub(crate) top_p: Option<f64>,
+    /// Sample from tokens that are at least P times as likely as the most likely one.
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub(crate) min_p: Option<f64>,
     /// Makes tokens that stand in the text already less likely; 1 changes nothing.
     #[arg(long, value_name = "R", value_parser = positive)]
     pub(crate) repetition_penalty: Option<f64>,
+    /// Ends the text before this one appears; may be repeated.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) stop: Vec<String>,
     /// Decides the random numbers.
     #[arg(long, value_name = "S", default_value_t = DEFAULT_SEED)]
     pub(crate) seed: u64,
@@ -73,6 +79,7 @@ impl GenerateArguments {
                 temperature: self.temperature,
                 top_k: self.top_k,
                 top_p: self.top_p,
+                min_p: self.min_p,
             }
         };
         ContinuationOptions {
@@ -80,6 +87,7 @@ impl GenerateArguments {
             sampling,
             repetition_penalty: self.repetition_penalty,
             seed: self.seed,
+            stop_texts: self.stop.clone(),
         }
     }
 }
@@ -131,7 +139,8 @@ fn finish(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::Stop(_) => "stop",
         FinishReason::MaxNewTokens => "max_new_tokens",
-        FinishReason::Interrupted => "interrupted",
+        // Nothing else interrupts it.
+        FinishReason::Interrupted => "stop_text",
         FinishReason::ContextFull => "context_full",
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::sampler::Sampler;
+use super::sampler::{Sampler, log_prob};
 use super::{FinishReason, Generated, GenerationConfig};
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
@@ -110,6 +110,8 @@ struct Row {
     prompt_tokens: usize,
     /// Prompt and new tokens.
     token_ids: Vec<u32>,
+    /// Of the new tokens.
+    log_probs: Vec<f32>,
     sampler: Sampler,
     finish: Option<FinishReason>,
 }
@@ -119,6 +121,7 @@ impl Row {
         let mut row = Self {
             prompt_tokens: prompt.token_ids.len(),
             token_ids: prompt.token_ids.to_vec(),
+            log_probs: Vec::new(),
             sampler: Sampler::new(config),
             finish: None,
         };
@@ -148,12 +151,16 @@ impl Row {
                 found: logits[token],
             });
         }
+        // A penalty changes them.
+        let own = config.repetition_penalty.map(|_| logits.to_vec());
         let token = self.sampler.choose(logits, &self.token_ids);
         if config.stop_tokens.contains(&token) {
             self.finish = Some(FinishReason::Stop(token));
             return Ok(());
         }
         self.token_ids.push(token);
+        let own = own.as_deref().unwrap_or(logits);
+        self.log_probs.push(log_prob(own, token));
         match on_token(token) {
             ControlFlow::Continue(()) => self.end_if_full(config, max_tokens),
             ControlFlow::Break(()) => self.finish = Some(FinishReason::Interrupted),
@@ -164,6 +171,7 @@ impl Row {
     fn into_generated(mut self) -> Generated {
         Generated {
             token_ids: self.token_ids.split_off(self.prompt_tokens),
+            log_probs: self.log_probs,
             finish: self.finish.expect("the loop ends when every row has ended"),
         }
     }

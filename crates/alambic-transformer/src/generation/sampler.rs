@@ -41,8 +41,14 @@ impl Sampler {
                 temperature,
                 top_k,
                 top_p,
+                min_p,
             } => {
-                let candidates = candidates(logits, temperature, top_k, top_p);
+                let filters = Filters {
+                    top_k,
+                    top_p,
+                    min_p,
+                };
+                let candidates = candidates(logits, temperature, filters);
                 draw(&candidates, self.random.random())
             }
         }
@@ -75,15 +81,23 @@ fn most_probable(logits: &[f32]) -> u32 {
     best as u32
 }
 
-/// The tokens that temperature, top-k and top-p leave, with their weights.
-///
-/// In the order of their ids, or with a filter the most probable first.
-fn candidates(
-    logits: &[f32],
-    temperature: f64,
+/// What keeps improbable tokens from being drawn.
+#[derive(Clone, Copy, Default)]
+struct Filters {
     top_k: Option<usize>,
     top_p: Option<f64>,
-) -> Vec<Candidate> {
+    min_p: Option<f64>,
+}
+
+/// The tokens that temperature and filters leave, with their weights.
+///
+/// In the order of their ids, or with top-k or top-p the most probable first.
+fn candidates(logits: &[f32], temperature: f64, filters: Filters) -> Vec<Candidate> {
+    let Filters {
+        top_k,
+        top_p,
+        min_p,
+    } = filters;
     let largest = f64::from(logits[most_probable(logits) as usize]);
     let mut candidates: Vec<Candidate> = (0..)
         .zip(logits)
@@ -102,7 +116,19 @@ fn candidates(
     if let Some(top_p) = top_p {
         keep_nucleus(&mut candidates, top_p);
     }
+    if let Some(min_p) = min_p {
+        // The weight of the most probable token is 1.
+        candidates.retain(|candidate| candidate.weight >= min_p);
+    }
     candidates
+}
+
+/// `ln p` of a token under the distribution of these logits.
+pub(super) fn log_prob(logits: &[f32], token: u32) -> f32 {
+    let largest = logits[most_probable(logits) as usize];
+    let distance = |logit: f32| f64::from(logit) - f64::from(largest);
+    let sum: f64 = logits.iter().map(|&logit| distance(logit).exp()).sum();
+    (distance(logits[token as usize]) - sum.ln()) as f32
 }
 
 /// Larger logits first; of equals, lower ids. (Weights may be equal where logits are not.)
@@ -162,6 +188,20 @@ mod tests {
         candidates.iter().map(|candidate| candidate.token).collect()
     }
 
+    fn top_k(k: usize) -> Filters {
+        Filters {
+            top_k: Some(k),
+            ..Filters::default()
+        }
+    }
+
+    fn top_p(p: f64) -> Filters {
+        Filters {
+            top_p: Some(p),
+            ..Filters::default()
+        }
+    }
+
     /// All tokens, most probable first, of equals the lowest id first.
     fn ranked(logits: &[f32]) -> Vec<u32> {
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();
@@ -172,15 +212,15 @@ mod tests {
     proptest! {
         #[test]
         fn top_k_keeps_the_k_most_probable_tokens(logits in logits(), k in 1usize..70) {
-            let kept = tokens(&candidates(&logits, 0.7, Some(k), None));
+            let kept = tokens(&candidates(&logits, 0.7, top_k(k)));
             prop_assert_eq!(kept, &ranked(&logits)[..k.min(logits.len())]);
         }
 
         #[test]
         fn top_p_keeps_the_shortest_sufficient_prefix(logits in logits(), p in 0.01f64..1.0) {
-            let all = candidates(&logits, 1.0, None, None);
+            let all = candidates(&logits, 1.0, Filters::default());
             let total: f64 = all.iter().map(|candidate| candidate.weight).sum();
-            let kept = candidates(&logits, 1.0, None, Some(p));
+            let kept = candidates(&logits, 1.0, top_p(p));
             let order = ranked(&logits);
             prop_assert_eq!(tokens(&kept), &order[..kept.len()]);
             let share = |count: usize| -> f64 {
@@ -194,19 +234,35 @@ mod tests {
 
         #[test]
         fn top_p_applies_to_what_top_k_left(logits in logits(), k in 1usize..9) {
-            let both = tokens(&candidates(&logits, 1.0, Some(k), Some(1.0)));
-            prop_assert_eq!(both, tokens(&candidates(&logits, 1.0, Some(k), None)));
+            let both = tokens(&candidates(&logits, 1.0, Filters { top_p: Some(1.0), ..top_k(k) }));
+            prop_assert_eq!(both, tokens(&candidates(&logits, 1.0, top_k(k))));
+        }
+
+        #[test]
+        fn min_p_keeps_the_tokens_of_that_share_of_the_most_probable(logits in logits(), p in 0.001f64..1.0) {
+            let all = candidates(&logits, 0.8, Filters::default());
+            let filters = Filters { min_p: Some(p), ..Filters::default() };
+            let kept = candidates(&logits, 0.8, filters);
+            let probable = all.iter().filter(|candidate| candidate.weight >= p).copied();
+            prop_assert_eq!(kept, probable.collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn probabilities_of_all_tokens_add_up_to_one(logits in logits()) {
+            let tokens = 0..logits.len() as u32;
+            let total: f64 = tokens.map(|token| f64::from(log_prob(&logits, token)).exp()).sum();
+            prop_assert!((total - 1.0).abs() < 1e-5);
         }
 
         #[test]
         fn every_draw_is_one_of_the_candidates(logits in logits(), k in 1usize..9, share in 0.0f64..1.0) {
-            let candidates = candidates(&logits, 0.3, Some(k), Some(0.9));
+            let candidates = candidates(&logits, 0.3, Filters { top_p: Some(0.9), min_p: Some(0.01), ..top_k(k) });
             prop_assert!(tokens(&candidates).contains(&draw(&candidates, share)));
         }
 
         #[test]
         fn top_k_of_one_is_greedy(logits in logits(), share in 0.0f64..1.0) {
-            let candidates = candidates(&logits, 2.0, Some(1), None);
+            let candidates = candidates(&logits, 2.0, top_k(1));
             prop_assert_eq!(draw(&candidates, share), most_probable(&logits));
         }
     }
@@ -234,7 +290,7 @@ mod tests {
 
     #[test]
     fn temperature_divides_the_logits() {
-        let cold = candidates(&[0.0, 1.0], 0.5, None, None);
+        let cold = candidates(&[0.0, 1.0], 0.5, Filters::default());
         assert!((cold[0].weight - (-2.0f64).exp()).abs() < 1e-12);
     }
 }
