@@ -83,6 +83,23 @@ CASES = {
         "smollm3",
         {"use_sliding_window": True, "sliding_window": 6, "no_rope_layer_interval": 2},
     ),
+    "olmo3": (
+        "olmo3",
+        {
+            "head_dim": None,
+            "hidden_size": 32,
+            "sliding_window": 6,
+            "rope_parameters": {
+                "full_attention": {
+                    "rope_type": "yarn",
+                    "rope_theta": 20000.0,
+                    "factor": 4.0,
+                    "original_max_position_embeddings": 16,
+                },
+                "sliding_attention": {"rope_type": "default", "rope_theta": 20000.0},
+            },
+        },
+    ),
     "gemma2-odd": (
         "gemma2",
         {

@@ -10,6 +10,7 @@ mod granite;
 mod llama;
 mod mistral;
 mod olmo2;
+mod olmo3;
 mod phi3;
 mod qwen;
 mod rope;
@@ -55,6 +56,9 @@ pub enum Family {
     /// OLMo 2.
     #[serde(rename = "olmo2")]
     Olmo2,
+    /// OLMo 3.
+    #[serde(rename = "olmo3")]
+    Olmo3,
     /// Granite 3 (dense).
     #[serde(rename = "granite")]
     Granite,
@@ -106,7 +110,7 @@ impl TensorPlace {
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Llama,
         Self::Mistral,
         Self::Qwen2,
@@ -116,6 +120,7 @@ impl Family {
         Self::Gemma2,
         Self::Gemma3,
         Self::Olmo2,
+        Self::Olmo3,
         Self::Granite,
         Self::Gpt2,
     ];
@@ -132,6 +137,7 @@ impl Family {
             Self::Gemma2 => "gemma2",
             Self::Gemma3 => "gemma3_text",
             Self::Olmo2 => "olmo2",
+            Self::Olmo3 => "olmo3",
             Self::Granite => "granite",
             Self::Gpt2 => "gpt2",
         }
@@ -149,6 +155,7 @@ impl Family {
             Self::Gemma2 => "Gemma2ForCausalLM",
             Self::Gemma3 => "Gemma3ForCausalLM",
             Self::Olmo2 => "Olmo2ForCausalLM",
+            Self::Olmo3 => "Olmo3ForCausalLM",
             Self::Granite => "GraniteForCausalLM",
             Self::Gpt2 => "GPT2LMHeadModel",
         }
@@ -179,6 +186,7 @@ impl Family {
             Self::Gemma2 => gemma::decoder_config(config, gemma::Version::Two),
             Self::Gemma3 => gemma::decoder_config(config, gemma::Version::Three),
             Self::Olmo2 => olmo2::decoder_config(config),
+            Self::Olmo3 => olmo3::decoder_config(config),
             Self::Granite => granite::decoder_config(config),
             Self::Gpt2 => gpt2::decoder_config(config),
         }?;
@@ -219,6 +227,7 @@ impl Family {
             Self::SmolLm3 => smollm3::further_fields(config),
             Self::Gemma2 => gemma::further_fields(config, gemma::Version::Two),
             Self::Gemma3 => gemma::further_fields(config, gemma::Version::Three),
+            Self::Olmo3 => olmo3::further_fields(config),
             Self::Granite => granite::further_fields(config),
             Self::Olmo2 | Self::Gpt2 => Value::Null,
         };

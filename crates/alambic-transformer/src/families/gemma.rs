@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::rope::{self, agreed_scaling, refuse_partial, theta};
+use super::rope::SlidingBase;
 use super::standard::{self, Expected, rotating_layers, sliding_layers};
 use crate::architecture::{Biases, FeedForwardKind, NormKind, NormPlacement, QueryKeyNorm};
 use crate::checkpoint::ConfigFile;
@@ -22,9 +22,9 @@ const DEFAULT_SLIDING_THETA: f64 = 10_000.0;
 const UNUSED_WINDOW: usize = 4096;
 
 const GELU: &str = "gelu_pytorch_tanh";
-/// Where the newer spelling of Gemma 3 has the rotary positions of both kinds of layers.
-const OF_ALL: &str = "rope_parameters.full_attention";
-const OF_SLIDING: &str = "rope_parameters.sliding_attention";
+const SLIDING_BASE: SlidingBase = SlidingBase {
+    field: "rope_local_base_freq",
+};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
@@ -52,7 +52,16 @@ pub(super) fn decoder_config(
     }
     let mut decoder = match version {
         Version::Two => standard::decoder_config(config, &expected)?,
-        Version::Three => with_two_bases(config, &expected)?,
+        Version::Three => {
+            let expected = Expected {
+                rope_theta: Some(DEFAULT_THETA),
+                ..expected
+            };
+            let mut decoder = standard::config_of_two_bases(config, &expected)?;
+            let sliding = SLIDING_BASE.read(config)?.unwrap_or(DEFAULT_SLIDING_THETA);
+            decoder.architecture.sliding_rope_theta = Some(sliding);
+            decoder
+        }
     };
     let pattern = match version {
         Version::Two => 2,
@@ -107,36 +116,6 @@ fn pattern(config: &ConfigFile) -> Result<usize, TransformerError> {
     Ok(DEFAULT_PATTERN)
 }
 
-/// Sizes with the rotary positions of both kinds of layers.
-fn with_two_bases(
-    config: &ConfigFile,
-    expected: &Expected<'_>,
-) -> Result<DecoderConfig, TransformerError> {
-    let max_positions = config.required_usize("max_position_embeddings")?;
-    let base = theta(
-        config,
-        "rope_theta",
-        &[OF_ALL, "rope_scaling"],
-        Some(DEFAULT_THETA),
-    )?;
-    let mut decoder = standard::sizes(config, expected, max_positions, base)?;
-    let sliding = theta(
-        config,
-        "rope_local_base_freq",
-        &[OF_SLIDING],
-        Some(DEFAULT_SLIDING_THETA),
-    )?;
-    for key in ["rope_type", "type"] {
-        config.refuse_other_than(&format!("{OF_SLIDING}.{key}"), &json!("default"))?;
-    }
-    refuse_partial(config, &[OF_ALL, OF_SLIDING, "rope_scaling"])?;
-    let architecture = &mut decoder.architecture;
-    architecture.rope_scaling =
-        agreed_scaling(config, &[OF_ALL, "rope_scaling"], max_positions, None)?;
-    architecture.sliding_rope_theta = Some(sliding);
-    Ok(decoder)
-}
-
 pub(super) fn further_fields(config: &DecoderConfig, version: Version) -> Value {
     let architecture = &config.architecture;
     let scale = architecture.attention_scale.unwrap_or(1.0);
@@ -151,17 +130,9 @@ pub(super) fn further_fields(config: &DecoderConfig, version: Version) -> Value 
         "layer_types": standard::layer_types(config),
     }));
     if version == Version::Three {
-        let sliding_theta = architecture
-            .sliding_rope_theta
-            .unwrap_or(DEFAULT_SLIDING_THETA);
-        let of_all = rope::fields(config).remove("rope_parameters");
-        fields.extend(standard::object(json!({
-            "rope_local_base_freq": sliding_theta,
-            "rope_parameters": {
-                "full_attention": of_all,
-                "sliding_attention": { "rope_type": "default", "rope_theta": sliding_theta },
-            },
-        })));
+        fields.extend(standard::fields_of_two_bases(config));
+        let base = architecture.sliding_rope_theta;
+        fields.insert(SLIDING_BASE.field.to_owned(), json!(base));
     }
     Value::Object(fields)
 }

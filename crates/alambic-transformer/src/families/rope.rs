@@ -14,6 +14,11 @@ use crate::rope_scaling::RopeScaling;
 /// The objects that say how wavelengths are stretched.
 const OBJECTS: [&str; 2] = ["rope_parameters", "rope_scaling"];
 
+/// Where the newer spelling has the rotary positions of layers that slide and of those that do not, if they have
+/// wavelengths of their own.
+pub(super) const OF_ALL: &str = "rope_parameters.full_attention";
+pub(super) const OF_SLIDING: &str = "rope_parameters.sliding_attention";
+
 /// The share of a head's dimensions that turn.
 const PARTIAL: &str = "partial_rotary_factor";
 
@@ -72,6 +77,18 @@ pub(super) fn theta(
     found
         .or(default)
         .ok_or_else(|| config.wrong_field(field, "a number"))
+}
+
+/// The base of the wavelengths in sliding layers, which the older spelling has beside the sizes.
+pub(super) struct SlidingBase {
+    pub(super) field: &'static str,
+}
+
+impl SlidingBase {
+    /// What either spelling says.
+    pub(super) fn read(&self, config: &ConfigFile) -> Result<Option<f64>, TransformerError> {
+        agreed_number(config, self.field, "rope_theta", &[OF_SLIDING])
+    }
 }
 
 /// A number that stands beside the sizes as `field`, or as `name` in `objects`; the same one, wherever it stands.

@@ -60,8 +60,39 @@ pub(super) fn decoder_config(
     Ok(decoder)
 }
 
+/// Reads sizes and the rotary positions of layers that do not slide, where those that do have others, whose
+/// wavelengths nothing stretches.
+pub(super) fn config_of_two_bases(
+    config: &ConfigFile,
+    expected: &Expected<'_>,
+) -> Result<DecoderConfig, TransformerError> {
+    let max_positions = config.required_usize("max_position_embeddings")?;
+    let objects = [rope::OF_ALL, "rope_scaling"];
+    let theta = rope::theta(config, "rope_theta", &objects, expected.rope_theta)?;
+    let mut decoder = sizes(config, expected, max_positions, theta)?;
+    for key in ["rope_type", "type"] {
+        config.refuse_other_than(&format!("{}.{key}", rope::OF_SLIDING), &json!("default"))?;
+    }
+    rope::refuse_partial(config, &[rope::OF_ALL, rope::OF_SLIDING, "rope_scaling"])?;
+    decoder.architecture.rope_scaling =
+        rope::agreed_scaling(config, &objects, max_positions, expected.original_positions)?;
+    Ok(decoder)
+}
+
+/// `rope_parameters` of both kinds of layers.
+pub(super) fn fields_of_two_bases(config: &DecoderConfig) -> Map<String, Value> {
+    let theta = config.architecture.sliding_rope_theta;
+    let theta = theta.unwrap_or(config.rope_theta);
+    object(json!({
+        "rope_parameters": {
+            "full_attention": rope::fields(config).remove("rope_parameters"),
+            "sliding_attention": { "rope_type": "default", "rope_theta": theta },
+        },
+    }))
+}
+
 /// Reads sizes only.
-pub(super) fn sizes(
+fn sizes(
     config: &ConfigFile,
     expected: &Expected<'_>,
     max_position_embeddings: usize,

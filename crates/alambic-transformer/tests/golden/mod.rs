@@ -34,7 +34,7 @@ const SHARED_FAMILIES: [&str; 16] = [
 ];
 
 /// Smaller ones beside this file, with settings that the shared ones lack.
-const OWN_FAMILIES: [&str; 9] = [
+pub(crate) const OWN_FAMILIES: [&str; 10] = [
     "llama-dynamic",
     "llama-yarn-settings",
     "llama-biases",
@@ -42,6 +42,7 @@ const OWN_FAMILIES: [&str; 9] = [
     "qwen3-biases",
     "phi3-partial-sliding",
     "smollm3-sliding",
+    "olmo3",
     "gemma2-odd",
     "gemma3-both-layers",
 ];
