@@ -10,7 +10,7 @@ use alambic_transformer::{
     GenerationConfig, KvCache, RopeScaling, Sampling, TransformerError, continuation_log_probs,
     generate, generate_batch, load_checkpoint,
 };
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use golden::{
     Case, family_cases, int_tensor, max_difference, new_decoder, shared, shared_checkpoint,
 };
@@ -97,12 +97,15 @@ fn every_family_goes_on_as_recorded() {
         let decoder = load_checkpoint(&dir, &golden::device()).unwrap().decoder;
         let prompt = &recording.tokens("greedy.prompt")[0];
         let output = &recording.tokens("greedy.output")[0];
-        let config = GenerationConfig::greedy(output.len() - prompt.len());
-        assert_eq!(
-            generate_all(&decoder, prompt, &config),
-            output[prompt.len()..],
-            "{name}"
-        );
+        let recorded = &output[prompt.len()..];
+        // A software GPU takes a second for a few tokens.
+        let most = match golden::device() == Device::flex() {
+            true => recorded.len(),
+            false => 6,
+        };
+        let config = GenerationConfig::greedy(most);
+        let found = generate_all(&decoder, prompt, &config);
+        assert_eq!(found, recorded[..most], "{name}");
     }
 }
 
