@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::rope::SlidingBase;
 use super::standard::{self, Expected, rotating_layers, sliding_layers};
-use crate::architecture::{Biases, FeedForwardKind, NormKind, NormPlacement, QueryKeyNorm};
+use crate::architecture::{FeedForwardKind, NormKind, NormPlacement, QueryKeyNorm};
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -70,7 +70,6 @@ pub(super) fn decoder_config(
     let slides = sliding_layers(config, decoder.num_hidden_layers, |layer| {
         !(layer + 1).is_multiple_of(pattern)
     })?;
-    let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
     let architecture = &mut decoder.architecture;
     architecture.norm = NormKind::RmsAroundOne;
     architecture.norm_placement = NormPlacement::Around;
@@ -78,11 +77,7 @@ pub(super) fn decoder_config(
     architecture.attention_scale = Some(config.required_f64("query_pre_attn_scalar")?.powf(-0.5));
     architecture.attention_softcap = softcap(config, "attn_logit_softcapping", version)?;
     architecture.logit_softcap = softcap(config, "final_logit_softcapping", version)?;
-    architecture.biases = Biases {
-        query_key_value: attention,
-        attention_output: attention,
-        feed_forward: false,
-    };
+    architecture.biases = standard::attention_biases(config)?;
     if version == Version::Three {
         architecture.query_key_norm = Some(QueryKeyNorm::PerHead);
     }

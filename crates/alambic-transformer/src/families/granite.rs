@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::standard::{self, Expected};
-use crate::architecture::Biases;
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -16,7 +15,6 @@ pub(super) fn decoder_config(config: &ConfigFile) -> Result<DecoderConfig, Trans
     };
     let mut decoder = standard::decoder_config(config, &expected)?;
     standard::refuse_sliding_layers(config, decoder.num_hidden_layers)?;
-    let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
     let factor = |field: &str| -> Result<f64, TransformerError> {
         Ok(config.optional_f64(field)?.unwrap_or(1.0))
     };
@@ -25,11 +23,7 @@ pub(super) fn decoder_config(config: &ConfigFile) -> Result<DecoderConfig, Trans
     architecture.embedding_scale = factor("embedding_multiplier")?;
     architecture.residual_scale = factor("residual_multiplier")?;
     architecture.logit_scale = 1.0 / factor("logits_scaling")?;
-    architecture.biases = Biases {
-        query_key_value: attention,
-        attention_output: attention,
-        feed_forward: config.optional_bool("mlp_bias")?.unwrap_or(false),
-    };
+    architecture.biases = standard::all_biases(config)?;
     Ok(decoder)
 }
 

@@ -6,7 +6,6 @@
 use serde_json::{Value, json};
 
 use super::standard::{self, Expected};
-use crate::architecture::Biases;
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -25,12 +24,7 @@ pub(super) fn decoder_config(config: &ConfigFile) -> Result<DecoderConfig, Trans
     };
     let mut decoder = standard::decoder_config(config, &expected)?;
     standard::refuse_sliding_layers(config, decoder.num_hidden_layers)?;
-    let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
-    decoder.architecture.biases = Biases {
-        query_key_value: attention,
-        attention_output: attention,
-        feed_forward: config.optional_bool("mlp_bias")?.unwrap_or(false),
-    };
+    decoder.architecture.biases = standard::all_biases(config)?;
     Ok(decoder)
 }
 

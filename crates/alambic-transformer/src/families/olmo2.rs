@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::standard::{self, Expected};
-use crate::architecture::{Biases, NormPlacement, QueryKeyNorm};
+use crate::architecture::{NormPlacement, QueryKeyNorm};
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -16,14 +16,9 @@ pub(super) fn decoder_config(config: &ConfigFile) -> Result<DecoderConfig, Trans
     };
     let mut decoder = standard::decoder_config(config, &expected)?;
     standard::refuse_sliding_layers(config, decoder.num_hidden_layers)?;
-    let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
     let architecture = &mut decoder.architecture;
     architecture.norm_placement = NormPlacement::After;
     architecture.query_key_norm = Some(QueryKeyNorm::AllHeads);
-    architecture.biases = Biases {
-        query_key_value: attention,
-        attention_output: attention,
-        feed_forward: false,
-    };
+    architecture.biases = standard::attention_biases(config)?;
     Ok(decoder)
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::rope::OF_SLIDING;
 use super::standard::{self, Expected, rotating_layers, sliding_layers};
-use crate::architecture::{Biases, NormPlacement, QueryKeyNorm};
+use crate::architecture::{NormPlacement, QueryKeyNorm};
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -40,18 +40,13 @@ pub(super) fn decoder_config(config: &ConfigFile) -> Result<DecoderConfig, Trans
     if slides.contains(&true) && window.is_none() {
         return Err(config.wrong_field("sliding_window", "a whole number, since layers slide"));
     }
-    let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
     let architecture = &mut decoder.architecture;
     architecture.sliding_rope_theta = Some(sliding_theta);
     architecture.sliding_window = window.filter(|_| slides.contains(&true));
     architecture.layer_kinds = rotating_layers(slides);
     architecture.norm_placement = NormPlacement::After;
     architecture.query_key_norm = Some(QueryKeyNorm::AllHeads);
-    architecture.biases = Biases {
-        query_key_value: attention,
-        attention_output: attention,
-        feed_forward: false,
-    };
+    architecture.biases = standard::attention_biases(config)?;
     Ok(decoder)
 }
 

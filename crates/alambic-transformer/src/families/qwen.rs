@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::standard::{self, Expected, rotating_layers, sliding_layers};
-use crate::architecture::{Biases, QueryKeyNorm};
+use crate::architecture::QueryKeyNorm;
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -39,13 +39,8 @@ pub(super) fn decoder_config(
     match version {
         Version::Two => architecture.biases.query_key_value = true,
         Version::Three => {
-            let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
             architecture.query_key_norm = Some(QueryKeyNorm::PerHead);
-            architecture.biases = Biases {
-                query_key_value: attention,
-                attention_output: attention,
-                feed_forward: false,
-            };
+            architecture.biases = standard::attention_biases(config)?;
         }
     }
     let may_slide = config.optional_bool("use_sliding_window")?.unwrap_or(false);

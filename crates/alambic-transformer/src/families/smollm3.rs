@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::standard::{self, Expected, sliding_layers};
-use crate::architecture::{Biases, LayerKind};
+use crate::architecture::LayerKind;
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -52,15 +52,10 @@ pub(super) fn decoder_config(config: &ConfigFile) -> Result<DecoderConfig, Trans
     }
     let kinds = rotates.into_iter().zip(slides);
     let kinds = kinds.map(|(rotates, slides)| LayerKind { slides, rotates });
-    let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
     let architecture = &mut decoder.architecture;
     architecture.layer_kinds = kinds.collect();
     architecture.sliding_window = window;
-    architecture.biases = Biases {
-        query_key_value: attention,
-        attention_output: attention,
-        feed_forward: config.optional_bool("mlp_bias")?.unwrap_or(false),
-    };
+    architecture.biases = standard::all_biases(config)?;
     Ok(decoder)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::rope::{self, Rope};
-use crate::architecture::{Architecture, LayerKind, NormPlacement};
+use crate::architecture::{Architecture, Biases, LayerKind, NormPlacement};
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -145,6 +145,24 @@ fn head_dim_from_width(
             "a multiple of `num_attention_heads`, since `head_dim` is absent",
         )),
     }
+}
+
+/// The biases of a family whose `attention_bias` is that of all four projections of attention.
+pub(super) fn attention_biases(config: &ConfigFile) -> Result<Biases, TransformerError> {
+    let attention = config.optional_bool("attention_bias")?.unwrap_or(false);
+    Ok(Biases {
+        query_key_value: attention,
+        attention_output: attention,
+        feed_forward: false,
+    })
+}
+
+/// The same with `mlp_bias`.
+pub(super) fn all_biases(config: &ConfigFile) -> Result<Biases, TransformerError> {
+    Ok(Biases {
+        feed_forward: config.optional_bool("mlp_bias")?.unwrap_or(false),
+        ..attention_biases(config)?
+    })
 }
 
 /// Which layers slide: those that `layer_types` names, or else those that `default` does.
