@@ -334,7 +334,9 @@ fn assert_equal_runs(golden: &Path, checkpoints: &Path) {
     let teacher = DecoderTeacher::from_checkpoint(teacher, &device);
     let batches = golden.join("batches.safetensors");
     let windows = windows(&teacher, recording.temperature, &batches);
-    for head_pass in HEAD_PASSES {
+    // A software GPU takes a minute for one of them.
+    let first = usize::from(device != Device::flex());
+    for head_pass in HEAD_PASSES.into_iter().skip(first) {
         let student = load(&checkpoints.join(&recording.student)).decoder;
         let (steps, student) = train(&recording, student, windows.clone(), head_pass, &device);
         assert_equal_steps(&recording, &steps);
