@@ -14,10 +14,10 @@ use serde::Serialize;
 use estimate::TextAmount;
 
 use super::found_cache::check_found_cache;
-use super::recipe::{LoadedRecipe, check_against_teacher};
-use super::stages::capture_config;
+use super::recipe::{CacheSection, LoadedRecipe, Recipe, check_against_teacher};
+use super::stages::{capture_config, student_config, tokenizer_of_student};
 use super::text_source::TextSource;
-use super::{LanguageModel, PipelineError};
+use super::{LanguageModel, ModelTokenizer, PipelineError};
 
 /// Segments of the train split that are counted; what lies behind them is "more".
 const COUNTED_TRAIN_SEGMENTS: usize = 20_000;
@@ -89,16 +89,26 @@ pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Dia
     if diagnosis.has_errors() {
         return diagnosis;
     }
-    let train = examine_text(loaded, &teacher, &mut diagnosis);
+    let tokenizer = match tokenizer_of_student(recipe, &teacher) {
+        Ok(tokenizer) => tokenizer,
+        Err(error) => {
+            diagnosis.add(Severity::Error, "student", chain(&error));
+            return diagnosis;
+        }
+    };
+    let train = examine_text(loaded, &tokenizer, &mut diagnosis);
     if let (Some(train), false) = (train, diagnosis.has_errors()) {
         estimate_costs(loaded, &teacher, &train, device, &mut diagnosis);
     }
-    let shared = recipe.cache.location();
+    let Some(section) = &recipe.cache else {
+        return diagnosis;
+    };
+    let shared = section.location();
     for (split, name) in [(Split::Train, "train"), (Split::Validation, "validation")] {
         let own = || out.map(|out| CacheLocation::from(&out.join("cache")));
         let cache = shared.clone().or_else(own);
         if let Some(cache) = cache.map(|cache| cache.join(name)) {
-            examine_cache(&cache, split, loaded, &teacher, &mut diagnosis);
+            examine_cache(&cache, split, (recipe, section), &teacher, &mut diagnosis);
         }
     }
     diagnosis
@@ -125,10 +135,11 @@ fn examine_models(
     diagnosis: &mut Diagnosis,
 ) {
     let recipe = &loaded.recipe;
-    let student = recipe
-        .student
-        .student_of(teacher.teacher.decoder().config());
     let of_teacher = teacher.teacher.decoder().config();
+    let student = match student_config(recipe, teacher) {
+        Ok(student) => student,
+        Err(error) => return diagnosis.add(Severity::Error, "student", chain(&error)),
+    };
     let valid = student.validate();
     let valid = valid.and_then(|()| match &recipe.student.teacher_layers {
         Some(layers) => of_teacher.check_excerpt(&student, layers),
@@ -153,7 +164,11 @@ fn examine_models(
         );
     }
     let (top_k, most) = (
-        recipe.cache.top_k.unwrap_or_default(),
+        recipe
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.top_k)
+            .unwrap_or_default(),
         teacher.teacher.vocab_size(),
     );
     if top_k > most {
@@ -169,7 +184,7 @@ fn examine_models(
         recipe.training.sequence_tokens,
         teacher.teacher.max_sequence_tokens(),
     );
-    if wanted > limit {
+    if recipe.cache.is_some() && wanted > limit {
         let message = format!(
             "training.sequence_tokens is {wanted}, but the teacher reads at most {limit} tokens"
         );
@@ -206,11 +221,11 @@ fn examine_same_model(path: &Path, out: Option<&Path>, diagnosis: &mut Diagnosis
 /// The amount of text to train on, if it can be read.
 fn examine_text(
     loaded: &LoadedRecipe,
-    teacher: &LanguageModel,
+    tokenizer: &ModelTokenizer,
     diagnosis: &mut Diagnosis,
 ) -> Option<TextAmount> {
     let recipe = &loaded.recipe;
-    let text = match TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens) {
+    let text = match TextSource::open(&recipe.data, tokenizer, recipe.training.sequence_tokens) {
         Ok(text) => text,
         Err(error) => {
             diagnosis.add(Severity::Error, "data", chain(&error));
@@ -296,28 +311,34 @@ fn estimate_costs(
         "training",
         format!("reads the train split {at_most}{passes:.1} times"),
     );
-    let student = recipe
-        .student
-        .student_of(teacher.teacher.decoder().config());
+    let student = match student_config(recipe, teacher) {
+        Ok(student) => student,
+        Err(error) => return diagnosis.add(Severity::Error, "student", chain(&error)),
+    };
     let megabytes = |bytes: usize| bytes.div_ceil(1_000_000);
     let projections = estimate::projection_parameters(recipe, teacher);
     let checkpoints = estimate::checkpoint_bytes(recipe, student.num_parameters(), projections);
-    diagnosis.add(
-        Severity::Note,
-        "disk",
-        format!(
-            "{at_least}{} MB of cache before compression, {} MB of checkpoints",
-            megabytes(estimate::cache_bytes(recipe, teacher, train)),
-            megabytes(checkpoints)
-        ),
-    );
+    let cache = match &recipe.cache {
+        Some(section) => {
+            let bytes = estimate::cache_bytes(section, teacher, train);
+            format!(
+                "{at_least}{} MB of cache before compression, ",
+                megabytes(bytes)
+            )
+        }
+        None => String::new(),
+    };
+    let message = format!("{cache}{} MB of checkpoints", megabytes(checkpoints));
+    diagnosis.add(Severity::Note, "disk", message);
     let seconds = estimate::measure_seconds(recipe, teacher, &student, train, device);
+    let capture = seconds.capture.map_or_else(String::new, |seconds| {
+        format!("capture {at_least}{}, ", duration(seconds))
+    });
     diagnosis.add(
         Severity::Note,
         "time",
         format!(
-            "capture {at_least}{}, training {}, from one batch of each model on {}",
-            duration(seconds.capture),
+            "{capture}training {}, from one batch of each model on {}",
             duration(seconds.training),
             describe(device)
         ),
@@ -337,7 +358,7 @@ fn duration(seconds: f64) -> String {
 fn examine_cache(
     cache: &CacheLocation,
     split: Split,
-    loaded: &LoadedRecipe,
+    (recipe, section): (&Recipe, &CacheSection),
     teacher: &LanguageModel,
     diagnosis: &mut Diagnosis,
 ) {
@@ -348,10 +369,13 @@ fn examine_cache(
             return diagnosis.add(Severity::Error, "cache", chain(&error.into()));
         }
     }
-    let recipe = &loaded.recipe;
     let check = || {
-        let spec = capture_config(recipe, teacher)?.cache_spec(&teacher.teacher);
-        let text = TextSource::open(&recipe.data, teacher, recipe.training.sequence_tokens)?;
+        let spec = capture_config(recipe, section, teacher)?.cache_spec(&teacher.teacher);
+        let text = TextSource::open(
+            &recipe.data,
+            &teacher.into(),
+            recipe.training.sequence_tokens,
+        )?;
         check_found_cache(cache, &spec, teacher, &text, split)
     };
     let checked: Result<(), PipelineError> = check();

@@ -59,10 +59,10 @@ pub struct ContenderRun {
     pub seconds: f64,
     /// Nats per token on the test split.
     pub nll: f64,
-    /// Nats per token to the teacher's whole distribution on the test split.
-    pub kl_to_teacher: f64,
-    /// Share of test labels whose most likely token is the teacher's.
-    pub top1_agreement: f64,
+    /// Nats per token to the teacher's whole distribution on the test split; none between unlike tokenizers.
+    pub kl_to_teacher: Option<f64>,
+    /// Share of test labels whose most likely token is the teacher's; none between unlike tokenizers.
+    pub top1_agreement: Option<f64>,
 }
 
 /// What an experiment found; `experiment.json`.
@@ -85,13 +85,13 @@ impl Experiment {
     pub fn statistic(
         &self,
         contender: Contender,
-        figure: fn(&ContenderRun) -> f64,
+        figure: fn(&ContenderRun) -> Option<f64>,
     ) -> Option<Statistic> {
         let values: Vec<f64> = self
             .runs
             .iter()
             .filter(|run| run.contender == contender)
-            .map(figure)
+            .filter_map(figure)
             .collect();
         Statistic::of(&values)
     }
@@ -175,7 +175,9 @@ impl Laboratory<'_> {
         recipe.recipe.seed = seed;
         recipe.recipe.optimizer.learning_rate = rate;
         recipe.recipe.training.total_steps = steps;
-        recipe.recipe.cache.path = Some(self.base.cache_path());
+        if let Some(cache) = &mut recipe.recipe.cache {
+            cache.path = Some(self.base.cache_path());
+        }
         let options = RunOptions {
             out: self.options.out.join("runs").join(name),
             ..self.options.clone()
@@ -276,8 +278,8 @@ impl Laboratory<'_> {
             tokens: run.facts.tokens,
             seconds: run.facts.seconds,
             nll: evaluation.nll(),
-            kl_to_teacher: evaluation.kl_to_teacher().unwrap_or_default(),
-            top1_agreement: evaluation.top1_agreement().unwrap_or_default(),
+            kl_to_teacher: evaluation.kl_to_teacher(),
+            top1_agreement: evaluation.top1_agreement(),
         })
     }
 }

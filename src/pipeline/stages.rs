@@ -10,7 +10,7 @@ mod write_report;
 pub use capture::PartOutcome;
 pub(crate) use capture::{capture as capture_caches, capture_config};
 pub(crate) use evaluate::measure_likelihood;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, student_config, tokenizer_of_student};
 pub use plan::{RunOptions, RunStage};
 pub(crate) use train::{TrainedArm, train_one_arm};
 

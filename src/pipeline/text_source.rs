@@ -12,7 +12,7 @@ use super::recipe::{
     ChatTemplateSource, DataFormat, DataSection, EndOfText, OverLength, PromptErasure,
     TextbookSection,
 };
-use super::{LanguageModel, PipelineError};
+use super::{ModelTokenizer, PipelineError};
 
 /// The documents of a recipe, and how they become segments.
 pub(crate) struct TextSource {
@@ -34,10 +34,10 @@ enum DocumentSet {
 pub(crate) type Documents = Box<dyn Iterator<Item = Result<SourcedDocument, TextError>>>;
 
 impl TextSource {
-    /// Opens the recipe's documents for the teacher's tokenizer.
+    /// Opens the recipe's documents for a tokenizer.
     pub(crate) fn open(
         data: &DataSection,
-        model: &LanguageModel,
+        model: &ModelTokenizer,
         max_tokens: usize,
     ) -> Result<Self, PipelineError> {
         let documents = match &data.textbook {
@@ -181,25 +181,26 @@ fn split_config(data: &DataSection) -> Result<SplitConfig, PipelineError> {
     Ok(split)
 }
 
-fn ending(data: &DataSection, model: &LanguageModel) -> Result<Ending, PipelineError> {
+fn ending(data: &DataSection, model: &ModelTokenizer) -> Result<Ending, PipelineError> {
+    let (file, key) = model.eos_source;
     match (data.end_of_text, model.eos_token_ids.first()) {
         (EndOfText::Omit, _) => Ok(Ending::None),
         (EndOfText::Append, Some(&id)) => Ok(Ending::EndOfText(id)),
         (EndOfText::Append, None) => Err(PipelineError::Input {
             what: format!(
                 "{} with data.end_of_text = \"append\"",
-                model.directory.join("config.json").display()
+                model.directory.join(file).display()
             ),
-            expected: "an eos_token_id".into(),
+            expected: format!("an {key}"),
             found: "none".into(),
-            advice: "set data.end_of_text = \"omit\", or add the id to config.json".into(),
+            advice: format!("set data.end_of_text = \"omit\", or add {key} to {file}"),
         }),
     }
 }
 
 fn chat_template(
     data: &DataSection,
-    model: &LanguageModel,
+    model: &ModelTokenizer,
 ) -> Result<Option<ChatTemplate>, PipelineError> {
     let token = |id: Option<u32>| {
         id.and_then(|id| model.tokenizer.id_to_token(id))

@@ -48,6 +48,14 @@ pub enum DistillError {
         /// The offending id.
         found: u32,
     },
+    /// A student's tokens stand for no text that a teacher of another tokenizer could read.
+    #[error(
+        "expected tokens that stand for text, found {found}; was the data made with this tokenizer?"
+    )]
+    NotText {
+        /// What is no text.
+        found: String,
+    },
     /// The teacher does not give whole distributions.
     #[error("the teacher cannot give {what}; choose another kind of target")]
     TeacherCannot {

@@ -54,10 +54,11 @@ pub fn gradient_fidelity(
     let (mut streams, mut heads) = (Vec::new(), Vec::new());
     for side in sides {
         check_source(student, &*side.source, &side.objective, windows)?;
-        if !side.objective.layer_terms().is_empty() {
+        let objective = &side.objective;
+        if !(objective.layer_terms().is_empty() && objective.aligned_terms().is_empty()) {
             return Err(DistillError::Setting {
-                key: "objective.layer_terms",
-                found: "losses between layers".into(),
+                key: "objective",
+                found: "losses that a live teacher answers".into(),
                 expected: "losses of stored targets alone, whose gradients are compared",
             });
         }

@@ -22,6 +22,7 @@ mod evaluate;
 mod gradient_fidelity;
 mod head_plus_sampled_tail;
 pub mod loss;
+mod retokenizer;
 mod run_lock;
 mod seeding;
 mod sequence_targets;
@@ -43,10 +44,11 @@ pub use capture::{CaptureConfig, CaptureOutcome, CaptureProgress, capture};
 pub use error::DistillError;
 pub use evaluate::{CALIBRATION_BINS, CalibrationBin, Evaluation, evaluate};
 pub use gradient_fidelity::{GradientFidelity, Teaching, gradient_fidelity};
+pub use retokenizer::{Retokenized, Retokenizer, TextTokenizer};
 pub use run_lock::RunLock;
 pub use seeding::derive_seed;
 pub use sequence_targets::SequenceTargets;
-pub use source::{PlainText, StoredTargets, TrainingSource};
+pub use source::{InMemoryText, PlainText, StoredTargets, TrainingSource};
 pub use stop::StopHandle;
 pub use teacher_check::{
     Deviation, Measure, Quantity, QuantityCheck, Spread, TeacherCheck, TeacherCheckConfig,

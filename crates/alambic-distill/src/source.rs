@@ -1,7 +1,7 @@
 //! What a student is trained on: shards of records, with or without teacher targets.
 
 use alambic_cache::{CacheReader, SegmentKey, TargetKind, TargetRecord, TeacherHead, TopKTargets};
-use alambic_text::Segment;
+use alambic_text::{Segment, TextError};
 use sha2::{Digest, Sha256};
 
 use crate::DistillError;
@@ -75,14 +75,7 @@ impl TrainingSource for CacheReader {
     }
 
     fn identity(&self) -> String {
-        let mut hash = Sha256::new();
-        for shard in &self.manifest().shards {
-            hash.update(shard.sha256.as_bytes());
-        }
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hash_of(self.manifest().shards.iter().map(|shard| &shard.sha256))
     }
 }
 
@@ -138,6 +131,67 @@ where
     fn identity(&self) -> String {
         self.identity.clone()
     }
+}
+
+/// Plain text without a teacher that is held in memory, as one shard, for text that cannot be made shard by
+/// shard.
+///
+/// # Memory
+/// Five bytes for each token, and a key for each segment; twice while it is read.
+pub struct InMemoryText {
+    identity: String,
+    records: Vec<TargetRecord>,
+    vocab_size: usize,
+}
+
+impl InMemoryText {
+    /// Holds all segments, as the student sees them.
+    ///
+    /// # Errors
+    /// The first error among the segments.
+    pub fn try_new(
+        segments: impl IntoIterator<Item = Result<Segment, TextError>>,
+        vocab_size: usize,
+    ) -> Result<Self, TextError> {
+        let records = segments.into_iter();
+        let records = records.map(|segment| Ok(without_targets(&segment?)));
+        let records: Vec<TargetRecord> = records.collect::<Result<_, TextError>>()?;
+        Ok(Self {
+            identity: hash_of(records.iter().map(|record| record.key.to_string())),
+            records,
+            vocab_size,
+        })
+    }
+}
+
+impl TrainingSource for InMemoryText {
+    fn num_shards(&self) -> usize {
+        usize::from(!self.records.is_empty())
+    }
+
+    fn read_shard(&self, _index: usize) -> Result<Vec<TargetRecord>, DistillError> {
+        Ok(self.records.clone())
+    }
+
+    fn targets(&self) -> Option<StoredTargets> {
+        None
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+}
+
+/// SHA-256 of some texts one after the other, in lower-case hex.
+fn hash_of(texts: impl Iterator<Item = impl AsRef<[u8]>>) -> String {
+    let mut hash = Sha256::new();
+    texts.for_each(|text| hash.update(text));
+    let bytes = hash.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Stands for the teacher in the keys of records that have none.

@@ -9,7 +9,7 @@ use alambic_transformer::{AttentionContext, DecoderConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::pipeline::LanguageModel;
-use crate::pipeline::recipe::Recipe;
+use crate::pipeline::recipe::{CacheSection, Recipe};
 
 /// Bytes of a checkpoint per parameter: the weight and AdamW's two moments in `f32`.
 const CHECKPOINT_BYTES_PER_PARAMETER: usize = 12;
@@ -55,9 +55,10 @@ pub(super) fn memory_bytes(
     let training = &recipe.training;
     let logits = |sequences: usize| LOGIT_COPIES * 4 * sequences * training.sequence_tokens * vocab;
     // Hidden states are captured without a projection.
-    let capturing = match recipe.cache.hidden_states {
-        Some(_) => 0,
-        None => logits(recipe.teacher.batch_segments),
+    let hidden_states = recipe.cache.as_ref().and_then(|cache| cache.hidden_states);
+    let capturing = match (&recipe.cache, hidden_states) {
+        (None, _) | (_, Some(_)) => 0,
+        (Some(_), None) => logits(recipe.teacher.batch_segments),
     };
     let whole = logits(training.micro_batch_sequences);
     let head = match training.head_pass() {
@@ -70,12 +71,17 @@ pub(super) fn memory_bytes(
     let trained = student.num_parameters() + projection_parameters(recipe, teacher);
     let training = TRAINING_BYTES_PER_PARAMETER * trained + head;
     // The head that makes distributions of hidden states stands beside the teacher.
-    let teacher_head = match recipe.cache.hidden_states {
+    let teacher_head = match hidden_states {
         Some(_) => head_bytes(teacher),
         None => 0,
     };
+    // Losses between two vocabularies read whole distributions over both.
+    let aligned = match recipe.student.tokenizer {
+        Some(_) => whole + whole / vocab * teacher.teacher.vocab_size(),
+        None => 0,
+    };
     // The teacher stays loaded in both.
-    4 * teacher.teacher.num_parameters() + capturing.max(training + teacher_head)
+    4 * teacher.teacher.num_parameters() + capturing.max(training + teacher_head + aligned)
 }
 
 /// Numbers in the projections between hidden states of unlike widths, which are trained with the student.
@@ -91,15 +97,19 @@ pub(super) fn projection_parameters(recipe: &Recipe, teacher: &LanguageModel) ->
 }
 
 /// Bytes of the cache of the training split.
-pub(super) fn cache_bytes(recipe: &Recipe, teacher: &LanguageModel, train: &TextAmount) -> usize {
+pub(super) fn cache_bytes(
+    cache: &CacheSection,
+    teacher: &LanguageModel,
+    train: &TextAmount,
+) -> usize {
     let of_tokens = train.tokens * BYTES_PER_TOKEN;
-    if let Some(values) = recipe.cache.hidden_states {
+    if let Some(values) = cache.hidden_states {
         let [width, _] = teacher.teacher.decoder().head_weight().dims();
         let state = values.bits_per_state(width).div_ceil(8);
         return train.labels * state + of_tokens + head_bytes(teacher);
     }
-    let further = recipe.cache.temperatures().len() - 1;
-    let target = match recipe.cache.targets() {
+    let further = cache.temperatures().len() - 1;
+    let target = match cache.targets() {
         TargetKind::TopK { k, values } => match values.plain_bytes() {
             Some(bytes) => k * (4 + bytes) + (1 + further) * BYTES_PER_TARGET,
             None => (k + further) * BYTES_PER_COMPACT_ENTRY,
@@ -142,7 +152,8 @@ fn arms(recipe: &Recipe) -> usize {
 /// Seconds of one run, from one batch of each model on the device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seconds {
-    pub(super) capture: f64,
+    /// None where nothing is captured.
+    pub(super) capture: Option<f64>,
     pub(super) training: f64,
 }
 
@@ -154,16 +165,18 @@ pub(super) fn measure_seconds(
     train: &TextAmount,
     device: &Device,
 ) -> Seconds {
-    let batch = [recipe.teacher.batch_segments, train.tokens_per_segment()];
-    let per_batch = second_of_two(|| {
-        let token_ids = zeros(batch, device);
-        let answers = match recipe.cache.hidden_states {
-            Some(_) => teacher.teacher.hidden_states(token_ids),
-            None => Some(teacher.teacher.log_probs(token_ids).tensor().clone()),
-        };
-        wait_for(answers.expect("a decoder has hidden states").sum());
+    let capture = recipe.cache.as_ref().map(|cache| {
+        let batch = [recipe.teacher.batch_segments, train.tokens_per_segment()];
+        let per_batch = second_of_two(|| {
+            let token_ids = zeros(batch, device);
+            let answers = match cache.hidden_states {
+                Some(_) => teacher.teacher.hidden_states(token_ids),
+                None => Some(teacher.teacher.log_probs(token_ids).tensor().clone()),
+            };
+            wait_for(answers.expect("a decoder has hidden states").sum());
+        });
+        per_batch * train.segments as f64 / recipe.teacher.batch_segments as f64
     });
-    let capture = per_batch * train.segments as f64 / recipe.teacher.batch_segments as f64;
 
     let training = &recipe.training;
     let shape = [training.micro_batch_sequences, training.sequence_tokens];
@@ -178,15 +191,16 @@ pub(super) fn measure_seconds(
         wait_for(loss.without_autodiff());
     });
     let passes = training.total_steps * training.sequences_per_step / shape[0];
-    // A teacher whose layers are imitated reads what the distilled student reads.
-    let live = match recipe.objective.layer_terms().is_empty() {
-        true => 0.0,
-        false => second_of_two(|| {
-            let token_ids = zeros(shape, teacher.teacher.device());
-            let states = teacher.teacher.hidden_states(token_ids);
-            wait_for(states.expect("a decoder has hidden states").sum());
-        }),
-    };
+    // A teacher that answers live reads what the distilled student reads.
+    let imitated = !recipe.objective.layer_terms().is_empty();
+    let live = second_of_two_if(imitated || recipe.student.tokenizer.is_some(), || {
+        let token_ids = zeros(shape, teacher.teacher.device());
+        let answers = match imitated {
+            true => teacher.teacher.hidden_states(token_ids),
+            false => Some(teacher.teacher.log_probs(token_ids).tensor().clone()),
+        };
+        wait_for(answers.expect("a decoder has hidden states").sum());
+    });
     Seconds {
         capture,
         training: passes as f64 * (per_pass * arms(recipe) as f64 + live),
@@ -200,6 +214,13 @@ fn zeros(shape: [usize; 2], device: &Device) -> Tensor<2, Int> {
 /// Reads one number back, so that the device has finished.
 fn wait_for(value: Tensor<1>) {
     let _: f32 = value.into_scalar();
+}
+
+fn second_of_two_if(happens: bool, work: impl FnMut()) -> f64 {
+    match happens {
+        true => second_of_two(work),
+        false => 0.0,
+    }
 }
 
 fn second_of_two(mut work: impl FnMut()) -> f64 {

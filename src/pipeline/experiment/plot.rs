@@ -16,7 +16,7 @@ type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64
 
 /// What each panel shows.
 const PANELS: [(&str, Figure); 3] = [
-    ("NLL, nats per token", |run| run.nll),
+    ("NLL, nats per token", |run| Some(run.nll)),
     ("KL to the teacher, nats per token", |run| run.kl_to_teacher),
     ("top-1 agreement", |run| run.top1_agreement),
 ];
@@ -27,13 +27,16 @@ impl Experiment {
     /// # Errors
     /// [`ReportError::Chart`](crate::pipeline::report::ReportError::Chart) if it cannot be drawn.
     pub fn plot(&self) -> Result<String, PipelineError> {
-        side_by_side(&self.title, SIZE, &PANELS, |area, &(title, figure)| {
+        let is_measured =
+            |(_, figure): &&(&str, Figure)| self.runs.iter().any(|run| figure(run).is_some());
+        let panels: Vec<_> = PANELS.iter().filter(is_measured).copied().collect();
+        side_by_side(&self.title, SIZE, &panels, |area, &(title, figure)| {
             self.draw_panel(area, title, figure)
         })
     }
 
     fn draw_panel(&self, area: &Area<'_>, title: &str, figure: Figure) -> Result<(), DrawError> {
-        let values = axis(self.runs.iter().map(figure));
+        let values = axis(self.runs.iter().filter_map(figure));
         let low = values.start;
         let mut chart = ChartBuilder::on(area)
             .margin(12)
@@ -81,9 +84,8 @@ impl Experiment {
     ) -> Result<(), DrawError> {
         let ink = Ink::from(contender.arm()).color();
         let runs = self.runs.iter().filter(|run| run.contender == contender);
-        chart.draw_series(
-            runs.map(|run| Circle::new((x - 0.12, figure(run)), 4, ink.mix(0.55).filled())),
-        )?;
+        let dot = |value| Circle::new((x - 0.12, value), 4, ink.mix(0.55).filled());
+        chart.draw_series(runs.filter_map(figure).map(dot))?;
         let Some(statistic) = self.statistic(contender, figure) else {
             return Ok(());
         };

@@ -6,14 +6,14 @@ use super::{Contender, ContenderRun, Experiment};
 use crate::pipeline::report::Statistic;
 
 /// One figure of a run.
-pub(super) type Figure = fn(&ContenderRun) -> f64;
+pub(super) type Figure = fn(&ContenderRun) -> Option<f64>;
 
 const COLUMNS: [(&str, Figure, usize); 5] = [
-    ("NLL (nats/token)", |run| run.nll, 4),
+    ("NLL (nats/token)", |run| Some(run.nll), 4),
     ("KL to teacher (nats/token)", |run| run.kl_to_teacher, 4),
     ("top-1 agreement", |run| run.top1_agreement, 4),
-    ("labels", |run| run.tokens as f64, 0),
-    ("seconds", |run| run.seconds, 0),
+    ("labels", |run| Some(run.tokens as f64), 0),
+    ("seconds", |run| Some(run.seconds), 0),
 ];
 
 /// The sides in the order in which they are shown.
@@ -36,7 +36,12 @@ impl Experiment {
             text += " |\n";
         };
         let mut header = vec!["student".to_owned(), "learning rate".to_owned()];
-        header.extend(COLUMNS.iter().map(|(name, _, _)| (*name).to_owned()));
+        let is_measured = |figure: Figure| self.runs.iter().any(|run| figure(run).is_some());
+        let columns: Vec<_> = COLUMNS
+            .iter()
+            .filter(|(_, figure, _)| is_measured(*figure))
+            .collect();
+        header.extend(columns.iter().map(|(name, _, _)| (*name).to_owned()));
         line(&header);
         line(&vec!["---".to_owned(); header.len()]);
         for (contender, name) in ROWS {
@@ -44,7 +49,7 @@ impl Experiment {
                 continue;
             };
             let mut cells = vec![name.to_owned(), format!("{:e}", first.learning_rate)];
-            cells.extend(COLUMNS.iter().map(|(_, figure, digits)| {
+            cells.extend(columns.iter().map(|(_, figure, digits)| {
                 self.statistic(contender, *figure)
                     .map_or_else(String::new, |value| cell(&value, *digits))
             }));

@@ -247,6 +247,9 @@ impl CacheSection {
             return;
         }
         for (index, term) in terms.iter().enumerate() {
+            if term.kind.compares_vocabularies() {
+                continue; // no cache serves it: reported there
+            }
             let Err(error) = term.kind.check_linear() else {
                 continue;
             };

@@ -6,6 +6,7 @@ use super::assignment::Assignment;
 use super::cache::{CACHE_PATH, is_plain_path};
 use super::problem::{Location, Problem};
 use super::source_tree::Node;
+use super::student::STUDENT_TOKENIZER;
 use super::{ChatTemplateSource, Recipe, RecipeError, shape};
 
 /// A recipe and where it came from.
@@ -187,16 +188,17 @@ impl Bases<'_> {
             self.resolve_path(path, "data.chat_template", tree);
         }
         self.resolve_path(&mut recipe.teacher.path, "teacher.path", tree);
-        let reused = recipe.cache.reuse.iter_mut().flatten().enumerate();
+        if let Some(path) = &mut recipe.student.tokenizer {
+            self.resolve_path(path, STUDENT_TOKENIZER, tree);
+        }
+        let Some(cache) = &mut recipe.cache else {
+            return;
+        };
+        let reused = cache.reuse.iter_mut().flatten().enumerate();
         for (index, cache) in reused.filter(|(_, path)| is_plain_path(path)) {
             self.resolve_path(cache, &format!("cache.reuse.{index}"), tree);
         }
-        if let Some(path) = recipe
-            .cache
-            .path
-            .as_mut()
-            .filter(|path| is_plain_path(path))
-        {
+        if let Some(path) = cache.path.as_mut().filter(|path| is_plain_path(path)) {
             self.resolve_path(path, CACHE_PATH, tree);
         }
     }

@@ -24,6 +24,7 @@ mod schedule;
 mod shape;
 mod source_tree;
 mod student;
+mod student_tokenizer;
 mod teacher;
 #[cfg(test)]
 mod tests;
@@ -65,8 +66,8 @@ pub struct Recipe {
     pub data: DataSection,
     /// The large model.
     pub teacher: TeacherSection,
-    /// What is kept of the teacher's answers.
-    pub cache: CacheSection,
+    /// What is kept of the teacher's answers; not for a student with a tokenizer of its own.
+    pub cache: Option<CacheSection>,
     /// The small model.
     pub student: StudentSection,
     /// What the student minimises.
@@ -104,8 +105,11 @@ impl Recipe {
 
     /// Writes out what the recipe leaves to its documented default.
     fn resolve_defaults(&mut self) {
-        self.cache.resolve();
-        self.objective.resolve(&self.cache);
+        if let Some(cache) = &mut self.cache {
+            cache.resolve();
+            self.objective.resolve_tail(cache);
+        }
+        self.objective.resolve();
         self.training.resolve();
     }
 
@@ -115,13 +119,17 @@ impl Recipe {
         let max_positions = self.student.max_position_embeddings;
         self.data.check(&mut checker);
         self.teacher.check(&mut checker);
-        self.cache.check(&mut checker);
+        if let Some(cache) = &self.cache {
+            cache.check(&mut checker);
+        }
         self.student.check(&mut checker);
         self.objective
-            .check(self.training.total_steps, &self.cache, &mut checker);
+            .check(self.training.total_steps, self.cache.as_ref(), &mut checker);
         layer_terms::check(self, &mut checker);
-        self.cache
-            .check_against(&self.objective.terms, &mut checker);
+        student_tokenizer::check(self, &mut checker);
+        if let Some(cache) = &self.cache {
+            cache.check_against(&self.objective.terms, &mut checker);
+        }
         self.optimizer.check(&mut checker);
         self.schedule.check(self.training.total_steps, &mut checker);
         self.training.check(&mut checker);

@@ -22,7 +22,8 @@ pub struct ObjectiveSection {
     /// What the entries mean that a truncated teacher does not store; `tail_bucket` if not given. Hidden
     /// states leave nothing out, and have none.
     pub tail: Option<TailTreatment>,
-    /// The terms; each kind at most once. A weight changes over the steps with
+    /// The terms; each kind at most once. `universal_logit` and `hybrid_logit` are between two vocabularies, for a
+    /// student with a tokenizer of its own (`student.tokenizer`). A weight changes over the steps with
     /// `ramp = { kind = "linear", to = 0.1, first_step = 1, last_step = 1000 }`.
     pub terms: Vec<ObjectiveTerm>,
     /// Losses between layers of the student and of the teacher, beside `terms`; the teacher then answers
@@ -43,15 +44,24 @@ impl ObjectiveSection {
     }
 
     /// Writes out what was not given, so that a resolved recipe shows it.
-    pub(super) fn resolve(&mut self, cache: &CacheSection) {
-        if cache.hidden_states.is_none() && cache.draws.is_none() {
-            self.tail.get_or_insert_default();
-        }
+    pub(super) fn resolve(&mut self) {
         self.temperature_factor.get_or_insert_default();
     }
 
+    /// Writes out how a truncated teacher of such a cache is read.
+    pub(super) fn resolve_tail(&mut self, cache: &CacheSection) {
+        if cache.hidden_states.is_none() && cache.draws.is_none() {
+            self.tail.get_or_insert_default();
+        }
+    }
+
     /// Reports what is wrong inside this section.
-    pub(super) fn check(&self, total_steps: usize, cache: &CacheSection, checker: &mut Checker) {
+    pub(super) fn check(
+        &self,
+        total_steps: usize,
+        cache: Option<&CacheSection>,
+        checker: &mut Checker,
+    ) {
         self.check_temperature(cache, checker);
         self.check_tail_is_read(cache, checker);
         checker.require(
@@ -64,7 +74,9 @@ impl ObjectiveSection {
             let key = format!("objective.terms.{index}");
             check_ramp(checker, &key, term.ramp.as_ref(), total_steps);
             check_settings(checker, index, term);
-            check_logits(checker, index, term, cache);
+            if let Some(cache) = cache {
+                check_logits(checker, index, term, cache);
+            }
             self.check_tail(checker, index, term);
             if let Some(first) = self.terms[..index]
                 .iter()
@@ -98,7 +110,7 @@ impl ObjectiveSection {
         }
     }
 
-    fn check_temperature(&self, cache: &CacheSection, checker: &mut Checker) {
+    fn check_temperature(&self, cache: Option<&CacheSection>, checker: &mut Checker) {
         checker.positive("objective.temperature", self.temperature);
         if !self.temperature.is_finite() || self.temperature <= 0.0 || self.temperature == 1.0 {
             return;
@@ -107,6 +119,13 @@ impl ObjectiveSection {
         let mut terms = self.terms.iter();
         let uses_cache = terms.any(|term| term.kind.compares_distributions());
         let stored = self.temperature as f32;
+        let cache = match cache {
+            Some(cache) => cache,
+            None if uses_cache => return, // the cache that is lacking is the problem
+            None => {
+                return checker.require_all(&["objective.terms"], false, unused_temperature(found));
+            }
+        };
         if uses_cache && cache.draws.is_some() && !(stored.is_finite() && stored > 0.0) {
             let expected = "a number that a cache can store as f32, finite and above 0";
             let problem = Problem::new("objective.temperature", expected, found);
@@ -133,18 +152,16 @@ impl ObjectiveSection {
                  temperature (cache.draws), or keep hidden states (cache.hidden_states)"
             ))
         } else {
-            Problem::new(
-                "objective.temperature",
-                "1.0, because no entry of objective.terms uses a temperature",
-                found,
-            )
-            .advise("set temperature = 1.0, or add a term that compares with the teacher")
+            unused_temperature(found)
         };
         checker.require_all(&["objective.terms", "cache.temperatures"], false, problem);
     }
 
     /// Reports what a truncated teacher would need, where nothing is left out.
-    fn check_tail_is_read(&self, cache: &CacheSection, checker: &mut Checker) {
+    fn check_tail_is_read(&self, cache: Option<&CacheSection>, checker: &mut Checker) {
+        let Some(cache) = cache else {
+            return; // reported with the student's tokenizer, or with the cache that is lacking
+        };
         let (reason, advice) = match (cache.hidden_states.is_some(), cache.draws.is_some()) {
             (true, _) => (
                 "cache.hidden_states",
@@ -190,6 +207,15 @@ impl ObjectiveSection {
             .advise(error.to_string()),
         );
     }
+}
+
+fn unused_temperature(found: String) -> Problem {
+    Problem::new(
+        "objective.temperature",
+        "1.0, because no entry of objective.terms uses a temperature",
+        found,
+    )
+    .advise("set temperature = 1.0, or add a term that compares with the teacher")
 }
 
 /// Reports a weight that does not go from one step of the run to a later one.

@@ -1,5 +1,7 @@
 //! `[student]`: the shape of the small model.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -10,10 +12,18 @@ use super::problem::Problem;
 /// It is not a key of the recipe; it is written to the student's configuration like every other value.
 pub const STUDENT_INITIALIZER_RANGE: f64 = 0.02;
 
-/// The `[student]` section: a decoder-only transformer; the vocabulary is the teacher's.
+/// The key of [`StudentSection::tokenizer`].
+pub(super) const STUDENT_TOKENIZER: &str = "student.tokenizer";
+
+/// The `[student]` section: a decoder-only transformer; the vocabulary is the teacher's, unless there is a
+/// tokenizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudentSection {
+    /// The directory of a tokenizer of the student's own: `tokenizer.json`, and `tokenizer_config.json` for its
+    /// end of text. The teacher then answers while the student trains, wherever the tokens of both stand for the
+    /// same bytes. Without this key the tokenizer is the teacher's.
+    pub tokenizer: Option<PathBuf>,
     /// Width of the residual stream.
     pub hidden_size: usize,
     /// Width of the feed-forward layers.
@@ -43,6 +53,9 @@ pub struct StudentSection {
 impl StudentSection {
     /// Reports what is wrong inside this section.
     pub(super) fn check(&self, checker: &mut Checker) {
+        if let Some(path) = &self.tokenizer {
+            checker.path(STUDENT_TOKENIZER, path);
+        }
         for (key, size) in [
             ("student.hidden_size", self.hidden_size),
             ("student.intermediate_size", self.intermediate_size),

@@ -18,13 +18,13 @@ pub enum ReportError {
     },
     /// The file follows another version of the contract.
     #[error(
-        "report {path} has schema_version {found}, this program reads version {expected}: \
+        "report {path} has schema_version {found}, this program reads versions up to {expected}: \
          use the version of alambic that wrote it"
     )]
     SchemaVersion {
         /// The file.
         path: PathBuf,
-        /// The version this program knows.
+        /// The newest version this program knows.
         expected: u32,
         /// The version found.
         found: u32,

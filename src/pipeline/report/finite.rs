@@ -28,13 +28,13 @@ macro_rules! numbers_of {
 }
 
 numbers_of!(TeacherMetrics { nll, perplexity, bits_per_byte } optional { nll_unseen_templates, answer_accuracy } others { name, parameters });
-numbers_of!(StudentMetrics { nll, perplexity, bits_per_byte, kl_to_teacher, top1_agreement }
-    optional { expected_calibration_error, nll_unseen_templates, answer_accuracy } others { parameters });
+numbers_of!(StudentMetrics { nll, perplexity, bits_per_byte }
+    optional { kl_to_teacher, top1_agreement, expected_calibration_error, nll_unseen_templates, answer_accuracy } others { parameters });
 numbers_of!(FamilyAccuracy { chance, teacher, student } optional { baseline } others { family, problems });
 numbers_of!(TrainingCost { seconds, tokens_per_second } optional {} others { tokens, steps, peak_rss_bytes });
 numbers_of!(CacheSummary { bytes_per_token, capture_seconds } optional { mean_tail_mass } others { tokens, bytes, kept });
 numbers_of!(EvaluationSummary { seconds } optional {} others { tokens, segments });
-numbers_of!(ValidationPoint { nll, kl_to_teacher } optional { top1_agreement } others { step, tokens });
+numbers_of!(ValidationPoint { nll } optional { kl_to_teacher, top1_agreement } others { step, tokens });
 numbers_of!(CalibrationBin { confidence, accuracy } optional {} others { count });
 numbers_of!(Stage { seconds } optional {} others { name, detail });
 
@@ -91,7 +91,7 @@ pub(crate) fn check_finite(report: &Report) -> Result<(), ReportError> {
     check_all("accuracy_by_family", accuracy_by_family, index)?;
     check("train", train)?;
     check_all("baseline_train", baseline_train.as_ref(), |_| String::new())?;
-    check("cache", cache)?;
+    check_all("cache", cache.as_ref(), |_| String::new())?;
     check("evaluation", evaluation)?;
     for (
         i,

@@ -65,14 +65,14 @@ pub(crate) fn realistic_report(seed: u64) -> Report {
         accuracy_by_family: families(&mut noise),
         train: training(312.4, 1_240_000_000),
         baseline_train: Some(training(287.9, 1_130_000_000)),
-        cache: CacheSummary {
+        cache: Some(CacheSummary {
             tokens: 4_915_200,
             bytes: 1_140_326_400,
             bytes_per_token: 232.0,
             capture_seconds: 418.0,
             kept: "top 64".into(),
             mean_tail_mass: Some(0.0041),
-        },
+        }),
         evaluation: EvaluationSummary {
             tokens: 262_144,
             segments: 1_184,
@@ -120,8 +120,8 @@ fn student(nll: f64, kl: f64, agreement: f64, accuracy: f64) -> StudentMetrics {
         nll,
         perplexity: rounded(nll.exp()),
         bits_per_byte: rounded(nll / 1.162 * 0.527),
-        kl_to_teacher: kl,
-        top1_agreement: agreement,
+        kl_to_teacher: Some(kl),
+        top1_agreement: Some(agreement),
         expected_calibration_error: Some(0.021),
         nll_unseen_templates: Some(rounded(nll + 1.2)),
         answer_accuracy: Some(accuracy),
@@ -178,7 +178,7 @@ fn curve(arm: Arm, final_nll: f64, noise: &mut Noise) -> Curve {
             step,
             tokens: step * TOKENS_PER_STEP,
             nll,
-            kl_to_teacher: rounded(gap * if is_distilled { 1.38 } else { 1.47 }),
+            kl_to_teacher: Some(rounded(gap * if is_distilled { 1.38 } else { 1.47 })),
             top1_agreement: Some(rounded(
                 0.93 * (-gap * if is_distilled { 0.55 } else { 0.6 }).exp(),
             )),

@@ -99,10 +99,10 @@ fn quality_rows(report: &Report) -> Vec<MetricRow> {
             Some(s.bits_per_byte)
         }),
         of("KL to teacher", NATS, Lower, thousandths, None, |s| {
-            Some(s.kl_to_teacher)
+            s.kl_to_teacher
         }),
         of("top-1 agreement", "", Higher, percent, None, |s| {
-            Some(s.top1_agreement)
+            s.top1_agreement
         }),
         of("calibration error", "", Lower, percent, None, |s| {
             s.expected_calibration_error

@@ -1,4 +1,4 @@
-//! The contract of `report.json`, version 1.
+//! The contract of `report.json`, version 2.
 //!
 //! Field by field, with units: `docs/report-format.md`. Every `Option` is written as `null` when
 //! the figure was not measured. An unknown key is refused, so that a typo or a newer format
@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the contract that this crate writes and reads.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the contract that this crate writes.
+pub const SCHEMA_VERSION: u32 = 2;
+/// The oldest version that it reads: all of its keys mean the same.
+pub(crate) const OLDEST_SCHEMA_VERSION: u32 = 1;
 
 /// What one run of a recipe measured: the content of `report.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,8 +41,8 @@ pub struct Report {
     pub train: TrainingCost,
     /// What training the baseline cost.
     pub baseline_train: Option<TrainingCost>,
-    /// The cache of teacher outputs.
-    pub cache: CacheSummary,
+    /// The cache of teacher outputs; none where the teacher answered while the student trained.
+    pub cache: Option<CacheSummary>,
     /// What the evaluation covered and cost.
     pub evaluation: EvaluationSummary,
     /// Training and validation over steps, one entry per arm.
@@ -85,10 +87,11 @@ pub struct StudentMetrics {
     pub perplexity: f64,
     /// Bits per byte of the evaluated text.
     pub bits_per_byte: f64,
-    /// KL(teacher ‖ student), nats per counted token.
-    pub kl_to_teacher: f64,
-    /// Fraction of counted tokens where teacher and student agree on the most probable token.
-    pub top1_agreement: f64,
+    /// KL(teacher ‖ student), nats per counted token; none between unlike tokenizers.
+    pub kl_to_teacher: Option<f64>,
+    /// Fraction of counted tokens where teacher and student agree on the most probable token; none between
+    /// unlike tokenizers.
+    pub top1_agreement: Option<f64>,
     /// Expected calibration error of the most probable token; a fraction.
     pub expected_calibration_error: Option<f64>,
     /// Negative log-likelihood of text of templates that were never trained on, nats per token.
@@ -225,7 +228,7 @@ pub struct ValidationPoint {
     /// Negative log-likelihood, nats per counted token.
     pub nll: f64,
     /// KL(teacher ‖ student), nats per counted token.
-    pub kl_to_teacher: f64,
+    pub kl_to_teacher: Option<f64>,
     /// Fraction of counted tokens where teacher and student agree on the most probable token.
     pub top1_agreement: Option<f64>,
 }

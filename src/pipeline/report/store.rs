@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::finite::check_finite;
-use super::model::{Report, SCHEMA_VERSION};
+use super::model::{OLDEST_SCHEMA_VERSION, Report, SCHEMA_VERSION};
 use super::{ReportError, page};
 use crate::pipeline::run_directory::write_atomically;
 
@@ -42,7 +42,7 @@ impl Report {
     ///
     /// # Errors
     /// [`ReportError::Io`] if the file cannot be read, [`ReportError::SchemaVersion`] if it
-    /// follows another version of the contract, [`ReportError::Parse`] if it is no report: not
+    /// follows a newer version of the contract, [`ReportError::Parse`] if it is no report: not
     /// JSON, a field missing, or a key unknown.
     pub fn read(path: &Path) -> Result<Self, ReportError> {
         let text = fs::read_to_string(path).map_err(|source| io_error("read", path, source))?;
@@ -51,7 +51,7 @@ impl Report {
             source,
         };
         let head: Head = serde_json::from_str(&text).map_err(parse_error)?;
-        if head.schema_version != SCHEMA_VERSION {
+        if !(OLDEST_SCHEMA_VERSION..=SCHEMA_VERSION).contains(&head.schema_version) {
             return Err(ReportError::SchemaVersion {
                 path: path.to_owned(),
                 expected: SCHEMA_VERSION,
@@ -162,12 +162,20 @@ mod tests {
 
     #[test]
     fn another_schema_version_is_refused_before_its_unknown_keys() {
-        let error = read_text(r#"{ "schema_version": 2, "novelty": 1 }"#).unwrap_err();
+        let error = read_text(r#"{ "schema_version": 3, "novelty": 1 }"#).unwrap_err();
         assert!(
             matches!(error, ReportError::SchemaVersion { .. }),
             "{error:?}"
         );
-        assert!(error.to_string().contains("schema_version 2"), "{error}");
+        assert!(error.to_string().contains("schema_version 3"), "{error}");
+    }
+
+    #[test]
+    fn a_report_of_the_version_before_is_read() {
+        let mut report = realistic_report(1);
+        report.schema_version = 1;
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(read_text(&json).unwrap(), report);
     }
 
     #[test]

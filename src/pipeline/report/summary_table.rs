@@ -64,17 +64,21 @@ impl Report {
                 quantity::percent(chance)
             ));
         }
-        let cache = &self.cache;
-        notes.push_str(&format!(
-            "cache: {} tokens, {}, {:.1} bytes/token, {}{}\n",
-            quantity::count(cache.tokens as f64),
-            quantity::bytes(cache.bytes as f64),
-            cache.bytes_per_token,
-            cache.kept,
-            cache.mean_tail_mass.map_or_else(String::new, |mass| {
-                format!(", mean tail mass {}", quantity::percent(mass))
-            }),
-        ));
+        notes.push_str(&match &self.cache {
+            Some(cache) => format!(
+                "cache: {} tokens, {}, {:.1} bytes/token, {}{}\n",
+                quantity::count(cache.tokens as f64),
+                quantity::bytes(cache.bytes as f64),
+                cache.bytes_per_token,
+                cache.kept,
+                cache.mean_tail_mass.map_or_else(String::new, |mass| {
+                    format!(", mean tail mass {}", quantity::percent(mass))
+                }),
+            ),
+            None => "no cache: the teacher, with a tokenizer of its own, answered while the student trained; \
+                     compare the two by bits per byte\n"
+                .to_owned(),
+        });
         notes.push_str(&format!(
             "teacher {} on {}, seed {}\n",
             quantity::visible(&self.teacher.name, KeepLines::No),

@@ -8,8 +8,9 @@ use alambic_text::Split;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
+use super::plan::split_name;
 use crate::pipeline::found_cache::check_found_cache;
-use crate::pipeline::recipe::Recipe;
+use crate::pipeline::recipe::{CacheSection, Recipe};
 use crate::pipeline::{LanguageModel, PipelineError, Progress};
 
 /// What capture leaves for the report; `capture.json`, or one such file for each part.
@@ -101,13 +102,21 @@ pub(crate) fn capture_part(plan: &Plan) -> Result<Vec<PartOutcome>, PipelineErro
     Ok(outcomes)
 }
 
-/// The splits that are captured, and where to.
+/// The splits that are captured, and where to; none where the teacher answers while the student trains.
 fn caches(plan: &Plan) -> Vec<(Split, CacheLocation)> {
-    let mut caches = vec![(Split::Train, plan.cache("train"))];
-    if plan.recipe.data.why_validation_is_empty().is_none() {
-        caches.push((Split::Validation, plan.cache("validation")));
+    if plan.recipe.cache.is_none() {
+        let note = "no cache: the teacher answers while the student trains";
+        plan.options.progress.note(note);
+        return Vec::new();
     }
-    caches
+    let mut splits = vec![Split::Train];
+    if plan.recipe.data.why_validation_is_empty().is_none() {
+        splits.push(Split::Validation);
+    }
+    let located = splits.into_iter();
+    located
+        .map(|split| (split, plan.cache(split_name(split))))
+        .collect()
 }
 
 /// The seconds that an earlier process noted under `name`.
@@ -138,21 +147,22 @@ pub(crate) fn kept_targets(targets: TargetKind) -> String {
     }
 }
 
-/// What a recipe keeps of its teacher.
+/// What a recipe with such a section keeps of its teacher.
 pub(crate) fn capture_config(
     recipe: &Recipe,
+    cache: &CacheSection,
     teacher: &LanguageModel,
 ) -> Result<CaptureConfig, DistillError> {
     Ok(CaptureConfig {
-        targets: recipe.cache.targets_of(&teacher.teacher)?,
-        temperatures: match recipe.cache.draws {
+        targets: cache.targets_of(&teacher.teacher)?,
+        temperatures: match cache.draws {
             Some(_) => vec![recipe.objective.temperature as f32],
-            None => recipe.cache.temperatures(),
+            None => cache.temperatures(),
         },
-        segments_per_shard: recipe.cache.segments_per_shard,
+        segments_per_shard: cache.segments_per_shard,
         batch_segments: recipe.teacher.batch_segments,
         tokenizer_fingerprint: teacher.tokenizer.fingerprint().to_owned(),
-        reuse: recipe.cache.reused(),
+        reuse: cache.reused(),
         part: Part::whole(),
     })
 }
@@ -164,9 +174,11 @@ fn capture_split(
     cache: &CacheLocation,
 ) -> Result<SplitOutcome, PipelineError> {
     let progress = &plan.options.progress;
+    let section = plan.recipe.cache.as_ref();
+    let section = section.expect("only caches of a recipe are captured");
     let config = CaptureConfig {
         part: plan.part,
-        ..capture_config(&plan.recipe, &plan.teacher)?
+        ..capture_config(&plan.recipe, section, &plan.teacher)?
     };
     let found = || {
         let expected = config.cache_spec(&plan.teacher.teacher);

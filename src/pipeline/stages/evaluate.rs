@@ -22,6 +22,8 @@ pub(super) struct Measured {
     pub(super) arm: ModelArm,
     pub(super) decoder: Decoder,
     pub(super) evaluation: Evaluation,
+    /// Bytes that its labels spell.
+    text_bytes: u64,
     pub(super) unseen_templates: Option<Evaluation>,
     pub(super) answers: Option<AnswerScore>,
 }
@@ -29,7 +31,6 @@ pub(super) struct Measured {
 /// All models of a run, measured on the test split.
 pub(super) struct Measurements {
     pub(super) models: Vec<Measured>,
-    pub(super) text_bytes: u64,
     pub(super) problems: Vec<alambic_text::Problem>,
     pub(super) seconds: f64,
 }
@@ -54,24 +55,23 @@ pub(super) fn evaluate_all(plan: &Plan) -> Result<Measurements, PipelineError> {
     if plan.recipe.baseline.enabled {
         arms.push((ModelArm::HardLabels, Some(Arm::HardLabels)));
     }
-    let (mut models, mut text_bytes) = (Vec::new(), 0);
+    let mut models = Vec::new();
     for (model_arm, arm) in arms {
         let decoder = decoder_of(plan, arm)?;
-        let (evaluation, bytes) = likelihood(plan, model_arm, &decoder)?;
-        text_bytes = bytes;
-        let unseen_templates = unseen_templates(plan, &decoder)?;
+        let (evaluation, text_bytes) = likelihood(plan, model_arm, &decoder)?;
+        let unseen_templates = unseen_templates(plan, model_arm, &decoder)?;
         let answers = answers(plan, model_arm, &decoder, &problems)?;
         models.push(Measured {
             arm: model_arm,
             decoder,
             evaluation,
+            text_bytes,
             unseen_templates,
             answers,
         });
     }
     Ok(Measurements {
         models,
-        text_bytes,
         problems,
         seconds: started.elapsed().as_secs_f64(),
     })
@@ -119,19 +119,21 @@ fn likelihood(
     progress.stage("evaluate", &format!("{} on the test split", label(arm)));
     progress.begin("segments", None);
     let mut bytes = 0;
-    let tokenizer = &plan.teacher.tokenizer;
+    let tokenizer = plan.tokenizer_of(arm).tokenizer;
     let stop = &plan.options.stop;
     let segments = plan
-        .text
+        .text_of(arm)
         .segments(Split::Test)?
         .take_while(|_| !stop.is_stopped())
         .inspect(|segment| {
             if let Ok(segment) = segment {
-                bytes += label_bytes(tokenizer, segment);
+                bytes += label_bytes(&tokenizer, segment);
             }
         });
     let teacher: Option<&dyn Teacher> = match arm {
         ModelArm::Teacher => None,
+        // Its distributions are over other tokens.
+        ModelArm::Distilled | ModelArm::HardLabels if plan.has_two_tokenizers() => None,
         ModelArm::Distilled | ModelArm::HardLabels => Some(&plan.teacher.teacher),
     };
     let batch = plan.recipe.evaluation.batch_segments;
@@ -149,8 +151,12 @@ fn likelihood(
 }
 
 /// Likelihood of the textbook's unseen templates; `None` for other text.
-fn unseen_templates(plan: &Plan, decoder: &Decoder) -> Result<Option<Evaluation>, PipelineError> {
-    let Some(segments) = plan.text.unseen_templates()? else {
+fn unseen_templates(
+    plan: &Plan,
+    arm: ModelArm,
+    decoder: &Decoder,
+) -> Result<Option<Evaluation>, PipelineError> {
+    let Some(segments) = plan.text_of(arm).unseen_templates()? else {
         return Ok(None);
     };
     let batch = plan.recipe.evaluation.batch_segments;
@@ -181,11 +187,11 @@ fn answers(
         &format!("{} on problems of unseen templates", label(arm)),
     );
     progress.begin("problems", Some(problems.len() as u64));
-    let teacher = &plan.teacher;
+    let reads_with = plan.tokenizer_of(arm);
     let score = answer(
         decoder,
-        &teacher.tokenizer,
-        &teacher.eos_token_ids,
+        &reads_with.tokenizer,
+        &reads_with.eos_token_ids,
         problems,
         &plan.options.stop,
         |done| {
@@ -197,32 +203,28 @@ fn answers(
 }
 
 /// The teacher's column of the report.
-pub(super) fn teacher_metrics(
-    plan: &Plan,
-    all: &Measurements,
-    teacher: &Measured,
-) -> TeacherMetrics {
+pub(super) fn teacher_metrics(plan: &Plan, teacher: &Measured) -> TeacherMetrics {
     TeacherMetrics {
         name: plan.teacher.name(),
         parameters: plan.teacher.teacher.num_parameters() as u64,
         nll: teacher.evaluation.nll(),
         perplexity: teacher.evaluation.perplexity(),
-        bits_per_byte: teacher.evaluation.bits_per_byte(all.text_bytes),
+        bits_per_byte: teacher.evaluation.bits_per_byte(teacher.text_bytes),
         nll_unseen_templates: teacher.unseen_templates.as_ref().map(Evaluation::nll),
         answer_accuracy: teacher.answers.as_ref().map(AnswerScore::accuracy),
     }
 }
 
 /// A student's column of the report.
-pub(super) fn student_metrics(all: &Measurements, model: &Measured) -> StudentMetrics {
+pub(super) fn student_metrics(model: &Measured) -> StudentMetrics {
     let evaluation = &model.evaluation;
     StudentMetrics {
         parameters: model.decoder.config().num_parameters() as u64,
         nll: evaluation.nll(),
         perplexity: evaluation.perplexity(),
-        bits_per_byte: evaluation.bits_per_byte(all.text_bytes),
-        kl_to_teacher: evaluation.kl_to_teacher().unwrap_or_default(),
-        top1_agreement: evaluation.top1_agreement().unwrap_or_default(),
+        bits_per_byte: evaluation.bits_per_byte(model.text_bytes),
+        kl_to_teacher: evaluation.kl_to_teacher(),
+        top1_agreement: evaluation.top1_agreement(),
         expected_calibration_error: Some(evaluation.expected_calibration_error()),
         nll_unseen_templates: model.unseen_templates.as_ref().map(Evaluation::nll),
         answer_accuracy: model.answers.as_ref().map(AnswerScore::accuracy),

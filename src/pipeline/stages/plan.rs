@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alambic_cache::{CacheLocation, Part};
-use alambic_distill::{RunLock, StopHandle, derive_seed, teacher::Teacher};
+use alambic_cache::{CacheLocation, CacheReader, Part};
+use alambic_distill::{
+    InMemoryText, RunLock, StopHandle, TrainingSource, derive_seed, teacher::Teacher,
+};
+use alambic_text::Split;
 use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
 
 use super::train::names;
-use crate::pipeline::recipe::{LoadedRecipe, Recipe, check_against_teacher};
-use crate::pipeline::report::Arm;
+use crate::pipeline::recipe::{CacheSection, LoadedRecipe, Recipe, check_against_teacher};
+use crate::pipeline::report::{Arm, ModelArm};
 use crate::pipeline::run_directory::{RunDirectory, RunFacts};
 use crate::pipeline::text_source::TextSource;
 use crate::pipeline::training_setup::TrainingSections;
-use crate::pipeline::{LanguageModel, PipelineError, Progress};
+use crate::pipeline::{LanguageModel, ModelTokenizer, PipelineError, Progress};
 
 /// Where and how a recipe is run; nothing of this changes its result.
 #[derive(Clone)]
@@ -62,7 +65,12 @@ pub(crate) struct Plan {
     pub(crate) options: RunOptions,
     pub(crate) directory: RunDirectory,
     pub(crate) teacher: LanguageModel,
+    /// What the student reads with: the teacher's, unless it has one of its own.
+    pub(crate) tokenizer: ModelTokenizer,
+    /// The text as the student reads it.
     pub(crate) text: TextSource,
+    /// The text as the teacher reads it, where that is another way.
+    teacher_text: Option<TextSource>,
     /// Which shards of its caches are captured.
     pub(crate) part: Part,
     /// Held as long as the plan: one process at a time works in a run directory, or one for each
@@ -73,7 +81,11 @@ pub(crate) struct Plan {
 /// Refuses what only the teacher shows to be wrong, before the run directory has a recipe.
 fn check_against(recipe: &Recipe, teacher: &LanguageModel) -> Result<(), PipelineError> {
     let (top_k, most) = (
-        recipe.cache.top_k.unwrap_or_default(),
+        recipe
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.top_k)
+            .unwrap_or_default(),
         teacher.teacher.vocab_size(),
     );
     if top_k > most {
@@ -118,7 +130,7 @@ impl Plan {
             seed: plan.recipe.seed,
             device: describe(&options.device),
             teacher_fingerprint: plan.teacher.teacher.fingerprint().to_owned(),
-            tokenizer_fingerprint: plan.teacher.tokenizer.fingerprint().to_owned(),
+            tokenizer_fingerprint: plan.tokenizer.tokenizer.fingerprint().to_owned(),
         };
         plan.directory.write_json("run.json", &facts)?;
         Ok(plan)
@@ -134,7 +146,16 @@ impl Plan {
         let recipe = loaded.recipe.clone();
         let teacher = LanguageModel::load(&recipe.teacher.path, &options.device)?;
         check_against(&recipe, &teacher)?;
-        let text = TextSource::open(&recipe.data, &teacher, recipe.training.sequence_tokens)?;
+        let teacher_text = match recipe.student.tokenizer {
+            // Whole texts, as far as it reads them: what is cut for the student is cut in other tokens.
+            Some(_) => {
+                let limit = teacher.teacher.max_sequence_tokens();
+                Some(TextSource::open(&recipe.data, &(&teacher).into(), limit)?)
+            }
+            None => None,
+        };
+        let tokenizer = tokenizer_of_student(&recipe, &teacher)?;
+        let text = TextSource::open(&recipe.data, &tokenizer, recipe.training.sequence_tokens)?;
         let directory = RunDirectory::create(&options.out)?;
         let lock = match part.is_whole() {
             true => RunLock::acquire(&options.out)?,
@@ -148,7 +169,9 @@ impl Plan {
             options: options.clone(),
             directory,
             teacher,
+            tokenizer,
             text,
+            teacher_text,
             part,
             _lock: lock,
         })
@@ -156,15 +179,53 @@ impl Plan {
 
     /// Where the cache of one split is.
     pub(crate) fn cache(&self, split: &str) -> CacheLocation {
-        let shared = self.recipe.cache.location();
+        let shared = self.recipe.cache.as_ref().and_then(CacheSection::location);
         let own = || CacheLocation::from(&self.directory.path("cache"));
         shared.unwrap_or_else(own).join(split)
     }
 
     /// What a recipe has as `cache.path` to share the caches of this one.
     pub(crate) fn cache_path(&self) -> PathBuf {
-        let shared = self.recipe.cache.path.clone();
+        let shared = self
+            .recipe
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.path.clone());
         shared.unwrap_or_else(|| self.directory.path("cache"))
+    }
+
+    /// What the student is trained on: the cache of a split, or its text where the teacher answers live.
+    pub(crate) fn training_source(
+        &self,
+        split: Split,
+    ) -> Result<Arc<dyn TrainingSource>, PipelineError> {
+        if self.recipe.cache.is_some() {
+            return Ok(Arc::new(CacheReader::open(self.cache(split_name(split)))?));
+        }
+        let vocab_size = self.tokenizer.tokenizer.vocab_size();
+        let text = InMemoryText::try_new(self.text.segments(split)?, vocab_size)?;
+        Ok(Arc::new(text))
+    }
+
+    /// Whether student and teacher cut text into tokens of their own.
+    pub(crate) fn has_two_tokenizers(&self) -> bool {
+        self.teacher_text.is_some()
+    }
+
+    /// The text as a model reads it.
+    pub(crate) fn text_of(&self, arm: ModelArm) -> &TextSource {
+        match (arm, &self.teacher_text) {
+            (ModelArm::Teacher, Some(text)) => text,
+            _ => &self.text,
+        }
+    }
+
+    /// What a model reads with.
+    pub(crate) fn tokenizer_of(&self, arm: ModelArm) -> ModelTokenizer {
+        match arm {
+            ModelArm::Teacher => ModelTokenizer::from(&self.teacher),
+            ModelArm::Distilled | ModelArm::HardLabels => self.tokenizer.clone(),
+        }
     }
 
     /// Where an arm's metrics are.
@@ -174,8 +235,7 @@ impl Plan {
 
     /// The student's shape.
     pub(crate) fn student_config(&self) -> DecoderConfig {
-        let teacher = self.teacher.teacher.decoder().config();
-        self.recipe.student.student_of(teacher)
+        of_vocabulary(&self.recipe, &self.teacher, &self.tokenizer)
     }
 
     /// The student before its first step: the same weights for both arms of a seed.
@@ -203,7 +263,48 @@ impl Plan {
 
     /// Fills what packing leaves free; never attended to and never a label.
     pub(crate) fn pad_id(&self) -> u32 {
-        self.teacher.eos_token_ids.first().copied().unwrap_or(0)
+        self.tokenizer.eos_token_ids.first().copied().unwrap_or(0)
+    }
+}
+
+/// What the student of a recipe reads with.
+pub(crate) fn tokenizer_of_student(
+    recipe: &Recipe,
+    teacher: &LanguageModel,
+) -> Result<ModelTokenizer, PipelineError> {
+    match &recipe.student.tokenizer {
+        Some(directory) => ModelTokenizer::load(directory),
+        None => Ok(teacher.into()),
+    }
+}
+
+/// The shape of a recipe's student.
+pub(crate) fn student_config(
+    recipe: &Recipe,
+    teacher: &LanguageModel,
+) -> Result<DecoderConfig, PipelineError> {
+    let tokenizer = tokenizer_of_student(recipe, teacher)?;
+    Ok(of_vocabulary(recipe, teacher, &tokenizer))
+}
+
+fn of_vocabulary(
+    recipe: &Recipe,
+    teacher: &LanguageModel,
+    tokenizer: &ModelTokenizer,
+) -> DecoderConfig {
+    let of_teacher = teacher.teacher.decoder().config();
+    DecoderConfig {
+        vocab_size: tokenizer.tokenizer.vocab_size(),
+        ..recipe.student.student_of(of_teacher)
+    }
+}
+
+/// A split's name on disk.
+pub(crate) fn split_name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Validation => "validation",
+        Split::Test => "test",
     }
 }
 

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use alambic_text::{SpecialTokens, SpecialTokensInText};
-use alambic_transformer::{Decoder, GenerationConfig, Sampling, generate};
+use alambic_transformer::{GenerationConfig, Sampling, generate};
 
 use super::Plan;
 use super::evaluate::{Measured, Measurements};
-use crate::pipeline::PipelineError;
 use crate::pipeline::report::{ModelArm, Sample};
+use crate::pipeline::{ModelTokenizer, PipelineError};
 
 /// Solved or unsolved problems shown in a report, besides the recipe's prompts.
 const SHOWN_PROBLEMS: usize = 4;
@@ -19,7 +19,7 @@ pub(super) fn samples(plan: &Plan, all: &Measurements) -> Result<Vec<Sample>, Pi
     for prompt in &plan.recipe.evaluation.prompts {
         let continued = |arm| -> Result<Option<String>, PipelineError> {
             all.of(arm)
-                .map(|model| continuation(plan, &model.decoder, prompt))
+                .map(|model| continuation(plan, model, prompt))
                 .transpose()
         };
         samples.push(Sample {
@@ -50,16 +50,20 @@ pub(super) fn samples(plan: &Plan, all: &Measurements) -> Result<Vec<Sample>, Pi
 }
 
 /// The greedy continuation of a prompt.
-fn continuation(plan: &Plan, decoder: &Decoder, prompt: &str) -> Result<String, PipelineError> {
-    let tokenizer = &plan.teacher.tokenizer;
+fn continuation(plan: &Plan, model: &Measured, prompt: &str) -> Result<String, PipelineError> {
+    let ModelTokenizer {
+        tokenizer,
+        eos_token_ids,
+        ..
+    } = plan.tokenizer_of(model.arm);
     let ids = tokenizer.encode(prompt, SpecialTokens::Add)?.ids;
     let config = GenerationConfig {
         max_new_tokens: plan.recipe.evaluation.sample_tokens,
         sampling: Sampling::Greedy,
         repetition_penalty: None,
-        stop_tokens: plan.teacher.eos_token_ids.clone(),
+        stop_tokens: eos_token_ids,
         seed: plan.recipe.seed,
     };
-    let generated = generate(decoder, &ids, &config, |_| ControlFlow::Continue(()))?;
+    let generated = generate(&model.decoder, &ids, &config, |_| ControlFlow::Continue(()))?;
     Ok(tokenizer.decode(&generated.token_ids, SpecialTokensInText::Skip)?)
 }

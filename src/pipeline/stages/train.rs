@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alambic_cache::{CacheLocation, CacheReader};
 use alambic_distill::TrainingSource;
 use alambic_distill::loss::Objective;
-use alambic_distill::trainer::{StopReason, Trainer};
+use alambic_distill::trainer::{AlignedTeacher, StopReason, Trainer};
+use alambic_text::Split;
 use alambic_transformer::{Decoder, SaveOptions, WeightType};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use super::Plan;
 use crate::pipeline::PipelineError;
 use crate::pipeline::model_directory::{MAX_SHARD_BYTES, copy_tokenizer, write_model};
 use crate::pipeline::peak_memory::peak_rss_bytes;
-use crate::pipeline::report::Arm;
+use crate::pipeline::report::{Arm, ModelArm};
 use crate::pipeline::training_progress::TrainingProgress;
 
 /// What a finished arm leaves for the report; `ARM.json`.
@@ -68,6 +68,13 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     let mut trainer = Trainer::try_new(trainer_config, sections.run_settings(dashboard))?
         .with_stop(plan.options.stop.clone())
         .with_teacher(plan.teacher.teacher.clone());
+    if plan.has_two_tokenizers() && arm == Arm::Distilled {
+        trainer = trainer.with_aligned_teacher(AlignedTeacher::try_new(
+            plan.teacher.teacher.clone(),
+            plan.tokenizer_of(ModelArm::Teacher).text_tokenizer(),
+            plan.tokenizer.text_tokenizer(),
+        )?);
+    }
     if !dashboard {
         // Two writers on one terminal would draw over each other.
         let total_steps = plan.recipe.training.total_steps as u64;
@@ -75,7 +82,7 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     }
     let outcome = trainer.train(
         plan.new_student()?,
-        open_cache(&plan.cache("train"))?,
+        plan.training_source(Split::Train)?,
         validation(plan)?,
         &plan.directory.path(training),
     )?;
@@ -94,27 +101,23 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     Ok(trained)
 }
 
-fn open_cache(cache: &CacheLocation) -> Result<Arc<dyn TrainingSource>, PipelineError> {
-    Ok(Arc::new(CacheReader::open(cache)?))
-}
-
 fn validation(plan: &Plan) -> Result<Option<Arc<dyn TrainingSource>>, PipelineError> {
     if plan.recipe.data.why_validation_is_empty().is_some() {
         return Ok(None);
     }
-    open_cache(&plan.cache("validation")).map(Some)
+    plan.training_source(Split::Validation).map(Some)
 }
 
-/// Writes a student as a Hugging Face directory, with the teacher's tokenizer.
+/// Writes a student as a Hugging Face directory, with the tokenizer that it reads with.
 fn export(plan: &Plan, student: &Decoder, directory: &Path) -> Result<(), PipelineError> {
     let options = SaveOptions {
         dtype: WeightType::F32,
-        bos_token_id: plan.teacher.bos_token_id,
-        eos_token_ids: plan.teacher.eos_token_ids.clone(),
+        bos_token_id: plan.tokenizer.bos_token_id,
+        eos_token_ids: plan.tokenizer.eos_token_ids.clone(),
         pad_token_id: None,
         max_shard_bytes: Some(MAX_SHARD_BYTES),
     };
     write_model(student, &options, directory, |new| {
-        copy_tokenizer(&plan.teacher.directory, new)
+        copy_tokenizer(&plan.tokenizer.directory, new)
     })
 }

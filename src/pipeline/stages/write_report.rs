@@ -45,19 +45,22 @@ fn assemble(plan: &Plan, all: &Measurements) -> Result<Report, PipelineError> {
     let hard_labels = baseline
         .map(|_| trained(plan, Arm::HardLabels))
         .transpose()?;
-    let cache = cache_summary(plan)?;
+    let cache = match &plan.recipe.cache {
+        Some(_) => Some(cache_summary(plan)?),
+        None => None,
+    };
     Ok(Report {
         schema_version: SCHEMA_VERSION,
         title: plan.title.clone(),
         created_by: format!("alambic {}", env!("CARGO_PKG_VERSION")),
         seed: plan.recipe.seed,
         device: describe(&plan.options.device),
-        teacher: teacher_metrics(plan, all, teacher),
-        student: student_metrics(all, student),
-        baseline: baseline.map(|baseline| student_metrics(all, baseline)),
+        teacher: teacher_metrics(plan, teacher),
+        student: student_metrics(student),
+        baseline: baseline.map(student_metrics),
         chance_accuracy: teacher.answers.as_ref().map(|answers| answers.chance()),
         accuracy_by_family: accuracy_by_family(all),
-        stages: stages(all, &cache, &distilled, hard_labels.as_ref()),
+        stages: stages(all, cache.as_ref(), &distilled, hard_labels.as_ref()),
         train: cost(&distilled),
         baseline_train: hard_labels.as_ref().map(cost),
         cache,
@@ -114,7 +117,7 @@ fn curve(plan: &Plan, arm: Arm) -> Result<Curve, PipelineError> {
                 step: validation.step,
                 tokens: validation.tokens,
                 nll: validation.nll,
-                kl_to_teacher: validation.kl_to_teacher.unwrap_or_default(),
+                kl_to_teacher: validation.kl_to_teacher,
                 top1_agreement: validation.top1_agreement,
             }),
         }
@@ -175,7 +178,7 @@ fn accuracy_by_family(all: &Measurements) -> Vec<FamilyAccuracy> {
 
 fn stages(
     all: &Measurements,
-    cache: &CacheSummary,
+    cache: Option<&CacheSummary>,
     distilled: &TrainedArm,
     hard_labels: Option<&TrainedArm>,
 ) -> Vec<Stage> {
@@ -186,18 +189,17 @@ fn stages(
             arm.steps, arm.tokens
         )
     };
-    let mut stages = vec![
-        Stage {
-            name: "capture".into(),
-            seconds: cache.capture_seconds,
-            detail: format!("{} tokens, {} of the teacher", cache.tokens, cache.kept),
-        },
-        Stage {
-            name: "train student".into(),
-            seconds: distilled.seconds,
-            detail: trained(distilled),
-        },
-    ];
+    let capture = cache.map(|cache| Stage {
+        name: "capture".into(),
+        seconds: cache.capture_seconds,
+        detail: format!("{} tokens, {} of the teacher", cache.tokens, cache.kept),
+    });
+    let mut stages: Vec<Stage> = capture.into_iter().collect();
+    stages.push(Stage {
+        name: "train student".into(),
+        seconds: distilled.seconds,
+        detail: trained(distilled),
+    });
     if let Some(arm) = hard_labels {
         stages.push(Stage {
             name: "train baseline".into(),

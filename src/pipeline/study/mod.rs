@@ -113,6 +113,7 @@ pub fn study(
         .iter()
         .map(|variant| description.recipe(variant, overrides))
         .collect::<Result<Vec<_>, _>>()?;
+    refuse_live_answers(path, &recipes)?;
     refuse_paths(path, &recipes)?;
     description.refuse_live_gradients(path, &recipes)?;
     let lab = Laboratory {
@@ -146,11 +147,24 @@ pub fn study(
     Ok(study)
 }
 
+/// Refuses recipes without a cache: a study compares what caches store.
+fn refuse_live_answers(path: &Path, recipes: &[LoadedRecipe]) -> Result<(), PipelineError> {
+    match recipes.iter().any(|loaded| loaded.recipe.cache.is_none()) {
+        false => Ok(()),
+        true => Err(PipelineError::Input {
+            what: format!("a recipe of {}", path.display()),
+            expected: "a section [cache]: a study compares what caches store".into(),
+            found: "student.tokenizer, with a teacher that answers while the student trains".into(),
+            advice: "compare such students by `alambic experiment`".into(),
+        }),
+    }
+}
+
 /// Refuses recipes that place their cache themselves: a study does.
 fn refuse_paths(path: &Path, recipes: &[LoadedRecipe]) -> Result<(), PipelineError> {
     let placed = recipes
         .iter()
-        .find_map(|loaded| loaded.recipe.cache.path.as_ref());
+        .find_map(|loaded| loaded.recipe.cache.as_ref()?.path.as_ref());
     placed.map_or(Ok(()), |found| {
         Err(PipelineError::Input {
             what: format!("cache.path of a recipe of {}", path.display()),
@@ -190,7 +204,8 @@ fn what_is_stored(recipe: &Recipe) -> String {
     // Documents are cut into segments of this length.
     let length = training.sequence_tokens;
     // Draws are made at the temperature of the objective.
-    let temperature = cache.draws.map(|_| objective.temperature);
+    let draws = cache.as_ref().and_then(|cache| cache.draws);
+    let temperature = draws.map(|_| objective.temperature);
     format!("{data:?} {teacher:?} {cache:?} {temperature:?} {length}")
 }
 
@@ -213,7 +228,8 @@ impl Laboratory<'_> {
         };
         let out = &self.options.out;
         let cache = out.join("caches").join(&self.caches[variant.unwrap_or(0)]);
-        recipe.recipe.cache.path = Some(cache);
+        let section = recipe.recipe.cache.as_mut();
+        section.expect("recipes without a cache were refused").path = Some(cache);
         recipe.recipe.seed = seed;
         let options = RunOptions {
             out: out.join("runs").join(format!("{name}-seed{seed}")),

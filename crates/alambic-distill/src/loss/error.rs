@@ -1,5 +1,7 @@
 //! What can be wrong with a loss's inputs.
 
+use super::AlignmentError;
+
 /// A loss was given inputs that do not fit together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -232,6 +234,17 @@ pub enum LossError {
         expected: &'static str,
         /// The value given.
         found: f64,
+    },
+    /// Two tokenizations or two vocabularies cannot be aligned.
+    #[error(transparent)]
+    Alignment(#[from] AlignmentError),
+    /// A loss at the labels of one vocabulary, among those between two.
+    #[error(
+        "`{term}` is no loss between two vocabularies; those are universal_logit and hybrid_logit"
+    )]
+    NotAligned {
+        /// The loss.
+        term: &'static str,
     },
     /// A term reads teacher targets and the batch has none.
     #[error(

@@ -69,7 +69,7 @@ impl HybridLogit {
         beta: f64,
         device: &Device,
     ) -> Result<Self, LossError> {
-        LossError::check_inner_fraction("beta", beta)?;
+        check_beta(beta)?;
         let device = device.clone().without_autodiff();
         let matched = vocabulary.matched();
         let students = matched.iter().map(|pair| pair.0);
@@ -131,6 +131,11 @@ impl HybridLogit {
             (one, other) => one.or(other).map(|alone| sum_outcomes(alone.exp())),
         }
     }
+}
+
+/// Refuses a weight of the teacher at which matched probabilities could have a negative divergence.
+pub(super) fn check_beta(beta: f64) -> Result<(), LossError> {
+    LossError::check_inner_fraction("beta", beta)
 }
 
 /// The ids of one vocabulary; `None` for a list without any.

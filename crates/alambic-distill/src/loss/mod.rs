@@ -40,6 +40,7 @@
 mod adaptive_kl;
 mod aligned_document;
 mod aligned_groups;
+mod aligned_objective;
 mod aligned_pair;
 mod alignment_error;
 mod attention_relation;
@@ -92,6 +93,7 @@ mod widened;
 pub use adaptive_kl::AdaptiveKl;
 pub use aligned_document::{AlignedDocument, PlacedTokens};
 pub use aligned_groups::AlignedGroups;
+pub use aligned_objective::AlignedObjective;
 pub use aligned_pair::AlignedPair;
 pub use alignment_error::AlignmentError;
 pub use attention_relation::AttentionRelation;

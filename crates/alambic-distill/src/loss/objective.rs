@@ -16,9 +16,13 @@ use super::{
 /// the total is [its factor](Self::factors).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
+    /// Losses at the labels.
     terms: Vec<ObjectiveTerm>,
     tail: TailTreatment,
     temperature: Temperature,
+    /// Losses between two vocabularies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aligned_terms: Vec<ObjectiveTerm>,
     /// Losses between layers, beside those of the head.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     layer_terms: Vec<LayerTerm>,
@@ -45,15 +49,19 @@ impl Objective {
                 tail.check(&*divergence)?;
             }
         }
-        match step_without_weight(&terms) {
-            Some(step) => Err(LossError::EmptyObjective { step }),
-            None => Ok(Self {
-                terms,
-                tail,
-                temperature: Temperature::ONE,
-                layer_terms: Vec::new(),
-            }),
+        if let Some(step) = step_without_weight(&terms) {
+            return Err(LossError::EmptyObjective { step });
         }
+        let (aligned_terms, terms) = terms
+            .into_iter()
+            .partition(|term| term.kind.compares_vocabularies());
+        Ok(Self {
+            terms,
+            tail,
+            temperature: Temperature::ONE,
+            aligned_terms,
+            layer_terms: Vec::new(),
+        })
     }
 
     /// The same objective with distributions compared at a temperature.
@@ -91,13 +99,22 @@ impl Objective {
             terms: vec![ObjectiveTerm::new(kind, 1.0)],
             tail: TailTreatment::TailBucket,
             temperature: Temperature::ONE,
+            aligned_terms: Vec::new(),
             layer_terms: Vec::new(),
         }
     }
 
-    /// The terms in order.
+    /// The losses at the labels, in order; empty if all terms are [between vocabularies](Self::aligned_terms).
     pub fn terms(&self) -> &[ObjectiveTerm] {
         &self.terms
+    }
+
+    /// The losses between the vocabularies of student and teacher in order, beside [`terms`](Self::terms).
+    ///
+    /// The trainer computes them where both texts are aligned, by an
+    /// [`AlignedObjective`](super::AlignedObjective): nothing in this type that goes from logits to losses does.
+    pub fn aligned_terms(&self) -> &[ObjectiveTerm] {
+        &self.aligned_terms
     }
 
     /// The losses between layers in order, beside [`terms`](Self::terms), which the head makes.
@@ -115,7 +132,7 @@ impl Objective {
         self.temperature
     }
 
-    /// Whether any term reads teacher targets.
+    /// Whether any term reads the teacher's targets at the labels.
     pub fn needs_targets(&self) -> bool {
         self.terms.iter().any(|term| term.kind.needs_targets())
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdaptiveKl, Divergence, ForwardKl, JensenShannon, LossError, ReverseKl, SkewKl, SkewReverseKl,
-    SymmetricKl, TotalVariation, WeightRamp,
+    SymmetricKl, TotalVariation, WeightRamp, hybrid_logit,
 };
 
 /// One loss by its name in the recipe.
@@ -31,11 +31,15 @@ pub enum LossKind {
     LogitMse,
     /// [`CrossEntropy`](super::CrossEntropy) on the labels of the text.
     CrossEntropy,
+    /// [`UniversalLogit`](super::UniversalLogit), between two vocabularies.
+    UniversalLogit,
+    /// [`HybridLogit`](super::HybridLogit), between two vocabularies; reads `beta`.
+    HybridLogit,
 }
 
 impl LossKind {
-    /// Every loss.
-    pub const ALL: [Self; 10] = [
+    /// Every loss at the labels of one vocabulary, which a [`HeadPass`](super::HeadPass) computes.
+    pub const OF_LABELS: [Self; 10] = [
         Self::ForwardKl,
         Self::ReverseKl,
         Self::SymmetricKl,
@@ -47,6 +51,9 @@ impl LossKind {
         Self::LogitMse,
         Self::CrossEntropy,
     ];
+
+    /// Every loss between two vocabularies.
+    pub const OF_VOCABULARIES: [Self; 2] = [Self::UniversalLogit, Self::HybridLogit];
 
     /// The name used in recipes, metrics and reports.
     pub fn name(self) -> &'static str {
@@ -61,12 +68,20 @@ impl LossKind {
             Self::TotalVariation => "total_variation",
             Self::LogitMse => "logit_mse",
             Self::CrossEntropy => "cross_entropy",
+            Self::UniversalLogit => "universal_logit",
+            Self::HybridLogit => "hybrid_logit",
         }
     }
 
-    /// Whether the loss reads the teacher's targets.
+    /// Whether the loss reads the teacher's targets at the labels.
     pub fn needs_targets(self) -> bool {
-        self != Self::CrossEntropy
+        self != Self::CrossEntropy && !self.compares_vocabularies()
+    }
+
+    /// Whether the loss is between the vocabularies of student and teacher, for models of unlike tokenizers:
+    /// it reads a live teacher where both texts are [aligned](super::AlignedPair).
+    pub fn compares_vocabularies(self) -> bool {
+        Self::OF_VOCABULARIES.contains(&self)
     }
 
     /// Refuses a loss that drawn tokens cannot estimate without bias.
@@ -97,7 +112,7 @@ impl LossKind {
     /// The setting that the loss reads besides its weight.
     pub fn setting(self) -> Option<LossSetting> {
         match self {
-            Self::JensenShannon => Some(LossSetting::Beta),
+            Self::JensenShannon | Self::HybridLogit => Some(LossSetting::Beta),
             Self::SkewKl | Self::SkewReverseKl => Some(LossSetting::Alpha),
             Self::AdaptiveKl => Some(LossSetting::HeadMass),
             _ => None,
@@ -108,7 +123,7 @@ impl LossKind {
 /// A number that some losses read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LossSetting {
-    /// The teacher's weight in [`JensenShannon`].
+    /// The teacher's weight in [`JensenShannon`] and in that of [`HybridLogit`](super::HybridLogit).
     Beta,
     /// The share of its own side in the mixture of [`SkewKl`] and [`SkewReverseKl`].
     Alpha,
@@ -162,7 +177,7 @@ pub struct ObjectiveTerm {
     /// How the weight goes to another one; it stays if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<WeightRamp>,
-    /// The teacher's weight in a Jensen–Shannon divergence, 0 to 1.
+    /// The teacher's weight in a Jensen–Shannon divergence, 0 to 1; both excluded in `hybrid_logit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta: Option<f64>,
     /// The share of its own side in the mixture of a skew divergence, 0 to less than 1.
@@ -250,7 +265,11 @@ impl ObjectiveTerm {
         };
         let alpha = || value(LossSetting::Alpha);
         Ok(match self.kind {
-            LossKind::CrossEntropy | LossKind::LogitMse => None,
+            LossKind::CrossEntropy | LossKind::LogitMse | LossKind::UniversalLogit => None,
+            LossKind::HybridLogit => {
+                hybrid_logit::check_beta(value(LossSetting::Beta)?)?;
+                None
+            }
             LossKind::ForwardKl => Some(Box::new(ForwardKl)),
             LossKind::ReverseKl => Some(Box::new(ReverseKl)),
             LossKind::SymmetricKl => Some(Box::new(SymmetricKl)),

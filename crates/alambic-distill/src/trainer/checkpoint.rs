@@ -54,7 +54,7 @@ pub(crate) struct RunIdentity {
     pub(crate) config: TrainerConfig,
     pub(crate) student: alambic_transformer::DecoderConfig,
     pub(crate) data: String,
-    /// Fingerprint of the teacher whose layers are imitated.
+    /// Fingerprints of the teachers that answer while the student trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) teacher: Option<String>,
 }

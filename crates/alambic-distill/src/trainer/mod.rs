@@ -4,6 +4,7 @@
 //! strategy, with checkpoints that are whole or absent, exact resume, global-norm clipping, and
 //! gradients normalised by the labels of the whole accumulation window.
 
+mod aligned_teacher;
 mod checkpoint;
 mod config;
 mod gradients;
@@ -32,6 +33,7 @@ use burn::train::logger::InMemoryMetricLogger;
 use burn::train::metric::{LossMetric, store::EventStoreClient};
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
+pub use aligned_teacher::AlignedTeacher;
 pub use checkpoint::BestStep;
 pub use config::{RunSettings, TrainerConfig};
 pub use live_teacher::model_shape;
@@ -41,12 +43,15 @@ pub use metrics::{
 pub use optimizer::AdamWSettings;
 pub use schedule::Schedule;
 
-use crate::loss::{Head, LayerObjective, Objective, TailTreatment, is_kept_temperature};
+use crate::loss::{
+    AlignedObjective, Head, LayerObjective, Objective, TailTreatment, is_kept_temperature,
+};
 use crate::teacher::{DecoderTeacher, Teacher};
 use crate::teacher_head::head_for;
 use crate::{
     DistillError, RunLock, StopHandle, StoredTargets, TrainingSource, WindowConfig, Windows,
 };
+use aligned_teacher::aligned_objective;
 use checkpoint::{CheckpointState, CheckpointStore, PARTS, RunIdentity};
 use live_teacher::{LiveTeacher, layer_objective};
 use schedule::ScheduledRate;
@@ -91,6 +96,7 @@ pub struct Trainer {
     sinks: Vec<Box<dyn MetricSink>>,
     stop: StopHandle,
     teacher: Option<DecoderTeacher>,
+    aligned_teacher: Option<AlignedTeacher>,
 }
 
 impl Trainer {
@@ -106,6 +112,7 @@ impl Trainer {
             sinks: Vec::new(),
             stop: StopHandle::new(),
             teacher: None,
+            aligned_teacher: None,
         })
     }
 
@@ -125,6 +132,13 @@ impl Trainer {
     /// [layer terms](Objective::layer_terms); it reads what the student reads.
     pub fn with_teacher(mut self, teacher: DecoderTeacher) -> Self {
         self.teacher = Some(teacher);
+        self
+    }
+
+    /// Lets `teacher`, of another vocabulary, answer while the student trains, for the objective's
+    /// [aligned terms](Objective::aligned_terms).
+    pub fn with_aligned_teacher(mut self, teacher: AlignedTeacher) -> Self {
+        self.aligned_teacher = Some(teacher);
         self
     }
 
@@ -165,8 +179,14 @@ impl Trainer {
         let live_teacher = live_teacher.map(|(layers, teacher)| {
             LiveTeacher::new(teacher.decoder().clone().to_device(&plain), layers)
         });
+        let aligned = aligned_objective(
+            &self.config.objective,
+            &student,
+            self.aligned_teacher.as_ref(),
+        )?;
+        let (aligned, aligned_teacher) = aligned.unzip();
         let state = self.resume_state(&store, &student, &*train)?;
-        let learner = self.learner(student, layers, &store, &state)?;
+        let learner = self.learner(student, aligned, layers, &store, &state)?;
         let log = JsonlMetrics::open(&directory.join("metrics.jsonl"), state.step)?;
         self.sinks.insert(0, Box::new(log));
         let with_targets = self.config.objective.needs_targets();
@@ -184,6 +204,7 @@ impl Trainer {
             device: plain.autodiff(),
             windows: Box::new(windows),
             teacher_head,
+            aligned_teacher,
             live_teacher,
             validation,
             validation_head,
@@ -206,9 +227,7 @@ impl Trainer {
             config: self.config.clone(),
             student: student.config().clone(),
             data: train.identity(),
-            teacher: self
-                .imitated()
-                .map(|teacher| teacher.fingerprint().to_owned()),
+            teacher: self.live_identity(),
         };
         let Some(step) = store.latest()? else {
             return Ok(CheckpointState::new(0, Default::default(), identity));
@@ -247,16 +266,26 @@ impl Trainer {
         Ok(state)
     }
 
-    /// The live teacher, if its layers are imitated.
-    fn imitated(&self) -> Option<&DecoderTeacher> {
-        let imitates = !self.config.objective.layer_terms().is_empty();
-        self.teacher.as_ref().filter(|_| imitates)
+    /// Names the live teachers that the objective reads.
+    fn live_identity(&self) -> Option<String> {
+        let objective = &self.config.objective;
+        let imitated = self.teacher.as_ref();
+        let imitated = imitated.filter(|_| !objective.layer_terms().is_empty());
+        let aligned = self.aligned_teacher.as_ref();
+        let aligned = aligned.filter(|_| !objective.aligned_terms().is_empty());
+        let names = [
+            imitated.map(|teacher| teacher.fingerprint().to_owned()),
+            aligned.map(AlignedTeacher::identity),
+        ];
+        let names: Vec<String> = names.into_iter().flatten().collect();
+        (!names.is_empty()).then(|| names.join(" "))
     }
 
     /// The learner at the state's step.
     fn learner(
         &self,
         student: Decoder,
+        aligned: Option<AlignedObjective>,
         layers: Option<LayerObjective>,
         store: &CheckpointStore,
         state: &CheckpointState,
@@ -264,6 +293,10 @@ impl Trainer {
         let device = student.device();
         let objective = self.config.objective.clone();
         let model = Student::new(student, objective, self.settings.head_pass);
+        let model = match aligned {
+            Some(aligned) => model.with_aligned(aligned),
+            None => model,
+        };
         let model = match layers {
             Some(layers) => model.with_layers(layers),
             None => model,

@@ -13,6 +13,7 @@ use burn::train::{
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
 };
 
+use super::aligned_teacher::{AlignedReader, AlignedReading};
 use super::checkpoint::{CheckpointState, CheckpointStore};
 use super::live_teacher::LiveTeacher;
 use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
@@ -30,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) windows: Box<dyn WindowSource>,
     /// What makes distributions of the hidden states of the windows, if they have any.
     pub(crate) teacher_head: Option<Head>,
+    /// The teacher of another vocabulary, if the student learns from one.
+    pub(crate) aligned_teacher: Option<AlignedReader>,
     /// Whose layers the student imitates, if it does.
     pub(crate) live_teacher: Option<LiveTeacher>,
     pub(crate) validation: Option<Arc<dyn TrainingSource>>,
@@ -157,14 +160,25 @@ impl Run {
         let model = learner.model();
         let mut accumulator = GradientsAccumulator::<Student>::new();
         let objective = &self.config.objective;
+        let labels = window.num_labels;
         let factors = objective.factors(step);
-        let of_layers = objective.layer_terms().iter();
-        let layer_factors: Vec<f64> = of_layers.map(|term| term.weight_at(step)).collect();
-        let mut sums = vec![0.0; factors.len() + layer_factors.len()];
-        for sequences in window.sequences.chunks(self.settings.micro_batch_sequences) {
-            let labels = window.num_labels;
+        let aligned_terms = objective.aligned_terms().iter();
+        let aligned_factors: Vec<f64> = aligned_terms.map(|term| term.weight_at(step)).collect();
+        let layer_terms = objective.layer_terms().iter();
+        let layer_factors: Vec<f64> = layer_terms.map(|term| term.weight_at(step)).collect();
+        let parts = || window.sequences.chunks(self.settings.micro_batch_sequences);
+        // The whole window is aligned before the first pass, so that its groups are counted.
+        let aligned = self.aligned_teacher.as_ref();
+        let readings = aligned.map(|teacher| parts().map(|part| teacher.read(part)).collect());
+        let readings: Vec<_> = readings.transpose()?.unwrap_or_default();
+        let groups = readings.iter().map(AlignedReading::num_groups).sum();
+        let mut sums = vec![0.0; factors.len() + aligned_factors.len() + layer_factors.len()];
+        for (index, sequences) in parts().enumerate() {
             let head = self.teacher_head.as_ref();
             let mut batch = MicroBatch::new(sequences, &factors, labels, head, &self.device);
+            if let (Some(teacher), Some(reading)) = (aligned, readings.get(index)) {
+                batch = batch.with_aligned_teacher(teacher, reading, &aligned_factors, groups);
+            }
             if let Some(teacher) = &self.live_teacher {
                 batch = batch.with_live_teacher(teacher, &layer_factors, labels);
             }
@@ -178,9 +192,18 @@ impl Run {
             }
             self.show(components, pass.item, step, learner);
         }
-        let labels = window.num_labels.max(1) as f64;
-        let term_means: Vec<f64> = sums.into_iter().map(|sum| sum / labels).collect();
-        let weighted = term_means.iter().zip(factors.iter().chain(&layer_factors));
+        // Terms between vocabularies are means over groups, all others over labels.
+        let of_vocabularies = factors.len()..factors.len() + aligned_factors.len();
+        let mean = |(term, sum): (usize, f64)| {
+            let count = match of_vocabularies.contains(&term) {
+                true => groups,
+                false => labels,
+            };
+            sum / count.max(1) as f64
+        };
+        let term_means: Vec<f64> = sums.into_iter().enumerate().map(mean).collect();
+        let all_factors = factors.iter().chain(&aligned_factors).chain(&layer_factors);
+        let weighted = term_means.iter().zip(all_factors);
         let loss = weighted.map(|(mean, factor)| mean * factor).sum();
         let gradients = accumulator.grads();
         let gradient_norm = gradients::global_norm(&model, &gradients);
@@ -233,7 +256,8 @@ impl Run {
     ) -> Result<(), DistillError> {
         let step = self.state.step;
         let objective = &self.config.objective;
-        let of_head = objective.terms().iter().map(|term| {
+        let of_head = objective.terms().iter().chain(objective.aligned_terms());
+        let of_head = of_head.map(|term| {
             let ramped = term.ramp.map(|_| term.weight_at(step));
             (term.kind.name().to_owned(), ramped)
         });

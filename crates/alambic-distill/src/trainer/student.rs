@@ -1,15 +1,17 @@
 //! The student as burn-train's learner sees it.
 
-use alambic_transformer::{AttentionContext, Decoder, WantedLayers};
+use alambic_transformer::{AttentionContext, Decoder, LayerOutputs, WantedLayers};
 use burn::module::Module;
 use burn::tensor::{Device, ExecutionError, Int, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
+use super::aligned_teacher::{AlignedReader, AlignedReading};
 use super::label_list::LabelList;
 use super::live_teacher::{LiveTeacher, model_states, wanted_layers};
 use crate::loss::{
-    Head, HeadPass, LabelLosses, LabelMask, LayerObjective, ModelStates, Objective, TokenLoss,
+    AlignedGroups, AlignedObjective, AlignedPair, Head, HeadPass, LabelLosses, LabelMask,
+    LayerObjective, LogProbs, ModelStates, Objective, TokenLoss,
 };
 use crate::teacher_head::decoder_head;
 use crate::{DistillationBatch, TargetSequence};
@@ -27,8 +29,19 @@ pub(crate) struct MicroBatch {
     term_weights: Vec<f32>,
     /// Which positions count.
     mask: LabelMask,
+    /// What a teacher of another vocabulary says, if the student learns from one.
+    aligned: Option<AlignedTargets>,
     /// What the layers of a live teacher say, if any are imitated.
     teacher_layers: Option<TeacherLayers>,
+}
+
+/// What losses between two vocabularies read of a live teacher.
+#[derive(Clone, Debug)]
+struct AlignedTargets {
+    log_probs: LogProbs,
+    groups: AlignedGroups,
+    /// What each term's loss at a group is multiplied with, `[aligned terms]`.
+    term_weights: Vec<f32>,
 }
 
 /// What losses between layers read of a live teacher.
@@ -56,8 +69,26 @@ impl MicroBatch {
             context: batch.context,
             term_weights: per_label(factors, window_labels),
             mask: batch.mask,
+            aligned: None,
             teacher_layers: None,
         }
+    }
+
+    /// The same part with what a teacher of another vocabulary says about it; `factors` are divided by the
+    /// groups of the whole window.
+    pub(crate) fn with_aligned_teacher(
+        mut self,
+        teacher: &AlignedReader,
+        reading: &AlignedReading,
+        factors: &[f64],
+        window_groups: u64,
+    ) -> Self {
+        self.aligned = Some(AlignedTargets {
+            log_probs: teacher.log_probs(reading),
+            groups: reading.groups().clone(),
+            term_weights: per_label(factors, window_groups),
+        });
+        self
     }
 
     /// The same part with what `teacher` says about it, for losses between layers.
@@ -85,7 +116,7 @@ fn per_label(factors: &[f64], window_labels: u64) -> Vec<f32> {
 /// What one pass gives back, detached.
 #[derive(Debug)]
 pub(crate) struct PassOutput {
-    /// Sum of every term over the pass's labels, those of the head first, `[terms]`.
+    /// Sum of every term: those at the pass's labels, those between vocabularies, those between layers; `[terms]`.
     pub term_sums: Tensor<1>,
     /// The weighted total, already divided by the window's labels, `[1]`.
     pub total: Tensor<1>,
@@ -112,6 +143,9 @@ pub(crate) struct Student {
     layers: Option<LayerObjective>,
     #[module(skip)]
     objective: Objective,
+    /// Losses between two vocabularies.
+    #[module(skip)]
+    aligned: Option<AlignedObjective>,
     #[module(skip)]
     head_pass: HeadPass,
     /// The last hidden state, which the head reads, and what losses between layers read.
@@ -130,9 +164,16 @@ impl Student {
             decoder,
             layers: None,
             objective,
+            aligned: None,
             head_pass,
             wanted,
         }
+    }
+
+    /// The same student, which also learns from a teacher of another vocabulary.
+    pub(crate) fn with_aligned(mut self, aligned: AlignedObjective) -> Self {
+        self.aligned = Some(aligned);
+        self
     }
 
     /// The same student, which also imitates layers of a live teacher.
@@ -161,27 +202,12 @@ impl Student {
         let outputs = self.decoder.layer_outputs(ids, context, &self.wanted);
         let last = self.decoder.config().num_hidden_layers;
         let hidden = outputs.hidden_states[&last].clone();
-        let of_head = self.losses_of_head(input, hidden);
-        let Some(layers) = &self.layers else {
-            return of_head;
-        };
-        let teacher = input.teacher_layers.as_ref();
-        let teacher = teacher.expect("a live teacher reads every batch of such a student");
-        let states = model_states(outputs);
-        let losses = layers
-            .losses(
-                &states,
-                &teacher.states,
-                context.visible_keys(),
-                &input.mask,
-            )
-            .expect("the layers were checked against both models before the first step");
-        let LabelLosses {
-            mut total,
-            term_sums,
-        } = of_head;
-        let mut sums = vec![term_sums];
-        for (TokenLoss { sum, .. }, &weight) in losses.into_iter().zip(&teacher.term_weights) {
+        let (mut total, mut sums) = self.losses_of_head(input, hidden.clone());
+        let weighted = self
+            .losses_of_vocabularies(input, hidden)
+            .into_iter()
+            .chain(self.losses_of_layers(input, &outputs));
+        for (TokenLoss { sum, .. }, weight) in weighted {
             sums.push(sum.clone().without_autodiff());
             total = total + sum * weight;
         }
@@ -191,21 +217,64 @@ impl Student {
         }
     }
 
-    fn losses_of_head(&self, input: &MicroBatch, hidden: Tensor<3>) -> LabelLosses {
+    /// The losses between vocabularies, each with its weight.
+    fn losses_of_vocabularies(
+        &self,
+        input: &MicroBatch,
+        hidden: Tensor<3>,
+    ) -> Vec<(TokenLoss, f32)> {
+        let Some(aligned) = &self.aligned else {
+            return Vec::new();
+        };
+        let teacher = input.aligned.as_ref();
+        let teacher = teacher.expect("a live teacher reads every batch of such a student");
+        let [batch, seq, width] = hidden.dims();
+        let states = hidden.reshape([batch * seq, width]);
+        let student = decoder_head(&self.decoder).logits(states).into_log_probs();
+        let losses = AlignedPair::by_bytes(&teacher.log_probs, &student, &teacher.groups)
+            .and_then(|pair| aligned.losses(&pair, teacher.groups.mask()))
+            .expect("the groups were made for these batches");
+        let weights = teacher.term_weights.iter().copied();
+        losses.into_iter().zip(weights).collect()
+    }
+
+    /// The losses between layers, each with its weight.
+    fn losses_of_layers(
+        &self,
+        input: &MicroBatch,
+        outputs: &LayerOutputs,
+    ) -> Vec<(TokenLoss, f32)> {
+        let Some(layers) = &self.layers else {
+            return Vec::new();
+        };
+        let teacher = input.teacher_layers.as_ref();
+        let teacher = teacher.expect("a live teacher reads every batch of such a student");
+        let states = model_states(outputs.clone());
+        let visible = input.context.visible_keys();
+        let losses = layers
+            .losses(&states, &teacher.states, visible, &input.mask)
+            .expect("the layers were checked against both models before the first step");
+        let weights = teacher.term_weights.iter().copied();
+        losses.into_iter().zip(weights).collect()
+    }
+
+    /// The total of the losses at the labels, and the sums of its terms.
+    fn losses_of_head(&self, input: &MicroBatch, hidden: Tensor<3>) -> (Tensor<1>, Vec<Tensor<1>>) {
         let device = hidden.device().without_autodiff();
         let num_terms = input.term_weights.len();
-        let Some(labels) = &input.labels else {
-            return LabelLosses {
-                // So that every weight has a gradient, of 0.
-                total: (hidden.sum() + self.decoder.head_weight().sum()) * 0.0,
-                term_sums: Tensor::zeros([num_terms], &device),
-            };
+        let labels = input.labels.as_ref().filter(|_| num_terms > 0);
+        let Some(labels) = labels else {
+            // So that every weight has a gradient, of 0.
+            let total = (hidden.sum() + self.decoder.head_weight().sum()) * 0.0;
+            let sums = (0..num_terms).map(|_| Tensor::zeros([1], &device));
+            return (total, sums.collect());
         };
         let weights = Tensor::<1>::from_floats(input.term_weights.as_slice(), &device);
         let weights = weights
             .unsqueeze_dim::<2>(1)
             .expand([num_terms, labels.len()]);
-        self.head_pass
+        let losses = self
+            .head_pass
             .losses(
                 &self.objective,
                 &labels.states(hidden),
@@ -214,7 +283,8 @@ impl Student {
                 labels.targets(),
                 &weights,
             )
-            .expect("the cache was checked against the objective before the first step")
+            .expect("the cache was checked against the objective before the first step");
+        (losses.total, vec![losses.term_sums])
     }
 }
 

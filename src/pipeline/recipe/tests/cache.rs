@@ -42,7 +42,10 @@ fn the_most_likely_tokens_are_kept_with_each_type_of_values() {
         let recipe = parse(STORIES, &[&format!("cache.values={word}")])
             .unwrap()
             .recipe;
-        assert_eq!(recipe.cache.targets(), TargetKind::TopK { k: 32, values });
+        assert_eq!(
+            recipe.cache.as_ref().unwrap().targets(),
+            TargetKind::TopK { k: 32, values }
+        );
     }
 }
 
@@ -52,7 +55,7 @@ fn from_1_to_4095_tokens_are_drawn_and_the_seed_is_the_recipes() {
         let assignment = format!("cache.draws={draws}");
         let recipe = parse(STORIES, &drawn_and(&assignment)).unwrap().recipe;
         assert_eq!(
-            recipe.cache.targets(),
+            recipe.cache.as_ref().unwrap().targets(),
             TargetKind::Sampled {
                 draws,
                 seed: 3,
@@ -132,13 +135,13 @@ fn both_pairs_of_keys_name_a_head_whose_tail_is_drawn_and_which_is_stored_in_bit
             seed: 3,
             method: DrawMethod::Systematic,
         };
-        assert_eq!(recipe.cache.targets(), expected);
+        assert_eq!(recipe.cache.as_ref().unwrap().targets(), expected);
     }
 }
 
 #[test]
 fn a_loss_that_draws_cannot_estimate_is_named_by_its_kind() {
-    for kind in LossKind::ALL {
+    for kind in LossKind::OF_LABELS {
         let setting = match kind.setting() {
             Some(setting) => format!(", {} = {}", setting.name(), setting.published()),
             None => String::new(),
@@ -202,7 +205,10 @@ fn the_most_likely_tokens_are_trained_at_the_temperatures_that_are_declared() {
     for temperature in ["1.0", "2.0", "1.3"] {
         let asked = format!("objective.temperature={temperature}");
         let recipe = parse(STORIES, &[declared, &asked]).unwrap().recipe;
-        assert_eq!(recipe.cache.temperatures(), [1.0, 2.0, 1.3]);
+        assert_eq!(
+            recipe.cache.as_ref().unwrap().temperatures(),
+            [1.0, 2.0, 1.3]
+        );
         let written = recipe.to_toml().unwrap();
         assert_eq!(parse(&written, &[]).unwrap().recipe, recipe);
     }
@@ -221,7 +227,7 @@ fn the_most_likely_tokens_are_trained_at_the_temperatures_that_are_declared() {
 #[test]
 fn without_a_declaration_the_temperature_is_1_and_a_loaded_recipe_says_so() {
     let recipe = parse(STORIES, &[]).unwrap().recipe;
-    assert_eq!(recipe.cache.temperatures(), [1.0]);
+    assert_eq!(recipe.cache.as_ref().unwrap().temperatures(), [1.0]);
     let written = recipe.to_toml().unwrap();
     assert!(written.contains("temperatures = [1.0]"), "{written}");
 }
@@ -242,7 +248,7 @@ fn hidden_states_are_kept_in_each_type() {
     {
         let assignment = format!("cache.hidden_states={word}");
         let recipe = parse(STORIES, &hidden_and(&assignment)).unwrap().recipe;
-        assert_eq!(recipe.cache.hidden_states, Some(values));
+        assert_eq!(recipe.cache.as_ref().unwrap().hidden_states, Some(values));
     }
     let problem = problem(STORIES, &hidden_and("cache.hidden_states=int5"));
     assert_eq!(problem.key, "cache.hidden_states");
@@ -251,7 +257,7 @@ fn hidden_states_are_kept_in_each_type() {
 
 #[test]
 fn hidden_states_serve_every_loss_at_every_temperature() {
-    for kind in LossKind::ALL {
+    for kind in LossKind::OF_LABELS {
         let setting = match kind.setting() {
             Some(setting) => format!(", {} = {}", setting.name(), setting.published()),
             None => String::new(),

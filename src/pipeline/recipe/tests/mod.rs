@@ -9,6 +9,7 @@ mod misfits;
 mod reading;
 mod refused;
 mod resolved;
+mod student_tokenizer;
 mod unreadable;
 mod unset;
 

@@ -82,13 +82,20 @@ fn a_cache_in_object_storage_is_named_by_its_url() {
         parse(CHAT, &[change[0].as_str()]).unwrap().recipe
     };
     let objects = recipe("s3://corpus/first");
-    assert_eq!(objects.cache.path, Some(PathBuf::from("s3://corpus/first")));
-    let location = objects.cache.location().unwrap();
+    assert_eq!(
+        objects.cache.as_ref().unwrap().path,
+        Some(PathBuf::from("s3://corpus/first"))
+    );
+    let location = objects.cache.unwrap().location().unwrap();
     assert_eq!(
         location.join("train").to_string(),
         "s3://corpus/first/train"
     );
-    let directory = recipe("file:///data/first").cache.location().unwrap();
+    let directory = recipe("file:///data/first")
+        .cache
+        .unwrap()
+        .location()
+        .unwrap();
     assert_eq!(directory.as_directory(), Some(Path::new("/data/first")));
     for wrong in ["s3://key:hunter22@corpus/first", "ftp://corpus/first"] {
         let change = with(wrong);
@@ -121,9 +128,12 @@ fn relative_paths_start_where_they_were_written() {
         recipe.data.chat_template,
         Some(ChatTemplateSource::File(here.join("chat.jinja")))
     );
-    assert_eq!(recipe.cache.path, Some(PathBuf::from("/absolute")));
     assert_eq!(
-        recipe.cache.reuse,
+        recipe.cache.as_ref().unwrap().path,
+        Some(PathBuf::from("/absolute"))
+    );
+    assert_eq!(
+        recipe.cache.as_ref().unwrap().reuse,
         Some(vec![PathBuf::from("/first"), here.join("second")])
     );
 

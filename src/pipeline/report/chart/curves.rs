@@ -96,7 +96,7 @@ pub(crate) fn validation_kl(report: &Report) -> Result<Option<Figure>, ReportErr
     let scale = |values: &[f64]| Axis::positive(values);
     let axes = "nats per token, lower is better";
     validation(report, "KL to the teacher", axes, scale, |p| {
-        Some(p.kl_to_teacher)
+        p.kl_to_teacher
     })
 }
 

@@ -21,9 +21,8 @@ struct Card {
 
 /// The row of headline cards, as HTML.
 pub(super) fn cards(report: &Report) -> String {
-    let mut cards = vec![
-        size_card(report),
-        nll_card(report),
+    let mut cards = vec![size_card(report), nll_card(report)];
+    let to_teacher = [
         student_card(
             report,
             "KL to the teacher",
@@ -39,6 +38,7 @@ pub(super) fn cards(report: &Report) -> String {
             |s| s.top1_agreement,
         ),
     ];
+    cards.extend(to_teacher.into_iter().flatten());
     cards.extend(accuracy_card(report));
     let html: String = cards.iter().map(card_html).collect();
     format!("<section class=\"cards\" aria-label=\"Headline figures\">\n{html}</section>\n")
@@ -58,19 +58,31 @@ fn size_card(report: &Report) -> Card {
     }
 }
 
+/// Negative log-likelihood, per token where all models have the same tokens.
 fn nll_card(report: &Report) -> Card {
-    let mut bars = vec![(ModelArm::Teacher, report.teacher.nll)];
-    bars.push((ModelArm::Distilled, report.student.nll));
-    bars.extend(
-        report
-            .baseline
-            .as_ref()
-            .map(|b| (ModelArm::HardLabels, b.nll)),
-    );
+    let (teacher, student) = (&report.teacher, &report.student);
+    let figure: fn(&StudentMetrics) -> f64 = match student.top1_agreement {
+        Some(_) => |student| student.nll,
+        None => |student| student.bits_per_byte,
+    };
+    let (title, meaning, of_teacher) = match student.top1_agreement {
+        Some(_) => ("NLL", "nats per token, lower is better", teacher.nll),
+        None => (
+            "Bits per byte",
+            "of text, lower is better",
+            teacher.bits_per_byte,
+        ),
+    };
+    let mut bars = vec![
+        (ModelArm::Teacher, of_teacher),
+        (ModelArm::Distilled, figure(student)),
+    ];
+    let baseline = report.baseline.as_ref();
+    bars.extend(baseline.map(|baseline| (ModelArm::HardLabels, figure(baseline))));
     Card {
-        title: "NLL",
-        value: quantity::thousandths(report.student.nll),
-        meaning: "nats per token, lower is better",
+        title,
+        value: quantity::thousandths(figure(student)),
+        meaning,
         bars,
         full: None,
         chance: None,
@@ -78,35 +90,32 @@ fn nll_card(report: &Report) -> Card {
     }
 }
 
-/// A figure that only students have.
+/// A figure that only students have, if it was measured.
 fn student_card(
     report: &Report,
     title: &'static str,
     meaning: &'static str,
     full: Option<f64>,
-    figure: fn(&StudentMetrics) -> f64,
-) -> Card {
-    let mut bars = vec![(ModelArm::Distilled, figure(&report.student))];
-    bars.extend(
-        report
-            .baseline
-            .as_ref()
-            .map(|b| (ModelArm::HardLabels, figure(b))),
-    );
+    figure: fn(&StudentMetrics) -> Option<f64>,
+) -> Option<Card> {
+    let student = figure(&report.student)?;
+    let baseline = report.baseline.as_ref().and_then(figure);
+    let mut bars = vec![(ModelArm::Distilled, student)];
+    bars.extend(baseline.map(|value| (ModelArm::HardLabels, value)));
     let format = if full.is_some() {
         quantity::percent
     } else {
         quantity::thousandths
     };
-    Card {
+    Some(Card {
         title,
-        value: format(figure(&report.student)),
+        value: format(student),
         meaning,
         bars,
         full,
         chance: None,
         format,
-    }
+    })
 }
 
 fn accuracy_card(report: &Report) -> Option<Card> {

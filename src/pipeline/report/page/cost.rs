@@ -43,8 +43,8 @@ fn stage_table(report: &Report) -> String {
 }
 
 fn facts(report: &Report) -> String {
-    let (train, cache, evaluation) = (&report.train, &report.cache, &report.evaluation);
-    let facts = [
+    let (train, evaluation) = (&report.train, &report.evaluation);
+    let mut facts = vec![
         (
             "training",
             format!("{} tokens/s", quantity::count(train.tokens_per_second)),
@@ -59,33 +59,38 @@ fn facts(report: &Report) -> String {
             quantity::bytes(train.peak_rss_bytes as f64),
             "resident, while training the student".to_owned(),
         ),
-        (
-            "cache",
-            format!("{:.1} bytes/token", cache.bytes_per_token),
-            format!(
-                "{} for {} tokens",
-                quantity::bytes(cache.bytes as f64),
-                quantity::count(cache.tokens as f64)
-            ),
-        ),
-        (
-            "targets",
-            cache.kept.clone(),
-            match cache.mean_tail_mass {
-                Some(mass) => format!("leave out {:.2}% of the mass on average", 100.0 * mass),
-                None => "drawn from the teacher's probabilities".into(),
-            },
-        ),
-        (
-            "evaluation",
-            format!("{} tokens", quantity::count(evaluation.tokens as f64)),
-            format!(
-                "{} segments in {}",
-                quantity::whole(evaluation.segments),
-                quantity::duration(evaluation.seconds)
-            ),
-        ),
     ];
+    let of_cache = report.cache.as_ref().map(|cache| {
+        [
+            (
+                "cache",
+                format!("{:.1} bytes/token", cache.bytes_per_token),
+                format!(
+                    "{} for {} tokens",
+                    quantity::bytes(cache.bytes as f64),
+                    quantity::count(cache.tokens as f64)
+                ),
+            ),
+            (
+                "targets",
+                cache.kept.clone(),
+                match cache.mean_tail_mass {
+                    Some(mass) => format!("leave out {:.2}% of the mass on average", 100.0 * mass),
+                    None => "drawn from the teacher's probabilities".into(),
+                },
+            ),
+        ]
+    });
+    facts.extend(of_cache.into_iter().flatten());
+    facts.push((
+        "evaluation",
+        format!("{} tokens", quantity::count(evaluation.tokens as f64)),
+        format!(
+            "{} segments in {}",
+            quantity::whole(evaluation.segments),
+            quantity::duration(evaluation.seconds)
+        ),
+    ));
     let fact = |(name, value, detail): &(&str, String, String)| {
         format!("<div><dt>{name}</dt><dd><b>{value}</b><span>{detail}</span></dd></div>\n")
     };

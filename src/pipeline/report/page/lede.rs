@@ -16,20 +16,28 @@ pub(super) fn lede(report: &Report) -> String {
 fn size_sentence(report: &Report) -> String {
     let (teacher, student) = (&report.teacher, &report.student);
     let ratio = teacher.parameters as f64 / student.parameters.max(1) as f64;
+    let result = match student.top1_agreement {
+        Some(agreement) => format!(
+            "the student agrees with it on <b>{}</b> of the most probable tokens",
+            quantity::percent(agreement)
+        ),
+        None => format!(
+            "the student, with a tokenizer of its own, needs <b>{} bits</b> for a byte of text and the teacher {}",
+            quantity::thousandths(student.bits_per_byte),
+            quantity::thousandths(teacher.bits_per_byte)
+        ),
+    };
     format!(
-        "With {} of the teacher’s {} parameters ({} fewer), the student agrees with it on \
-         <b>{}</b> of the most probable tokens.",
+        "With {} of the teacher’s {} parameters ({} fewer), {result}.",
         quantity::count(student.parameters as f64),
         quantity::count(teacher.parameters as f64),
         quantity::ratio(ratio),
-        quantity::percent(student.top1_agreement),
     )
 }
 
 /// How distillation compares with hard labels, and how much of the way to the teacher it made.
 fn gain_sentence(report: &Report, baseline: &StudentMetrics) -> String {
-    let (teacher, student) = (report.teacher.nll, report.student.nll);
-    let difference = student - baseline.nll;
+    let difference = report.student.nll - baseline.nll;
     let direction = if difference <= 0.0 { "below" } else { "above" };
     let tokens = match &report.baseline_train {
         Some(train) if train.tokens == report.train.tokens => "on the same number of tokens",
@@ -40,8 +48,18 @@ fn gain_sentence(report: &Report, baseline: &StudentMetrics) -> String {
          labels {tokens}",
         quantity::thousandths(difference.abs()),
     );
-    if difference < 0.0 && baseline.nll > teacher {
-        let share = (baseline.nll - student) / (baseline.nll - teacher);
+    // Tokens of two tokenizers are not of one length; bytes are.
+    let per_byte = report.student.top1_agreement.is_none();
+    let [teacher, student, baseline] = match per_byte {
+        true => [
+            report.teacher.bits_per_byte,
+            report.student.bits_per_byte,
+            baseline.bits_per_byte,
+        ],
+        false => [report.teacher.nll, report.student.nll, baseline.nll],
+    };
+    if difference < 0.0 && baseline > teacher {
+        let share = (baseline - student) / (baseline - teacher);
         sentence.push_str(&format!(
             ": {:.0}% of the gap between hard labels and the teacher",
             100.0 * share

@@ -31,7 +31,7 @@ fn tracked(table: Tensor<2>) -> Tensor<2> {
 
 /// Every loss that a truncated teacher can serve at once.
 fn objective(tail: TailTreatment) -> Objective {
-    let kinds = LossKind::ALL.into_iter();
+    let kinds = LossKind::OF_LABELS.into_iter();
     let served = kinds.filter(|kind| !kind.needs_logits());
     let terms = served.map(|kind| ObjectiveTerm::published(kind, 1.0));
     Objective::try_new(terms.collect(), tail).unwrap()
@@ -39,7 +39,7 @@ fn objective(tail: TailTreatment) -> Objective {
 
 /// Every loss at once.
 fn whole_objective() -> Objective {
-    let terms = LossKind::ALL.map(|kind| ObjectiveTerm::published(kind, 1.0));
+    let terms = LossKind::OF_LABELS.map(|kind| ObjectiveTerm::published(kind, 1.0));
     Objective::try_new(terms.to_vec(), TailTreatment::TailBucket).unwrap()
 }
 

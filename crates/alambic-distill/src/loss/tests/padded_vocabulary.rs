@@ -182,7 +182,7 @@ struct Chunks {
 impl Chunks {
     /// A student whose weight has `columns`, filled up with `padding`.
     fn new(columns: usize, padding: f64) -> Self {
-        let kinds = LossKind::ALL.into_iter();
+        let kinds = LossKind::OF_LABELS.into_iter();
         let terms: Vec<ObjectiveTerm> = kinds
             .filter(|kind| !kind.needs_logits())
             .map(|kind| ObjectiveTerm::published(kind, 1.0))

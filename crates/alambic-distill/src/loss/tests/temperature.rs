@@ -28,9 +28,9 @@ fn total(objective: &Objective, student: Tensor<3>) -> Tensor<1> {
 
 #[test]
 fn the_factor_belongs_to_terms_that_compare_distributions() {
-    let squared = objective(&LossKind::ALL, TemperatureFactor::Squared);
-    let one = objective(&LossKind::ALL, TemperatureFactor::One);
-    for (index, kind) in LossKind::ALL.into_iter().enumerate() {
+    let squared = objective(&LossKind::OF_LABELS, TemperatureFactor::Squared);
+    let one = objective(&LossKind::OF_LABELS, TemperatureFactor::One);
+    for (index, kind) in LossKind::OF_LABELS.into_iter().enumerate() {
         let compares = !matches!(kind, LossKind::CrossEntropy | LossKind::LogitMse);
         let expected = if compares {
             0.5 * TEMPERATURE.powi(2)
@@ -91,7 +91,7 @@ fn both_sides_are_softened_and_labels_are_not() {
 #[test]
 fn gradients_at_a_temperature_agree_with_central_differences() {
     for factor in [TemperatureFactor::Squared, TemperatureFactor::One] {
-        for kind in LossKind::ALL {
+        for kind in LossKind::OF_LABELS {
             if kind == LossKind::AdaptiveKl {
                 continue; // its weights are constants to the gradient
             }

@@ -184,7 +184,7 @@ fn f32_states_serve_every_loss_at_every_temperature_like_the_live_teacher() {
     let student = student();
     let number = |sum: Tensor<1>| f64::from(sum.into_scalar::<f32>());
     for temperature in [1.0, 0.5, 3.0] {
-        let terms = LossKind::ALL.map(|kind| ObjectiveTerm::published(kind, 1.0));
+        let terms = LossKind::OF_LABELS.map(|kind| ObjectiveTerm::published(kind, 1.0));
         let softened = Temperature::try_new(temperature, TemperatureFactor::One).unwrap();
         let objective = Objective::try_new(terms.to_vec(), TailTreatment::TailBucket).unwrap();
         let objective = objective.with_temperature(softened);
@@ -206,7 +206,7 @@ fn f32_states_serve_every_loss_at_every_temperature_like_the_live_teacher() {
             found.push(("as a list", sums.into_iter().map(f64::from).collect()));
         }
         for (way, found) in found {
-            for ((kind, found), expected) in LossKind::ALL.iter().zip(found).zip(&expected) {
+            for ((kind, found), expected) in LossKind::OF_LABELS.iter().zip(found).zip(&expected) {
                 let error = (found - expected).abs();
                 assert!(
                     error < SUM_TOLERANCE * expected.abs().max(1.0),

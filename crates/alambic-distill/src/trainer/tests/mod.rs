@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod aligned_teacher;
 mod gradient_fidelity;
 mod head_only;
 mod head_pass;

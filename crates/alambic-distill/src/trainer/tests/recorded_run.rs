@@ -281,7 +281,9 @@ fn train(
     };
     let state = CheckpointState::new(0, DataPosition::default(), identity);
     let trainer = Trainer::try_new(config.clone(), settings.clone()).unwrap();
-    let learner = trainer.learner(student, None, &store, &state).unwrap();
+    let learner = trainer
+        .learner(student, None, None, &store, &state)
+        .unwrap();
     let steps = Arc::new(Mutex::new(Vec::new()));
     let sink = {
         let steps = steps.clone();
@@ -303,6 +305,7 @@ fn train(
         sinks: vec![Box::new(sink)],
         stop: StopHandle::new(),
         state,
+        aligned_teacher: None,
         live_teacher: None,
     };
     let outcome = launch(run, learner, directory.path()).unwrap();
