@@ -256,7 +256,10 @@ fn ends_with(encoding: &Encoding, end: u32) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
+    use crate::loss::ByteGroup;
 
     const TEXTS: [&str; 2] = [
         "the cat sat on the mat, the naïve cat — and the café’s 猫",
@@ -353,5 +356,72 @@ mod tests {
         assert_eq!(shared.matched()[0], (0, 0));
         assert!(shared.matched().len() > 256);
         assert!(!shared.student_rest().is_empty() && !shared.teacher_rest().is_empty());
+    }
+
+    /// Byte-level ones, one with byte fallback that begins texts with a token and a space, one that only does the latter.
+    const REAL: [(&str, Option<&str>); 4] = [
+        ("tokenizers/phi-2", Some("<|endoftext|>")),
+        ("tokenizers/phi-3-mini", Some("<|endoftext|>")),
+        ("tokenizers/torchtune-tiny", None),
+        ("stories260K/hf", Some("</s>")),
+    ];
+
+    #[test]
+    fn real_tokenizers_are_read_again_by_each_other_as_the_text_itself() {
+        let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+        let data = std::env::var_os("ALAMBIC_SHARED").map_or(default, PathBuf::from);
+        let data = data.join("data");
+        if !data.exists() {
+            #[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
+            {
+                eprintln!(
+                    "skipped: real tokenizers need the shared data directory (set ALAMBIC_SHARED)"
+                );
+            }
+            return;
+        }
+        let real = REAL.map(|(name, end)| {
+            let tokenizer = Tokenizer::from_file(&data.join(name).join("tokenizer.json")).unwrap();
+            let end_of_text = end.map(|end| tokenizer.token_to_id(end).unwrap());
+            TextTokenizer {
+                tokenizer: Arc::new(tokenizer),
+                end_of_text,
+            }
+        });
+        let texts = [
+            "Once upon a time, there was a little girl named Lily.",
+            " A text that begins with a space",
+            "  two  spaces\n\n\ttab, and a line's end \r\n",
+            "Zoë's café — 日本 🙂 При",
+        ];
+        let mut compared = 0;
+        for (student, teacher) in real
+            .iter()
+            .flat_map(|one| real.iter().map(move |two| (one, two)))
+        {
+            let retokenizer = Retokenizer::try_new(student.clone(), teacher.clone()).unwrap();
+            for text in texts {
+                let encoded = |side: &TextTokenizer| {
+                    let mut encoding = side.tokenizer.encode(text, SpecialTokens::Add).ok()?;
+                    encoding.ids.extend(side.end_of_text);
+                    Some(encoding)
+                };
+                let (Some(own), Some(other)) = (encoded(student), encoded(teacher)) else {
+                    continue; // a small vocabulary
+                };
+                let found = retokenizer.retokenize(&own.ids).unwrap();
+                let mut expected = other.ids;
+                if student.end_of_text.is_none() {
+                    // Nothing says that the text is over.
+                    expected.truncate(expected.len() - usize::from(teacher.end_of_text.is_some()));
+                }
+                assert_eq!(found.token_ids, expected, "{text:?}");
+                let compares = |group: &&ByteGroup| group.is_comparable();
+                let comparable = found.alignment.groups().iter().filter(compares);
+                assert!(comparable.count() > 4, "{text:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 40, "{compared}");
     }
 }
