@@ -4,6 +4,7 @@ mod environment;
 mod fixed_date;
 mod json;
 mod template_files;
+mod turn_spans;
 
 use std::fmt;
 use std::ops::Range;
@@ -149,33 +150,22 @@ impl ChatTemplate {
     /// Renders a complete conversation and locates the assistant turns.
     ///
     /// A turn starts where the rendering of the messages before it, with generation prompt, ends;
-    /// it ends where the rendering of the messages up to it ends. No text is searched, so content
-    /// that looks like markup does no harm. Cost: two renderings per assistant turn.
+    /// it ends where the rendering of the messages up to it ends. Where a template writes earlier turns
+    /// otherwise than the last one, such as without a block of reasoning, a turn begins with its content
+    /// and ends with what the template puts behind it; the content is where renderings with other contents
+    /// differ. No text is searched, so content that looks like markup does no harm. Cost: four renderings
+    /// per assistant turn, and two more for one of the latter kind.
     ///
     /// # Errors
-    /// As [`ChatTemplate::render`]; [`TextError::TemplateNotPrefixConsistent`] if one of those
-    /// renderings is not the start of the whole text, for example because the template drops
-    /// the reasoning of earlier turns.
+    /// As [`ChatTemplate::render`]; [`TextError::TemplateNotPrefixConsistent`] if a turn cannot be located
+    /// so, for example because the template shortens earlier contents.
     pub fn render_spans(&self, messages: &[Message]) -> Result<RenderedChat, TextError> {
         let text = self.render(messages, GenerationPrompt::Omit)?;
         let mut assistant_spans = Vec::new();
         for (index, message) in messages.iter().enumerate() {
-            if message.role != Role::Assistant {
-                continue;
+            if message.role == Role::Assistant {
+                assistant_spans.push(self.turn_span(messages, index, &text)?);
             }
-            let before = self.render(&messages[..index], GenerationPrompt::Append)?;
-            let through = self.render(&messages[..=index], GenerationPrompt::Omit)?;
-            let inconsistent = |boundary| TextError::TemplateNotPrefixConsistent {
-                message: index,
-                boundary,
-            };
-            if !text.starts_with(&before) {
-                return Err(inconsistent("start"));
-            }
-            if !text.starts_with(&through) || through.len() < before.len() {
-                return Err(inconsistent("end"));
-            }
-            assistant_spans.push(before.len()..through.len());
         }
         Ok(RenderedChat {
             text,
@@ -251,6 +241,18 @@ mod tests {
             error,
             TextError::TemplateNotPrefixConsistent { message: 1, .. }
         ));
+    }
+
+    #[test]
+    fn turns_that_lose_their_opening_once_they_are_not_the_last_are_found() {
+        let source = "{% for m in messages %}[{{ m.role }}]\
+            {% if loop.last and m.role == 'assistant' %}(think){% endif %}{{ m.content | trim }};{% endfor %}\
+            {% if add_generation_prompt %}[assistant](think){% endif %}";
+        let messages = turns(&["a", " ;[user]b ", "c", "(think)d", "e", "f"]);
+        let chat = template(source).render_spans(&messages).unwrap();
+        let spans = chat.assistant_spans.iter();
+        let found: Vec<&str> = spans.map(|span| &chat.text[span.clone()]).collect();
+        assert_eq!(found, [";[user]b;", "(think)d;", "f;"]);
     }
 
     #[test]

@@ -1,42 +1,30 @@
-"""Renders every chat template of the shared data with Jinja2, set up as transformers does it.
+"""Renders every chat template of the shared data with `apply_chat_template` of transformers.
+
+Recorded with transformers 5.23.0 on 29 February 2024, as far as the templates can tell.
 
 Usage: python3 chat_templates.py SHARED_DIRECTORY > chat_templates.json
 """
 
+import datetime
 import json
 import pathlib
 import sys
 
 import jinja2
-from jinja2.ext import Extension
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+import tokenizers
+from transformers import PreTrainedTokenizerFast
+from transformers.utils import chat_template_utils
 
 
-class Generation(Extension):
-    """`{% generation %}` blocks, rendered as their content."""
+class LeapDay(datetime.datetime):
+    """A clock that stands still."""
 
-    tags = {"generation"}
-
-    def parse(self, parser):
-        next(parser.stream)
-        return parser.parse_statements(["name:endgeneration"], drop_needle=True)
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2024, 2, 29, tzinfo=tz)
 
 
-def refuse(message):
-    raise jinja2.exceptions.TemplateError(message)
-
-
-environment = ImmutableSandboxedEnvironment(
-    trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols]
-)
-environment.filters["tojson"] = lambda value, indent=None: json.dumps(
-    value, ensure_ascii=False, indent=indent
-)
-environment.globals["raise_exception"] = refuse
-environment.globals["strftime_now"] = lambda format: {
-    "%Y-%m-%d": "2024-02-29",
-    "%d %B %Y": "29 February 2024",
-}[format]
+chat_template_utils.datetime = LeapDay
 
 SYSTEM = {"role": "system", "content": "Be brief. <b>&'\""}
 USER = {"role": "user", "content": "What is 7 + 5?"}
@@ -48,6 +36,7 @@ CONVERSATIONS = {
     "system": [SYSTEM, USER, ASSISTANT],
     "prompt": [SYSTEM, USER],
     "turns": [USER, ASSISTANT, USER_AGAIN, ASSISTANT_AGAIN],
+    "system_turns": [SYSTEM, USER, ASSISTANT, USER_AGAIN, ASSISTANT_AGAIN, USER, ASSISTANT],
 }
 
 
@@ -63,14 +52,18 @@ def sources(shared):
             yield path.relative_to(shared), template
 
 
+# Only its special tokens are read: nothing is tokenized.
+tokenizer = PreTrainedTokenizerFast(
+    tokenizer_object=tokenizers.Tokenizer(tokenizers.models.BPE()), bos_token="<BOS>", eos_token="<EOS>"
+)
+
+
 def render(source, messages, add_generation_prompt):
     try:
-        return environment.from_string(source).render(
-            messages=messages,
-            tools=None,
-            documents=None,
-            bos_token="<BOS>",
-            eos_token="<EOS>",
+        return tokenizer.apply_chat_template(
+            messages,
+            chat_template=source,
+            tokenize=False,
             add_generation_prompt=add_generation_prompt,
         )
     except jinja2.exceptions.TemplateError:
