@@ -59,10 +59,10 @@ fn stories260k_encodes_as_its_original_tokenizer() {
 }
 
 #[test]
-fn shared_tokenizers_load_and_byte_level_ones_are_lossless() {
-    for (file, is_byte_level) in [
+fn shared_tokenizers_load_and_those_that_know_every_byte_are_lossless() {
+    for (file, knows_every_byte) in [
         ("phi-2/tokenizer.json", true),
-        ("phi-3-mini/tokenizer.json", false),
+        ("phi-3-mini/tokenizer.json", true),
         ("torchtune-tiny/tokenizer.json", true),
         ("torchtune-tiny/tiny_bpe_tokenizer.json", false),
     ] {
@@ -88,7 +88,7 @@ fn shared_tokenizers_load_and_byte_level_ones_are_lossless() {
             let decoded = tokenizer
                 .decode(&encoding.ids, SpecialTokensInText::Show)
                 .unwrap();
-            if is_byte_level {
+            if knows_every_byte {
                 assert_eq!(decoded, text, "{file}");
             }
             let mut stream = tokenizer.decode_stream(SpecialTokensInText::Show);
@@ -100,6 +100,38 @@ fn shared_tokenizers_load_and_byte_level_ones_are_lossless() {
             assert_eq!(streamed, decoded, "{file}");
         }
     }
+}
+
+#[test]
+fn a_vocabulary_with_merges_in_files_of_their_own_is_lossless() {
+    let Some(directory) = shared("data/tokenizers/gpt2") else {
+        return;
+    };
+    let merges = fs::read_to_string(directory.join("gpt2.merges.txt")).unwrap();
+    let merges: Vec<&str> = merges
+        .lines()
+        .filter(|line| !line.starts_with("#version"))
+        .collect();
+    let byte_level = serde_json::json!({
+        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true,
+    });
+    let tokenizer = serde_json::json!({
+        "version": "1.0",
+        "pre_tokenizer": byte_level,
+        "decoder": byte_level,
+        "model": { "type": "BPE", "vocab": read_json(&directory.join("gpt2.vocab")), "merges": merges },
+    });
+    let tokenizer = Tokenizer::from_bytes(tokenizer.to_string().as_bytes()).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 50_257);
+    for text in SAMPLES {
+        let ids = tokenizer.encode(text, SpecialTokens::Omit).unwrap().ids;
+        let decoded = tokenizer.decode(&ids, SpecialTokensInText::Show).unwrap();
+        assert_eq!(decoded, text);
+    }
+    let known = tokenizer
+        .encode("Hello world", SpecialTokens::Omit)
+        .unwrap();
+    assert_eq!(known.ids, [15_496, 995]); // as published
 }
 
 #[test]
