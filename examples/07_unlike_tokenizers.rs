@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alambic::distill::{Retokenizer, StopHandle, TextTokenizer};
+use alambic::distill::{Retokenizer, StopHandle, TextTokenizer, TokenizerPair};
 use alambic::pipeline::recipe::Recipe;
 use alambic::pipeline::{LanguageModel, ModelTokenizer, NoProgress, RunOptions, run};
 use alambic::text::{Split, Textbook, TextbookConfig, Tokenizer};
@@ -69,9 +69,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let own = out.join("tokenizer");
     write_tokenizer(&own)?;
 
-    let student = text_tokenizer(&ModelTokenizer::load(&own)?);
-    let of_teacher = text_tokenizer(&(&LanguageModel::load(&teacher, &device)?).into());
-    let shared = Retokenizer::try_new(student, of_teacher)?.shared_vocabulary()?;
+    let pair = TokenizerPair {
+        student: text_tokenizer(&ModelTokenizer::load(&own)?),
+        teacher: text_tokenizer(&(&LanguageModel::load(&teacher, &device)?).into()),
+    };
+    let shared = Retokenizer::try_new(pair)?.shared_vocabulary()?;
     println!(
         "the student has {} tokens, the teacher {}; {} are the same bytes",
         shared.student_vocab(),

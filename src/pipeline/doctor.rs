@@ -15,7 +15,7 @@ use estimate::TextAmount;
 
 use super::found_cache::check_found_cache;
 use super::recipe::{CacheSection, LoadedRecipe, Recipe, check_against_teacher};
-use super::stages::{capture_config, student_config, tokenizer_of_student};
+use super::stages::{ForeignTeacher, capture_config, student_config, tokenizer_of_student};
 use super::text_source::TextSource;
 use super::{LanguageModel, ModelTokenizer, PipelineError};
 
@@ -96,7 +96,19 @@ pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Dia
             return diagnosis;
         }
     };
-    let train = examine_text(loaded, &tokenizer, &mut diagnosis);
+    let foreign = match ForeignTeacher::open(recipe, &teacher, &tokenizer) {
+        Ok(foreign) => foreign,
+        Err(error) => {
+            diagnosis.add(Severity::Error, "teacher", chain(&error));
+            return diagnosis;
+        }
+    };
+    if foreign.is_some() {
+        let unread = "teacher.batch_segments and training.shuffle_shards are not read: the teacher reads what the \
+                      student reads, from text that is held in memory and mixed as a whole";
+        diagnosis.add(Severity::Note, "training", unread);
+    }
+    let train = examine_text(loaded, &tokenizer, foreign.as_ref(), &mut diagnosis);
     if let (Some(train), false) = (train, diagnosis.has_errors()) {
         estimate_costs(loaded, &teacher, &train, device, &mut diagnosis);
     }
@@ -222,6 +234,7 @@ fn examine_same_model(path: &Path, out: Option<&Path>, diagnosis: &mut Diagnosis
 fn examine_text(
     loaded: &LoadedRecipe,
     tokenizer: &ModelTokenizer,
+    foreign: Option<&ForeignTeacher>,
     diagnosis: &mut Diagnosis,
 ) -> Option<TextAmount> {
     let recipe = &loaded.recipe;
@@ -242,7 +255,9 @@ fn examine_text(
         if !wanted {
             continue;
         }
-        match count_text(&text, split, most) {
+        // Only what is trained on is read by the teacher as well.
+        let reader = foreign.filter(|_| split == Split::Train);
+        match count_text(&text, reader, split, most) {
             Err(error) => diagnosis.add(Severity::Error, "data", chain(&error)),
             Ok(amount) => {
                 describe_text(name, &amount, diagnosis);
@@ -255,13 +270,21 @@ fn examine_text(
     train
 }
 
-fn count_text(text: &TextSource, split: Split, most: usize) -> Result<TextAmount, PipelineError> {
+fn count_text(
+    text: &TextSource,
+    foreign: Option<&ForeignTeacher>,
+    split: Split,
+    most: usize,
+) -> Result<TextAmount, PipelineError> {
     let mut amount = TextAmount::default();
     for segment in text.segments(split)? {
         let segment = segment?;
         if amount.segments == most {
             amount.goes_on = true;
             break;
+        }
+        if let Some(foreign) = foreign {
+            foreign.check(&segment)?;
         }
         amount.segments += 1;
         amount.tokens += segment.student().token_ids().len();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use alambic_cache::CacheError;
 use alambic_distill::DistillError;
+use alambic_distill::loss::LossError;
 use alambic_text::TextError;
 use alambic_transformer::TransformerError;
 
@@ -93,6 +94,8 @@ impl PipelineError {
                 error,
                 DistillError::Text(_)
                     | DistillError::SegmentTooLong { .. }
+                    | DistillError::NotText { .. }
+                    | DistillError::Loss(LossError::Alignment(_))
                     | DistillError::TokenOutOfVocabulary { .. }
                     | DistillError::TeacherMismatch { .. }
                     | DistillError::NotComparable { .. }

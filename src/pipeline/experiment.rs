@@ -10,14 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::recipe::{ExperimentSection, LoadedRecipe};
 use super::report::{Arm, Statistic};
-use super::stages::{Plan, TrainedArm, capture_caches, measure_likelihood, train_one_arm};
+use super::stages::{
+    Likelihood, Plan, TrainedArm, capture_caches, measure_likelihood, train_one_arm,
+};
 use super::{PipelineError, RunOptions};
 
 /// One side of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contender {
-    /// The recipe's objective, from the cache.
+    /// The recipe's objective.
     Distilled,
     /// Hard labels alone, for the same tokens.
     HardLabelsEqualTokens,
@@ -59,6 +61,8 @@ pub struct ContenderRun {
     pub seconds: f64,
     /// Nats per token on the test split.
     pub nll: f64,
+    /// Bits per byte of the test split.
+    pub bits_per_byte: f64,
     /// Nats per token to the teacher's whole distribution on the test split; none between unlike tokenizers.
     pub kl_to_teacher: Option<f64>,
     /// Share of test labels whose most likely token is the teacher's; none between unlike tokenizers.
@@ -70,8 +74,10 @@ pub struct ContenderRun {
 pub struct Experiment {
     /// The recipe's name.
     pub title: String,
-    /// The teacher's nats per token on the test split.
+    /// The teacher's nats per token on the test split, of its own tokens.
     pub teacher_nll: f64,
+    /// The teacher's bits per byte of the test split.
+    pub teacher_bits_per_byte: f64,
     /// Seconds of capture, spent once for all seeds and counted in full for every one of them.
     pub capture_seconds: f64,
     /// Validation NLL by arm and learning rate.
@@ -132,14 +138,15 @@ pub fn experiment(
         search.insert(contender.name().to_owned(), tried);
     }
     let trained = lab.train_all(&rates, capture_seconds)?;
-    let teacher_nll = measure_likelihood(&base, None)?.nll();
+    let teacher = measure_likelihood(&base, None)?;
     let runs = trained
         .into_iter()
         .map(|run| lab.measure(run))
         .collect::<Result<Vec<_>, _>>()?;
     let experiment = Experiment {
         title: base.title.clone(),
-        teacher_nll,
+        teacher_nll: teacher.evaluation.nll(),
+        teacher_bits_per_byte: teacher.bits_per_byte(),
         capture_seconds,
         search,
         runs,
@@ -269,7 +276,8 @@ impl Laboratory<'_> {
     }
 
     fn measure(&self, run: Trained) -> Result<ContenderRun, PipelineError> {
-        let evaluation = measure_likelihood(&run.plan, Some(run.contender.arm()))?;
+        let likelihood = measure_likelihood(&run.plan, Some(run.contender.arm()))?;
+        let Likelihood { evaluation, .. } = &likelihood;
         Ok(ContenderRun {
             contender: run.contender,
             seed: run.seed,
@@ -278,6 +286,7 @@ impl Laboratory<'_> {
             tokens: run.facts.tokens,
             seconds: run.facts.seconds,
             nll: evaluation.nll(),
+            bits_per_byte: likelihood.bits_per_byte(),
             kl_to_teacher: evaluation.kl_to_teacher(),
             top1_agreement: evaluation.top1_agreement(),
         })

@@ -74,6 +74,47 @@ impl RunDirectory {
     }
 
     /// Reads JSON that an earlier stage wrote; `None` when it did not get so far.
+    /// Notes what decides the run besides its recipe.
+    ///
+    /// # Errors
+    /// [`PipelineError::Input`] for models that are not those that the run began with.
+    pub(crate) fn begin(&self, facts: &RunFacts) -> Result<(), PipelineError> {
+        const RUN_FACTS: &str = "run.json";
+        if let Some(before) = self.read_json::<RunFacts>(RUN_FACTS)? {
+            let short = |text: &str| text.chars().take(12).collect::<String>();
+            let own = |facts: &RunFacts| {
+                facts
+                    .student_tokenizer_fingerprint
+                    .clone()
+                    .unwrap_or_default()
+            };
+            for (what, found, expected) in [
+                (
+                    "teacher",
+                    &facts.teacher_fingerprint,
+                    &before.teacher_fingerprint,
+                ),
+                (
+                    "teacher's tokenizer",
+                    &facts.tokenizer_fingerprint,
+                    &before.tokenizer_fingerprint,
+                ),
+                ("student's tokenizer", &own(facts), &own(&before)),
+            ] {
+                if found != expected {
+                    return Err(PipelineError::Input {
+                        what: format!("the {what}, for {}", self.root().display()),
+                        expected: format!("the one that this run began with, {}", short(expected)),
+                        found: format!("another one, {}", short(found)),
+                        advice: "choose another --out directory, or give back the files that this run began with"
+                            .into(),
+                    });
+                }
+            }
+        }
+        self.write_json(RUN_FACTS, facts)
+    }
+
     pub(crate) fn read_json<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -136,7 +177,11 @@ pub(crate) struct RunFacts {
     pub(crate) seed: u64,
     pub(crate) device: String,
     pub(crate) teacher_fingerprint: String,
+    /// The teacher's tokenizer.
     pub(crate) tokenizer_fingerprint: String,
+    /// The student's, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) student_tokenizer_fingerprint: Option<String>,
 }
 
 /// Writes `temporary`, syncs it and gives it the name `path` if that is free.

@@ -9,8 +9,8 @@ mod write_report;
 
 pub use capture::PartOutcome;
 pub(crate) use capture::{capture as capture_caches, capture_config};
-pub(crate) use evaluate::measure_likelihood;
-pub(crate) use plan::{Plan, student_config, tokenizer_of_student};
+pub(crate) use evaluate::{Likelihood, measure_likelihood};
+pub(crate) use plan::{ForeignTeacher, Plan, student_config, tokenizer_of_student};
 pub use plan::{RunOptions, RunStage};
 pub(crate) use train::{TrainedArm, train_one_arm};
 
@@ -40,12 +40,15 @@ pub(crate) fn run_plan(plan: &Plan) -> Result<Report, PipelineError> {
 /// Runs a recipe up to and including one stage.
 ///
 /// # Errors
-/// Those of [`run`].
+/// Those of [`run`]; [`PipelineError::Input`] for a recipe that captures nothing, if that is all that is asked for.
 pub fn run_until(
     recipe: &LoadedRecipe,
     options: &RunOptions,
     last: RunStage,
 ) -> Result<(), PipelineError> {
+    if last == RunStage::Capture {
+        check_captures(recipe)?;
+    }
     let plan = Plan::open(recipe, options)?;
     capture::capture(&plan)?;
     if last >= RunStage::Train {
@@ -63,11 +66,25 @@ pub fn run_until(
 /// own [`Part`]; the last one to end completes the caches. The same part again resumes it.
 ///
 /// # Errors
-/// Those of [`run`].
+/// Those of [`run`]; [`PipelineError::Input`] for a recipe that captures nothing.
 pub fn capture_part(
     recipe: &LoadedRecipe,
     options: &RunOptions,
     part: Part,
 ) -> Result<Vec<PartOutcome>, PipelineError> {
+    check_captures(recipe)?;
     capture::capture_part(&Plan::open_part(recipe, options, part)?)
+}
+
+/// Refuses to capture for a recipe whose teacher answers while the student trains.
+fn check_captures(recipe: &LoadedRecipe) -> Result<(), PipelineError> {
+    match recipe.recipe.cache {
+        Some(_) => Ok(()),
+        None => Err(PipelineError::Input {
+            what: recipe.name.clone(),
+            expected: "a section [cache], which says what is captured".into(),
+            found: "student.tokenizer, with a teacher that answers while the student trains".into(),
+            advice: "train right away, with `alambic train` or `alambic run`".into(),
+        }),
+    }
 }

@@ -116,6 +116,62 @@ fn a_student_with_a_tokenizer_of_its_own_is_trained_measured_and_found_again() {
 }
 
 #[test]
+fn what_a_run_without_a_cache_cannot_do_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = tokenizer(directory.path());
+    let out = directory.path().join("run");
+    let small = own_recipe(&own, &["training.total_steps=3", "baseline.enabled=false"]);
+    let refused = |recipe: &LoadedRecipe, last| {
+        let error = run_until(recipe, &options(&out), last).unwrap_err();
+        assert!(error.is_bad_input(), "{error}");
+        error.to_string()
+    };
+    let found = refused(&small, RunStage::Capture);
+    assert!(
+        found.contains("section [cache]") && !out.exists(),
+        "{found}"
+    );
+    // A teacher that reads fewer tokens than the text has for it.
+    let short = directory.path().join("short");
+    let teacher = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher");
+    fs::create_dir_all(&short).unwrap();
+    for file in fs::read_dir(&teacher).unwrap() {
+        let file = file.unwrap().path();
+        fs::copy(&file, short.join(file.file_name().unwrap())).unwrap();
+    }
+    let config = fs::read_to_string(short.join("config.json")).unwrap();
+    let config = config.replace(
+        "\"max_position_embeddings\": 256",
+        "\"max_position_embeddings\": 16",
+    );
+    assert!(config.contains(": 16"));
+    fs::write(short.join("config.json"), config).unwrap();
+    let short_teacher = format!("teacher.path={}", short.display());
+    let cannot = own_recipe(&own, &[&short_teacher]);
+    let found = refused(&cannot, RunStage::Train);
+    assert!(
+        found.contains("record") && found.contains("at most 16"),
+        "{found}"
+    );
+    let examined = doctor(&cannot, &options(&out).device, None).findings;
+    assert!(
+        examined.iter().any(|finding| finding.message == found),
+        "{examined:?}"
+    );
+    fs::remove_dir_all(&out).unwrap();
+    // Another tokenizer in the place of the one that the run began with.
+    run_until(&small, &options(&out), RunStage::Train).unwrap();
+    let changed =
+        Tokenizer::train_byte_level_bpe(["other text".to_owned()], VOCAB, &["<|endoftext|>"]);
+    changed
+        .unwrap()
+        .save(&Path::new(&own).join("tokenizer.json"))
+        .unwrap();
+    let found = refused(&small, RunStage::Evaluate);
+    assert!(found.contains("the student's tokenizer"), "{found}");
+}
+
+#[test]
 fn an_experiment_with_two_tokenizers_has_no_distance_to_the_teacher() {
     let directory = tempfile::tempdir().unwrap();
     let own = tokenizer(directory.path());

@@ -22,7 +22,7 @@ pub enum DistillError {
     Loss(#[from] LossError),
     /// A segment is longer than the model can read.
     #[error(
-        "{source_name}: a segment of {found} tokens, but the {model} reads at most {expected}; cut segments shorter (data.over_length, max tokens)"
+        "{source_name}: a segment of {found} tokens, but the {model} reads at most {expected}; cut segments shorter (data.over_length, training.sequence_tokens)"
     )]
     SegmentTooLong {
         /// Where the segment came from.

@@ -44,7 +44,7 @@ pub use capture::{CaptureConfig, CaptureOutcome, CaptureProgress, capture};
 pub use error::DistillError;
 pub use evaluate::{CALIBRATION_BINS, CalibrationBin, Evaluation, evaluate};
 pub use gradient_fidelity::{GradientFidelity, Teaching, gradient_fidelity};
-pub use retokenizer::{Retokenized, Retokenizer, TextTokenizer};
+pub use retokenizer::{Retokenized, Retokenizer, TextTokenizer, TokenizerPair};
 pub use run_lock::RunLock;
 pub use seeding::derive_seed;
 pub use sequence_targets::SequenceTargets;

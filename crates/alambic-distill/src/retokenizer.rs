@@ -20,6 +20,15 @@ pub struct TextTokenizer {
     pub end_of_text: Option<u32>,
 }
 
+/// The tokenizers of two models.
+#[derive(Clone, Debug)]
+pub struct TokenizerPair {
+    /// What the student reads with.
+    pub student: TextTokenizer,
+    /// What the teacher reads with.
+    pub teacher: TextTokenizer,
+}
+
 /// A text as student and teacher cut it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retokenized {
@@ -38,7 +47,7 @@ pub struct Retokenized {
 /// # Example
 /// ```
 /// use std::sync::Arc;
-/// use alambic_distill::{Retokenizer, TextTokenizer};
+/// use alambic_distill::{Retokenizer, TextTokenizer, TokenizerPair};
 /// use alambic_text::{SpecialTokens, Tokenizer};
 ///
 /// let trained = |text: &str, vocab_size| TextTokenizer {
@@ -50,7 +59,7 @@ pub struct Retokenized {
 /// let (student, teacher) = (trained("the mat", 257), trained("the cat the cat", 262));
 /// let mut ids = student.tokenizer.encode("the cat", SpecialTokens::Add)?.ids;
 /// ids.push(0);
-/// let again = Retokenizer::try_new(student, teacher.clone())?.retokenize(&ids)?;
+/// let again = Retokenizer::try_new(TokenizerPair { student, teacher })?.retokenize(&ids)?;
 /// assert_eq!(ids.len(), 8); // seven bytes and an end
 /// assert_eq!(again.token_ids.len(), 3); // "the", " cat" and an end
 /// assert_eq!(again.alignment.groups()[1].student, 3..7);
@@ -59,8 +68,7 @@ pub struct Retokenized {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Retokenizer {
-    student: TextTokenizer,
-    teacher: TextTokenizer,
+    pair: TokenizerPair,
     /// What every token of the student stands for.
     student_bytes: Vec<Option<Vec<u8>>>,
     /// What the student's tokenizer puts around a text.
@@ -81,41 +89,39 @@ impl Retokenizer {
     ///
     /// # Errors
     /// [`DistillError::Text`] if the student's tokenizer does not tell what each of its tokens stands for.
-    pub fn try_new(student: TextTokenizer, teacher: TextTokenizer) -> Result<Self, DistillError> {
-        let student_bytes = student.tokenizer.token_bytes()?;
-        let around = Around::of(&student.tokenizer, &student_bytes)?;
+    pub fn try_new(pair: TokenizerPair) -> Result<Self, DistillError> {
+        let student = &pair.student.tokenizer;
+        let student_bytes = student.token_bytes()?;
+        let around = Around::of(student, &student_bytes)?;
         Ok(Self {
-            student,
-            teacher,
+            pair,
             student_bytes,
             around,
         })
     }
 
-    /// The student's tokenizer.
-    pub fn student(&self) -> &TextTokenizer {
-        &self.student
-    }
-
-    /// The teacher's tokenizer.
-    pub fn teacher(&self) -> &TextTokenizer {
-        &self.teacher
+    /// The tokenizers.
+    pub fn tokenizers(&self) -> &TokenizerPair {
+        &self.pair
     }
 
     /// The tokens that both vocabularies have, ends of text among them.
+    ///
+    /// A token whose bytes another one of its side has as well has no partner.
     ///
     /// # Errors
     /// [`DistillError::Text`] if the teacher's tokenizer does not tell what each of its tokens stands for, and
     /// the errors of [`SharedVocabulary::try_new`].
     pub fn shared_vocabulary(&self) -> Result<SharedVocabulary, DistillError> {
-        let mut student = self.student_bytes.clone();
-        let mut teacher = self.teacher.tokenizer.token_bytes()?;
-        let ends = [self.student.end_of_text, self.teacher.end_of_text];
-        for (bytes, end) in [&mut student, &mut teacher].into_iter().zip(ends) {
-            if let Some(entry) = end.and_then(|id| bytes.get_mut(id as usize)) {
+        let bytes = |side: &TextTokenizer| -> Result<_, DistillError> {
+            let mut bytes = side.tokenizer.distinct_token_bytes()?;
+            let end = side.end_of_text.map(|id| id as usize);
+            if let Some(entry) = end.and_then(|id| bytes.get_mut(id)) {
                 *entry = Some(END_OF_TEXT.to_vec());
             }
-        }
+            Ok(bytes)
+        };
+        let (student, teacher) = (bytes(&self.pair.student)?, bytes(&self.pair.teacher)?);
         let shared = SharedVocabulary::try_new(&student, &teacher).map_err(LossError::from)?;
         Ok(shared)
     }
@@ -133,7 +139,7 @@ impl Retokenizer {
             byte_offsets,
             is_ended,
         } = self.spell(student_ids)?;
-        let teacher = &self.teacher;
+        let teacher = &self.pair.teacher;
         let mut encoding = teacher.tokenizer.encode(&text, SpecialTokens::Add)?;
         if let (true, Some(end)) = (is_ended, teacher.end_of_text)
             && !ends_with(&encoding, end)
@@ -151,6 +157,7 @@ impl Retokenizer {
     /// What the student's tokens spell, and which bytes of it each stands for.
     fn spell(&self, ids: &[u32]) -> Result<SpelledText, DistillError> {
         let is_ended = self
+            .pair
             .student
             .end_of_text
             .is_some_and(|end| ids.last() == Some(&end));
@@ -186,7 +193,7 @@ impl Retokenizer {
 
     /// A special token as it is written.
     fn spelled(&self, id: u32) -> Result<String, DistillError> {
-        let spelled = self.student.tokenizer.id_to_token(id);
+        let spelled = self.pair.student.tokenizer.id_to_token(id);
         spelled.ok_or_else(|| DistillError::NotText {
             found: format!("the token id {id}, which the student's tokenizer does not have"),
         })
@@ -274,6 +281,11 @@ mod tests {
         }
     }
 
+    fn between(student: &TextTokenizer, teacher: &TextTokenizer) -> Retokenizer {
+        let (student, teacher) = (student.clone(), teacher.clone());
+        Retokenizer::try_new(TokenizerPair { student, teacher }).unwrap()
+    }
+
     fn both() -> (TextTokenizer, TextTokenizer) {
         (tokenizer(TEXTS[0], 280), tokenizer(TEXTS[1], 290))
     }
@@ -298,7 +310,7 @@ mod tests {
     #[test]
     fn tokens_are_read_again_as_the_text_that_they_stand_for() {
         let (student, teacher) = both();
-        let retokenizer = Retokenizer::try_new(student.clone(), teacher.clone()).unwrap();
+        let retokenizer = between(&student, &teacher);
         for text in TEXTS {
             let own = student.tokenizer.encode(text, SpecialTokens::Add).unwrap();
             let other = teacher.tokenizer.encode(text, SpecialTokens::Add).unwrap();
@@ -314,7 +326,7 @@ mod tests {
     fn a_text_cut_within_a_character_loses_only_that_character() {
         // Every token of the student is a byte, and a cat has three.
         let (student, teacher) = (tokenizer(TEXTS[0], 257), both().1);
-        let retokenizer = Retokenizer::try_new(student.clone(), teacher.clone()).unwrap();
+        let retokenizer = between(&student, &teacher);
         let text = "猫 the 猫";
         let ids = student.tokenizer.encode(text, SpecialTokens::Add).unwrap();
         for (first, last, expected) in [(1, 0, " the 猫"), (0, 1, "猫 the "), (2, 2, " the ")] {
@@ -329,7 +341,7 @@ mod tests {
     #[test]
     fn special_tokens_within_a_text_are_read_as_they_are_spelled() {
         let (student, teacher) = both();
-        let retokenizer = Retokenizer::try_new(student.clone(), teacher.clone()).unwrap();
+        let retokenizer = between(&student, &teacher);
         let word = |text| {
             student
                 .tokenizer
@@ -351,7 +363,7 @@ mod tests {
     #[test]
     fn ends_of_text_are_one_token_of_both_vocabularies() {
         let (student, teacher) = both();
-        let retokenizer = Retokenizer::try_new(student, teacher).unwrap();
+        let retokenizer = between(&student, &teacher);
         let shared = retokenizer.shared_vocabulary().unwrap();
         assert_eq!(shared.matched()[0], (0, 0));
         assert!(shared.matched().len() > 256);
@@ -399,7 +411,10 @@ mod tests {
             .iter()
             .flat_map(|one| real.iter().map(move |two| (one, two)))
         {
-            let retokenizer = Retokenizer::try_new(student.clone(), teacher.clone()).unwrap();
+            let retokenizer = between(student, teacher);
+            let shared = retokenizer.shared_vocabulary().unwrap();
+            // Both have the letters at least, but for the smallest.
+            assert!(shared.matched().len() > 60, "{}", shared.matched().len());
             for text in texts {
                 let encoded = |side: &TextTokenizer| {
                     let mut encoding = side.tokenizer.encode(text, SpecialTokens::Add).ok()?;

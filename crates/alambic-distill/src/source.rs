@@ -1,7 +1,7 @@
 //! What a student is trained on: shards of records, with or without teacher targets.
 
 use alambic_cache::{CacheReader, SegmentKey, TargetKind, TargetRecord, TeacherHead, TopKTargets};
-use alambic_text::{Segment, TextError};
+use alambic_text::Segment;
 use sha2::{Digest, Sha256};
 
 use crate::DistillError;
@@ -137,7 +137,7 @@ where
 /// shard.
 ///
 /// # Memory
-/// Five bytes for each token, and a key for each segment; twice while it is read.
+/// Five bytes for each token and about 200 for each segment, and the same again while it is read from.
 pub struct InMemoryText {
     identity: String,
     records: Vec<TargetRecord>,
@@ -148,14 +148,21 @@ impl InMemoryText {
     /// Holds all segments, as the student sees them.
     ///
     /// # Errors
-    /// The first error among the segments.
-    pub fn try_new(
-        segments: impl IntoIterator<Item = Result<Segment, TextError>>,
+    /// The first error among the segments, and [`DistillError::Empty`] if there are none.
+    pub fn try_new<E: Into<DistillError>>(
+        segments: impl IntoIterator<Item = Result<Segment, E>>,
         vocab_size: usize,
-    ) -> Result<Self, TextError> {
-        let records = segments.into_iter();
-        let records = records.map(|segment| Ok(without_targets(&segment?)));
-        let records: Vec<TargetRecord> = records.collect::<Result<_, TextError>>()?;
+    ) -> Result<Self, DistillError> {
+        let mut records = Vec::new();
+        for segment in segments {
+            records.push(without_targets(&segment.map_err(Into::into)?));
+        }
+        if records.is_empty() {
+            return Err(DistillError::Empty {
+                what: "a split of the text".into(),
+                hint: "give it more documents, or hold out a larger or no share of them",
+            });
+        }
         Ok(Self {
             identity: hash_of(records.iter().map(|record| record.key.to_string())),
             records,
@@ -166,7 +173,7 @@ impl InMemoryText {
 
 impl TrainingSource for InMemoryText {
     fn num_shards(&self) -> usize {
-        usize::from(!self.records.is_empty())
+        1
     }
 
     fn read_shard(&self, _index: usize) -> Result<Vec<TargetRecord>, DistillError> {

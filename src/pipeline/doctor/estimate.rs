@@ -194,7 +194,9 @@ pub(super) fn measure_seconds(
     // A teacher that answers live reads what the distilled student reads.
     let imitated = !recipe.objective.layer_terms().is_empty();
     let live = second_of_two_if(imitated || recipe.student.tokenizer.is_some(), || {
-        let token_ids = zeros(shape, teacher.teacher.device());
+        let [rows, tokens] = shape;
+        let readable = tokens.min(teacher.teacher.max_sequence_tokens());
+        let token_ids = zeros([rows, readable], teacher.teacher.device());
         let answers = match imitated {
             true => teacher.teacher.hidden_states(token_ids),
             false => Some(teacher.teacher.log_probs(token_ids).tensor().clone()),

@@ -8,8 +8,17 @@ use crate::pipeline::report::Statistic;
 /// One figure of a run.
 pub(super) type Figure = fn(&ContenderRun) -> Option<f64>;
 
-const COLUMNS: [(&str, Figure, usize); 5] = [
+const COLUMNS: [(&str, Figure, usize); 6] = [
     ("NLL (nats/token)", |run| Some(run.nll), 4),
+    // What models of unlike tokens are compared by.
+    (
+        "bits per byte",
+        |run| match run.kl_to_teacher {
+            Some(_) => None,
+            None => Some(run.bits_per_byte),
+        },
+        4,
+    ),
     ("KL to teacher (nats/token)", |run| run.kl_to_teacher, 4),
     ("top-1 agreement", |run| run.top1_agreement, 4),
     ("labels", |run| Some(run.tokens as f64), 0),
@@ -61,10 +70,19 @@ impl Experiment {
             .filter(|run| run.contender == Contender::Distilled)
             .count();
         // Writing to a string cannot fail.
+        let teacher = match self.runs.iter().any(|run| run.kl_to_teacher.is_some()) {
+            true => format!(
+                "The teacher's NLL there is {:.4}; capture took {:.0} s.",
+                self.teacher_nll, self.capture_seconds
+            ),
+            false => format!(
+                "The teacher, with tokens of its own, needs {:.4} bits per byte.",
+                self.teacher_bits_per_byte
+            ),
+        };
         let _ = writeln!(
             text,
-            "\nMean ± sample standard deviation over {seeds} seeds on the test split. The teacher's NLL there is {:.4}; capture took {:.0} s.\n",
-            self.teacher_nll, self.capture_seconds
+            "\nMean ± sample standard deviation over {seeds} seeds on the test split. {teacher}\n"
         );
         for (contender, tried) in &self.search {
             let tried: Vec<String> = tried

@@ -12,7 +12,7 @@ use super::check::Checker;
 pub struct TeacherSection {
     /// A local directory in the Hugging Face layout: weights, `config.json`, `tokenizer.json`.
     pub path: PathBuf,
-    /// Segments per teacher forward pass; memory and speed only.
+    /// Segments per teacher forward pass of a capture; memory and speed only.
     pub batch_segments: usize,
 }
 

@@ -23,11 +23,11 @@ pub struct TrainingSection {
     /// Sequences per forward pass; divides `sequences_per_step`; memory only, same result.
     pub micro_batch_sequences: usize,
     /// How many of a forward pass's logits exist at one time: `chunked` if not given; memory and
-    /// time only, same result.
+    /// time only, same result. Losses between two vocabularies read whole logits beside them.
     pub head_pass: Option<HeadPassKind>,
     /// Bytes of logits in a chunk, 32 MiB if not given; only for `chunked`.
     pub chunk_bytes: Option<usize>,
-    /// Cache shards that are mixed at a time.
+    /// Cache shards that are mixed at a time; text without a cache is mixed as a whole.
     pub shuffle_shards: usize,
     /// Steps between two checkpoints.
     pub checkpoint_every_steps: usize,

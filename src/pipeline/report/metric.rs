@@ -82,10 +82,12 @@ fn quality_rows(report: &Report) -> Vec<MetricRow> {
         baseline: report.baseline.as_ref().and_then(get),
     };
     let parameters = Some(teacher.parameters as f64);
-    let nll = Some(teacher.nll);
-    let perplexity = Some(teacher.perplexity);
+    // Figures of a teacher with tokens of its own are not beside those of the student's.
+    let alike = report.student.top1_agreement.is_some();
+    let nll = alike.then_some(teacher.nll);
+    let perplexity = alike.then_some(teacher.perplexity);
     let bits = Some(teacher.bits_per_byte);
-    let unseen = teacher.nll_unseen_templates;
+    let unseen = teacher.nll_unseen_templates.filter(|_| alike);
     let answers = teacher.answer_accuracy;
     vec![
         of("parameters", "", Lower, count, parameters, |s| {

@@ -105,8 +105,6 @@ pub(crate) fn capture_part(plan: &Plan) -> Result<Vec<PartOutcome>, PipelineErro
 /// The splits that are captured, and where to; none where the teacher answers while the student trains.
 fn caches(plan: &Plan) -> Vec<(Split, CacheLocation)> {
     if plan.recipe.cache.is_none() {
-        let note = "no cache: the teacher answers while the student trains";
-        plan.options.progress.note(note);
         return Vec::new();
     }
     let mut splits = vec![Split::Train];
@@ -239,7 +237,7 @@ fn capture_split(
 }
 
 /// Says what the named options did to the text; nothing is cut in silence.
-fn note_cuts(progress: &dyn Progress, stats: &alambic_text::SegmentStats) {
+pub(super) fn note_cuts(progress: &dyn Progress, stats: &alambic_text::SegmentStats) {
     for (count, what) in [
         (stats.skipped_over_length, "documents skipped as too long"),
         (stats.truncated, "documents truncated"),

@@ -21,9 +21,7 @@ const ANSWERED_PROBLEMS: usize = 210;
 pub(super) struct Measured {
     pub(super) arm: ModelArm,
     pub(super) decoder: Decoder,
-    pub(super) evaluation: Evaluation,
-    /// Bytes that its labels spell.
-    text_bytes: u64,
+    pub(super) likelihood: Likelihood,
     pub(super) unseen_templates: Option<Evaluation>,
     pub(super) answers: Option<AnswerScore>,
 }
@@ -58,14 +56,13 @@ pub(super) fn evaluate_all(plan: &Plan) -> Result<Measurements, PipelineError> {
     let mut models = Vec::new();
     for (model_arm, arm) in arms {
         let decoder = decoder_of(plan, arm)?;
-        let (evaluation, text_bytes) = likelihood(plan, model_arm, &decoder)?;
+        let likelihood = likelihood(plan, model_arm, &decoder)?;
         let unseen_templates = unseen_templates(plan, model_arm, &decoder)?;
         let answers = answers(plan, model_arm, &decoder, &problems)?;
         models.push(Measured {
             arm: model_arm,
             decoder,
-            evaluation,
-            text_bytes,
+            likelihood,
             unseen_templates,
             answers,
         });
@@ -92,13 +89,13 @@ fn decoder_of(plan: &Plan, arm: Option<Arm>) -> Result<Decoder, PipelineError> {
 pub(crate) fn measure_likelihood(
     plan: &Plan,
     arm: Option<Arm>,
-) -> Result<Evaluation, PipelineError> {
+) -> Result<Likelihood, PipelineError> {
     let model_arm = match arm {
         None => ModelArm::Teacher,
         Some(Arm::Distilled) => ModelArm::Distilled,
         Some(Arm::HardLabels) => ModelArm::HardLabels,
     };
-    Ok(likelihood(plan, model_arm, &decoder_of(plan, arm)?)?.0)
+    likelihood(plan, model_arm, &decoder_of(plan, arm)?)
 }
 
 fn label(arm: ModelArm) -> &'static str {
@@ -110,11 +107,18 @@ fn label(arm: ModelArm) -> &'static str {
 }
 
 /// Likelihood and distance to the teacher, with the bytes that the labels spell.
-fn likelihood(
-    plan: &Plan,
-    arm: ModelArm,
-    decoder: &Decoder,
-) -> Result<(Evaluation, u64), PipelineError> {
+pub(crate) struct Likelihood {
+    pub(crate) evaluation: Evaluation,
+    text_bytes: u64,
+}
+
+impl Likelihood {
+    pub(crate) fn bits_per_byte(&self) -> f64 {
+        self.evaluation.bits_per_byte(self.text_bytes)
+    }
+}
+
+fn likelihood(plan: &Plan, arm: ModelArm, decoder: &Decoder) -> Result<Likelihood, PipelineError> {
     let progress = &plan.options.progress;
     progress.stage("evaluate", &format!("{} on the test split", label(arm)));
     progress.begin("segments", None);
@@ -133,7 +137,7 @@ fn likelihood(
     let teacher: Option<&dyn Teacher> = match arm {
         ModelArm::Teacher => None,
         // Its distributions are over other tokens.
-        ModelArm::Distilled | ModelArm::HardLabels if plan.has_two_tokenizers() => None,
+        ModelArm::Distilled | ModelArm::HardLabels if plan.foreign.is_some() => None,
         ModelArm::Distilled | ModelArm::HardLabels => Some(&plan.teacher.teacher),
     };
     let batch = plan.recipe.evaluation.batch_segments;
@@ -147,7 +151,10 @@ fn likelihood(
         });
     }
     progress.end();
-    Ok((evaluation?, bytes))
+    Ok(Likelihood {
+        evaluation: evaluation?,
+        text_bytes: bytes,
+    })
 }
 
 /// Likelihood of the textbook's unseen templates; `None` for other text.
@@ -166,10 +173,12 @@ fn unseen_templates(
 /// Bytes of text that the counted labels of a segment spell.
 fn label_bytes(tokenizer: &Tokenizer, segment: &Segment) -> u64 {
     let labels: Vec<u32> = segment.student().labels().collect();
-    tokenizer
+    let text = tokenizer
         .decode(&labels, SpecialTokensInText::Skip)
-        .expect("this tokenizer made the ids")
-        .len() as u64
+        .expect("this tokenizer made the ids");
+    // Where a piece begins or ends within a character, each of the bytes that are there is shown as one of these.
+    let parts = text.matches(char::REPLACEMENT_CHARACTER).count();
+    (text.len() - parts * (char::REPLACEMENT_CHARACTER.len_utf8() - 1)) as u64
 }
 
 fn answers(
@@ -204,12 +213,13 @@ fn answers(
 
 /// The teacher's column of the report.
 pub(super) fn teacher_metrics(plan: &Plan, teacher: &Measured) -> TeacherMetrics {
+    let evaluation = &teacher.likelihood.evaluation;
     TeacherMetrics {
         name: plan.teacher.name(),
         parameters: plan.teacher.teacher.num_parameters() as u64,
-        nll: teacher.evaluation.nll(),
-        perplexity: teacher.evaluation.perplexity(),
-        bits_per_byte: teacher.evaluation.bits_per_byte(teacher.text_bytes),
+        nll: evaluation.nll(),
+        perplexity: evaluation.perplexity(),
+        bits_per_byte: teacher.likelihood.bits_per_byte(),
         nll_unseen_templates: teacher.unseen_templates.as_ref().map(Evaluation::nll),
         answer_accuracy: teacher.answers.as_ref().map(AnswerScore::accuracy),
     }
@@ -217,12 +227,12 @@ pub(super) fn teacher_metrics(plan: &Plan, teacher: &Measured) -> TeacherMetrics
 
 /// A student's column of the report.
 pub(super) fn student_metrics(model: &Measured) -> StudentMetrics {
-    let evaluation = &model.evaluation;
+    let evaluation = &model.likelihood.evaluation;
     StudentMetrics {
         parameters: model.decoder.config().num_parameters() as u64,
         nll: evaluation.nll(),
         perplexity: evaluation.perplexity(),
-        bits_per_byte: evaluation.bits_per_byte(model.text_bytes),
+        bits_per_byte: model.likelihood.bits_per_byte(),
         kl_to_teacher: evaluation.kl_to_teacher(),
         top1_agreement: evaluation.top1_agreement(),
         expected_calibration_error: Some(evaluation.expected_calibration_error()),
@@ -234,6 +244,7 @@ pub(super) fn student_metrics(model: &Measured) -> StudentMetrics {
 /// The reliability diagram of one model; empty bins are left out.
 pub(super) fn calibration(model: &Measured) -> Calibration {
     let bins = model
+        .likelihood
         .evaluation
         .calibration
         .iter()

@@ -4,15 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alambic_cache::{CacheLocation, CacheReader, Part};
+use alambic_distill::trainer::AlignedTeacher;
 use alambic_distill::{
-    InMemoryText, RunLock, StopHandle, TrainingSource, derive_seed, teacher::Teacher,
+    DistillError, InMemoryText, Retokenizer, RunLock, StopHandle, TokenizerPair, TrainingSource,
+    derive_seed, teacher::Teacher,
 };
-use alambic_text::Split;
+use alambic_text::{Segment, Split};
 use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
 
+use super::capture::note_cuts;
 use super::train::names;
-use crate::pipeline::recipe::{CacheSection, LoadedRecipe, Recipe, check_against_teacher};
+use crate::pipeline::recipe::{
+    CacheSection, DataSection, LoadedRecipe, OverLength, Recipe, check_against_teacher,
+};
 use crate::pipeline::report::{Arm, ModelArm};
 use crate::pipeline::run_directory::{RunDirectory, RunFacts};
 use crate::pipeline::text_source::TextSource;
@@ -69,8 +74,8 @@ pub(crate) struct Plan {
     pub(crate) tokenizer: ModelTokenizer,
     /// The text as the student reads it.
     pub(crate) text: TextSource,
-    /// The text as the teacher reads it, where that is another way.
-    teacher_text: Option<TextSource>,
+    /// The teacher of a student with a tokenizer of its own.
+    pub(crate) foreign: Option<ForeignTeacher>,
     /// Which shards of its caches are captured.
     pub(crate) part: Part,
     /// Held as long as the plan: one process at a time works in a run directory, or one for each
@@ -125,14 +130,17 @@ impl Plan {
     /// Opens teacher, text and run directory; writes the resolved recipe before anything else.
     pub(crate) fn open(loaded: &LoadedRecipe, options: &RunOptions) -> Result<Self, PipelineError> {
         let plan = Self::open_part(loaded, options, Part::whole())?;
+        let own = plan.recipe.student.tokenizer.as_ref();
         let facts = RunFacts {
             created_by: format!("alambic {}", env!("CARGO_PKG_VERSION")),
             seed: plan.recipe.seed,
             device: describe(&options.device),
             teacher_fingerprint: plan.teacher.teacher.fingerprint().to_owned(),
-            tokenizer_fingerprint: plan.tokenizer.tokenizer.fingerprint().to_owned(),
+            tokenizer_fingerprint: plan.teacher.tokenizer.fingerprint().to_owned(),
+            student_tokenizer_fingerprint: own
+                .map(|_| plan.tokenizer.tokenizer.fingerprint().to_owned()),
         };
-        plan.directory.write_json("run.json", &facts)?;
+        plan.directory.begin(&facts)?;
         Ok(plan)
     }
 
@@ -146,15 +154,8 @@ impl Plan {
         let recipe = loaded.recipe.clone();
         let teacher = LanguageModel::load(&recipe.teacher.path, &options.device)?;
         check_against(&recipe, &teacher)?;
-        let teacher_text = match recipe.student.tokenizer {
-            // Whole texts, as far as it reads them: what is cut for the student is cut in other tokens.
-            Some(_) => {
-                let limit = teacher.teacher.max_sequence_tokens();
-                Some(TextSource::open(&recipe.data, &(&teacher).into(), limit)?)
-            }
-            None => None,
-        };
         let tokenizer = tokenizer_of_student(&recipe, &teacher)?;
+        let foreign = ForeignTeacher::open(&recipe, &teacher, &tokenizer)?;
         let text = TextSource::open(&recipe.data, &tokenizer, recipe.training.sequence_tokens)?;
         let directory = RunDirectory::create(&options.out)?;
         let lock = match part.is_whole() {
@@ -171,7 +172,7 @@ impl Plan {
             teacher,
             tokenizer,
             text,
-            teacher_text,
+            foreign,
             part,
             _lock: lock,
         })
@@ -202,20 +203,31 @@ impl Plan {
         if self.recipe.cache.is_some() {
             return Ok(Arc::new(CacheReader::open(self.cache(split_name(split)))?));
         }
+        let progress = &self.options.progress;
+        progress.stage("read", &format!("the {} split", split_name(split)));
+        progress.begin("segments", None);
+        let mut stream = self.text.segments(split)?;
+        let mut read = 0;
+        let segments = stream.by_ref().map(|segment| -> Result<_, DistillError> {
+            let segment = segment?;
+            if let (Split::Train, Some(foreign)) = (split, &self.foreign) {
+                foreign.check(&segment)?;
+            }
+            read += 1;
+            progress.advance(read, "");
+            Ok(segment)
+        });
         let vocab_size = self.tokenizer.tokenizer.vocab_size();
-        let text = InMemoryText::try_new(self.text.segments(split)?, vocab_size)?;
-        Ok(Arc::new(text))
-    }
-
-    /// Whether student and teacher cut text into tokens of their own.
-    pub(crate) fn has_two_tokenizers(&self) -> bool {
-        self.teacher_text.is_some()
+        let text = InMemoryText::try_new(segments, vocab_size);
+        progress.end();
+        note_cuts(progress.as_ref(), stream.stats());
+        Ok(Arc::new(text?))
     }
 
     /// The text as a model reads it.
     pub(crate) fn text_of(&self, arm: ModelArm) -> &TextSource {
-        match (arm, &self.teacher_text) {
-            (ModelArm::Teacher, Some(text)) => text,
+        match (arm, &self.foreign) {
+            (ModelArm::Teacher, Some(foreign)) => &foreign.text,
             _ => &self.text,
         }
     }
@@ -264,6 +276,53 @@ impl Plan {
     /// Fills what packing leaves free; never attended to and never a label.
     pub(crate) fn pad_id(&self) -> u32 {
         self.tokenizer.eos_token_ids.first().copied().unwrap_or(0)
+    }
+}
+
+/// A teacher whose student has a tokenizer of its own: how it reads, and what it is asked for.
+pub(crate) struct ForeignTeacher {
+    pub(crate) teacher: AlignedTeacher,
+    /// The text as the teacher reads it, in pieces of as many of its tokens as the student's have of theirs.
+    text: TextSource,
+}
+
+impl ForeignTeacher {
+    /// Whether a recipe needs one, and whether it can serve: all that may be wrong is said here.
+    pub(crate) fn open(
+        recipe: &Recipe,
+        teacher: &LanguageModel,
+        tokenizer: &ModelTokenizer,
+    ) -> Result<Option<Self>, PipelineError> {
+        if recipe.student.tokenizer.is_none() {
+            return Ok(None);
+        }
+        let of_teacher = ModelTokenizer::from(teacher);
+        let retokenizer = Retokenizer::try_new(TokenizerPair {
+            student: tokenizer.text_tokenizer(),
+            teacher: of_teacher.text_tokenizer(),
+        })?;
+        let aligned = AlignedTeacher::try_new(teacher.teacher.clone(), retokenizer)?;
+        let objective = recipe.objective.objective()?;
+        aligned.objective(objective.aligned_terms(), teacher.teacher.device())?;
+        let limit = teacher.teacher.max_sequence_tokens();
+        let max_tokens = recipe.training.sequence_tokens.min(limit);
+        let data = DataSection {
+            over_length: OverLength::Split,
+            ..recipe.data.clone()
+        };
+        Ok(Some(Self {
+            text: TextSource::open(&data, &of_teacher, max_tokens)?,
+            teacher: aligned,
+        }))
+    }
+
+    /// Refuses a segment of the student's that the teacher cannot read.
+    pub(crate) fn check(&self, segment: &Segment) -> Result<(), DistillError> {
+        let place = segment.source().to_string();
+        let counted = self
+            .teacher
+            .count_tokens(segment.student().token_ids(), &place);
+        counted.map(|_| ())
     }
 }
 

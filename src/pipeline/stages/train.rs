@@ -1,11 +1,11 @@
-//! Stage two: the student from the cache, and the baseline from the same tokens without it.
+//! Stage two: the student from the teacher's answers, and the baseline from the same tokens without them.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use alambic_distill::TrainingSource;
 use alambic_distill::loss::Objective;
-use alambic_distill::trainer::{AlignedTeacher, StopReason, Trainer};
+use alambic_distill::trainer::{StopReason, Trainer};
 use alambic_text::Split;
 use alambic_transformer::{Decoder, SaveOptions, WeightType};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::Plan;
 use crate::pipeline::PipelineError;
 use crate::pipeline::model_directory::{MAX_SHARD_BYTES, copy_tokenizer, write_model};
 use crate::pipeline::peak_memory::peak_rss_bytes;
-use crate::pipeline::report::{Arm, ModelArm};
+use crate::pipeline::report::Arm;
 use crate::pipeline::training_progress::TrainingProgress;
 
 /// What a finished arm leaves for the report; `ARM.json`.
@@ -68,12 +68,8 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     let mut trainer = Trainer::try_new(trainer_config, sections.run_settings(dashboard))?
         .with_stop(plan.options.stop.clone())
         .with_teacher(plan.teacher.teacher.clone());
-    if plan.has_two_tokenizers() && arm == Arm::Distilled {
-        trainer = trainer.with_aligned_teacher(AlignedTeacher::try_new(
-            plan.teacher.teacher.clone(),
-            plan.tokenizer_of(ModelArm::Teacher).text_tokenizer(),
-            plan.tokenizer.text_tokenizer(),
-        )?);
+    if let (Some(foreign), Arm::Distilled) = (&plan.foreign, arm) {
+        trainer = trainer.with_aligned_teacher(foreign.teacher.clone());
     }
     if !dashboard {
         // Two writers on one terminal would draw over each other.

@@ -65,8 +65,8 @@ fn assemble(plan: &Plan, all: &Measurements) -> Result<Report, PipelineError> {
         baseline_train: hard_labels.as_ref().map(cost),
         cache,
         evaluation: EvaluationSummary {
-            tokens: student.evaluation.num_tokens,
-            segments: student.evaluation.num_segments,
+            tokens: student.likelihood.evaluation.num_tokens,
+            segments: student.likelihood.evaluation.num_segments,
             seconds: all.seconds,
         },
         curves,

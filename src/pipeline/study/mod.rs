@@ -136,7 +136,7 @@ pub fn study(
     let study = Study {
         title: plan.title.clone(),
         reference: description.reference.clone(),
-        teacher_nll: measure_likelihood(&plan, None)?.nll(),
+        teacher_nll: measure_likelihood(&plan, None)?.evaluation.nll(),
         variants,
         runs,
     };
@@ -256,7 +256,7 @@ impl Laboratory<'_> {
         };
         capture_caches(&plan)?;
         let facts = train_one_arm(&plan, arm)?;
-        let evaluation = measure_likelihood(&plan, Some(arm))?;
+        let evaluation = measure_likelihood(&plan, Some(arm))?.evaluation;
         let run = StudyRun {
             variant: name,
             seed,

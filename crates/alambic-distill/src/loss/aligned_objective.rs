@@ -12,14 +12,14 @@ use super::{
 /// # Example
 /// ```
 /// use alambic_distill::loss::{
-///     AlignedObjective, AlignedPair, LabelMask, LogProbs, LossKind, ObjectiveTerm, SharedVocabulary,
+///     AlignedObjective, AlignedPair, LabelMask, LogProbs, LossError, LossKind, ObjectiveTerm, SharedVocabulary,
 /// };
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
 /// let vocabulary = SharedVocabulary::try_new(&[Some("a"), Some("b")], &[Some("b"), Some("a"), Some("c")]);
 /// let terms = [LossKind::UniversalLogit, LossKind::HybridLogit].map(|kind| ObjectiveTerm::published(kind, 1.0));
-/// let objective = AlignedObjective::try_new(&terms, || vocabulary.map_err(Into::into), &device).unwrap();
+/// let objective = AlignedObjective::try_new(&terms, || vocabulary.map_err(LossError::from), &device).unwrap();
 ///
 /// let teacher = LogProbs::from_logits(Tensor::zeros([1, 1, 3], &device));
 /// let student = LogProbs::from_logits(Tensor::zeros([1, 1, 2], &device));
@@ -46,17 +46,17 @@ impl AlignedObjective {
     /// # Errors
     /// [`LossError::NotAligned`] for a term at the labels of one vocabulary, [`LossError::SettingMissing`],
     /// [`LossError::OutOfRange`], and the errors of `vocabulary`.
-    pub fn try_new(
+    pub fn try_new<E: From<LossError>>(
         terms: &[ObjectiveTerm],
-        vocabulary: impl FnOnce() -> Result<SharedVocabulary, LossError>,
+        vocabulary: impl FnOnce() -> Result<SharedVocabulary, E>,
         device: &Device,
-    ) -> Result<Self, LossError> {
+    ) -> Result<Self, E> {
         let is_hybrid = |term: &ObjectiveTerm| term.kind == LossKind::HybridLogit;
         let vocabulary = match terms.iter().any(is_hybrid) {
             true => Some(vocabulary()?),
             false => None,
         };
-        let loss = |term: &ObjectiveTerm| {
+        let loss = |term: &ObjectiveTerm| -> Result<AlignedLoss, LossError> {
             term.divergence()?; // checks the settings
             match (term.kind, term.setting(LossSetting::Beta), &vocabulary) {
                 (LossKind::UniversalLogit, ..) => Ok(AlignedLoss::Universal(UniversalLogit)),
@@ -67,7 +67,7 @@ impl AlignedObjective {
                 (kind, ..) => Err(LossError::NotAligned { term: kind.name() }),
             }
         };
-        let losses = terms.iter().map(loss).collect::<Result<_, _>>()?;
+        let losses = terms.iter().map(loss).collect::<Result<_, LossError>>()?;
         Ok(Self { losses })
     }
 

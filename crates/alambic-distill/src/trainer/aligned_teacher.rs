@@ -1,16 +1,17 @@
 //! A teacher with a tokenizer of its own, which reads the text of the student's batches.
 
+use alambic_text::Packer;
 use alambic_transformer::{AttentionContext, Decoder};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::loss::{
-    AlignedDocument, AlignedGroups, AlignedObjective, LogProbs, LossError, Objective, PlacedTokens,
-    SharedVocabulary,
+    AlignedDocument, AlignedGroups, AlignedObjective, LogProbs, LossError, Objective,
+    ObjectiveTerm, PlacedTokens,
 };
 use crate::teacher::{DecoderTeacher, Teacher};
 use crate::teacher_head::decoder_head;
-use crate::{DistillError, Retokenized, Retokenizer, TargetSequence, TextTokenizer};
+use crate::{DistillError, Retokenized, Retokenizer, TargetSequence, TextTokenizer, TokenizerPair};
 
 /// A teacher of another vocabulary, for the objective's [aligned terms](Objective::aligned_terms).
 ///
@@ -23,17 +24,15 @@ pub struct AlignedTeacher {
 }
 
 impl AlignedTeacher {
-    /// A teacher with its tokenizer, for students of another one.
+    /// A teacher, for students of another tokenizer than its own.
     ///
     /// # Errors
-    /// [`DistillError::Setting`] for a tokenizer of another size than the teacher's vocabulary, and the errors
-    /// of [`Retokenizer::try_new`].
+    /// [`DistillError::Setting`] for a tokenizer of another size than the teacher's vocabulary.
     pub fn try_new(
         teacher: DecoderTeacher,
-        of_teacher: TextTokenizer,
-        of_student: TextTokenizer,
+        retokenizer: Retokenizer,
     ) -> Result<Self, DistillError> {
-        let tokens = of_teacher.tokenizer.vocab_size();
+        let tokens = retokenizer.tokenizers().teacher.tokenizer.vocab_size();
         if tokens != teacher.vocab_size() {
             return Err(DistillError::Setting {
                 key: "teacher",
@@ -41,33 +40,53 @@ impl AlignedTeacher {
                     "{} tokens, with a tokenizer of {tokens}",
                     teacher.vocab_size()
                 ),
-                expected: "the tokenizer that belongs to the teacher",
+                expected: "the tokenizer that belongs to the teacher, which has no rows beyond it \
+                           (Decoder::within_vocabulary)",
             });
         }
         Ok(Self {
-            retokenizer: Retokenizer::try_new(of_student, of_teacher)?,
+            retokenizer,
             teacher,
         })
     }
 
-    /// The tokens that both vocabularies have.
+    /// The losses between both vocabularies.
     ///
     /// # Errors
-    /// Those of [`Retokenizer::shared_vocabulary`].
-    pub fn shared_vocabulary(&self) -> Result<SharedVocabulary, DistillError> {
-        self.retokenizer.shared_vocabulary()
+    /// Those of [`AlignedObjective::try_new`] and of [`Retokenizer::shared_vocabulary`].
+    pub fn objective(
+        &self,
+        terms: &[ObjectiveTerm],
+        device: &Device,
+    ) -> Result<AlignedObjective, DistillError> {
+        let vocabulary = || self.retokenizer.shared_vocabulary();
+        AlignedObjective::try_new(terms, vocabulary, device)
+    }
+
+    /// How many tokens the text of a student's tokens has for the teacher.
+    ///
+    /// # Errors
+    /// [`DistillError::SegmentTooLong`], with `place`, for more than it reads at once; the errors of
+    /// [`Retokenizer::retokenize`].
+    pub fn count_tokens(&self, student_ids: &[u32], place: &str) -> Result<usize, DistillError> {
+        let again = self.retokenizer.retokenize(student_ids)?;
+        check_length(&again, place, self.teacher.max_sequence_tokens())?;
+        Ok(again.token_ids.len())
     }
 
     /// Names model and tokenizers, so that a checkpoint is not continued beside others.
     pub(super) fn identity(&self) -> String {
-        let of = |side: &TextTokenizer| side.tokenizer.fingerprint().to_owned();
-        let (student, teacher) = (self.retokenizer.student(), self.retokenizer.teacher());
-        [
-            self.teacher.fingerprint().to_owned(),
-            of(teacher),
-            of(student),
-        ]
-        .join(" ")
+        let of = |side: &TextTokenizer| {
+            let end = side.end_of_text.map(|id| id.to_string());
+            format!(
+                "{}/{}",
+                side.tokenizer.fingerprint(),
+                end.unwrap_or_default()
+            )
+        };
+        let TokenizerPair { student, teacher } = self.retokenizer.tokenizers();
+        let model = self.teacher.fingerprint();
+        format!("{model} {} {}", of(teacher), of(student))
     }
 }
 
@@ -95,7 +114,8 @@ pub(super) fn aligned_objective(
         });
     };
     let vocab = student.config().vocab_size;
-    let tokens = aligned.retokenizer.student().tokenizer.vocab_size();
+    let of_student = &aligned.retokenizer.tokenizers().student;
+    let tokens = of_student.tokenizer.vocab_size();
     if vocab != tokens {
         return Err(DistillError::Setting {
             key: "student.vocab_size",
@@ -104,14 +124,7 @@ pub(super) fn aligned_objective(
         });
     }
     let device = student.device();
-    let needs_shared = terms
-        .iter()
-        .any(|term| term.kind == crate::loss::LossKind::HybridLogit);
-    let shared = needs_shared
-        .then(|| aligned.shared_vocabulary())
-        .transpose()?;
-    let shared = || Ok(shared.expect("asked for by the same kinds"));
-    let objective = AlignedObjective::try_new(terms, shared, &device)?;
+    let objective = aligned.objective(terms, &device)?;
     let reader = AlignedReader {
         decoder: aligned.teacher.decoder().clone().to_device(&device),
         limit: aligned.teacher.max_sequence_tokens(),
@@ -172,7 +185,8 @@ impl AlignedReader {
                 let tokens = placed.start..placed.start + placed.tokens;
                 let token_ids = &packed.token_ids[tokens.clone()];
                 let again = self.retokenizer.retokenize(token_ids)?;
-                self.check_length(&again, key)?;
+                let place = format!("segment {}", &key[..key.len().min(12)]);
+                check_length(&again, &place, self.limit)?;
                 // A label's flag stands at the position before it.
                 let of_later = packed.label_mask[tokens].iter().take(placed.tokens - 1);
                 let loss_mask: Vec<bool> =
@@ -205,7 +219,8 @@ impl AlignedReader {
             .map(|sequence| sequence.packed.token_ids.len())
             .sum();
         let student = [1, positions, self.student_vocab];
-        let teacher = [1, tokens, self.decoder.config().vocab_size];
+        // Texts of no token have no group, but a batch has a position.
+        let teacher = [1, tokens.max(1), self.decoder.config().vocab_size];
         let groups = AlignedGroups::try_new(&documents, student, teacher, &self.device)
             .map_err(LossError::from)?;
         let texts = segments.into_iter().map(|(.., again)| again.token_ids);
@@ -217,40 +232,87 @@ impl AlignedReader {
 
     /// What the teacher says of the next token at every token of the texts, `[1, tokens, vocab]`.
     pub(crate) fn log_probs(&self, reading: &AlignedReading) -> LogProbs {
-        let texts = &reading.texts;
-        let longest = texts.iter().map(Vec::len).max().unwrap_or_default();
-        let (mut ids, mut rows) = (vec![0; texts.len() * longest], Vec::new());
-        for (index, text) in texts.iter().enumerate() {
-            for (token, &id) in text.iter().enumerate() {
-                let place = index * longest + token;
-                ids[place] = id as i32;
-                rows.push(place as i32);
-            }
-        }
-        let shape = [texts.len(), longest];
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, shape), &self.device);
-        let count = rows.len();
-        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device);
-        // No token sees the padding behind it.
-        let context = AttentionContext::causal(texts.len(), longest, &self.device);
-        let states = self.decoder.hidden(ids, &context);
-        let [.., width] = states.dims();
-        let states = states
-            .reshape([texts.len() * longest, width])
-            .select(0, rows);
+        let Some(packed) = PackedTexts::of(&reading.texts) else {
+            let vocab = self.decoder.config().vocab_size;
+            return LogProbs::from_logits(Tensor::zeros([1, 1, vocab], &self.device));
+        };
+        let table = |values: Vec<i32>| {
+            let data = TensorData::new(values, packed.shape);
+            Tensor::<2, Int>::from_data(data, &self.device)
+        };
+        let context = AttentionContext::packed(table(packed.positions));
+        let states = self.decoder.hidden(table(packed.ids), &context);
+        let ([rows, seq, width], count) = (states.dims(), packed.places.len());
+        let places = TensorData::new(packed.places, [count]);
+        let places = Tensor::<1, Int>::from_data(places, &self.device);
+        let states = states.reshape([rows * seq, width]).select(0, places);
         decoder_head(&self.decoder).logits(states).into_log_probs()
     }
+}
 
-    fn check_length(&self, again: &Retokenized, key: &str) -> Result<(), DistillError> {
-        let found = again.token_ids.len();
-        if found <= self.limit {
-            return Ok(());
+/// Texts side by side in rows as long as the longest of them, each of which sees itself alone.
+struct PackedTexts {
+    /// Rows and tokens of a row.
+    shape: [usize; 2],
+    ids: Vec<i32>,
+    /// From 0 in every text.
+    positions: Vec<i32>,
+    /// Where in the rows the tokens of the texts are, one after the other.
+    places: Vec<i32>,
+}
+
+impl PackedTexts {
+    /// `None` for texts without a token.
+    fn of(texts: &[Vec<u32>]) -> Option<Self> {
+        let (indices, lengths): (Vec<usize>, Vec<usize>) = texts
+            .iter()
+            .map(Vec::len)
+            .enumerate()
+            .filter(|(_, length)| *length > 0)
+            .unzip();
+        let packer = Packer {
+            sequence_tokens: lengths.iter().copied().max()?,
+            pad_id: 0,
+        };
+        let plan = packer
+            .plan(&lengths)
+            .expect("no text is longer than the longest");
+        let shape = [plan.len(), packer.sequence_tokens];
+        let mut packed = Self {
+            shape,
+            ids: vec![0; shape[0] * shape[1]],
+            positions: vec![0; shape[0] * shape[1]],
+            places: Vec::new(),
+        };
+        let mut starts = vec![0; texts.len()];
+        for (row, texts_of_row) in plan.into_iter().enumerate() {
+            let mut start = row * shape[1];
+            for index in texts_of_row {
+                starts[indices[index]] = start;
+                start += lengths[index];
+            }
         }
-        Err(DistillError::SegmentTooLong {
-            source_name: format!("segment {}", &key[..key.len().min(12)]),
-            model: "teacher, with its own tokenizer,",
-            expected: self.limit,
-            found,
-        })
+        for (text, start) in texts.iter().zip(starts) {
+            for (position, &id) in text.iter().enumerate() {
+                packed.ids[start + position] = id as i32;
+                packed.positions[start + position] = position as i32;
+                packed.places.push((start + position) as i32);
+            }
+        }
+        Some(packed)
     }
+}
+
+/// Refuses a text of more tokens than a teacher reads at once.
+fn check_length(again: &Retokenized, place: &str, limit: usize) -> Result<(), DistillError> {
+    let found = again.token_ids.len();
+    if found <= limit {
+        return Ok(());
+    }
+    Err(DistillError::SegmentTooLong {
+        source_name: format!("{place}, read with the teacher's own tokenizer"),
+        model: "teacher",
+        expected: limit,
+        found,
+    })
 }

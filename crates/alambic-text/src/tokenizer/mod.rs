@@ -10,13 +10,14 @@ mod token_bytes;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub use self::text_stream::TextStream;
-use self::token_bytes::Spelling;
+use self::token_bytes::{Spelling, byte_of_fallback};
 use crate::error::{Cause, TextError};
 
 /// Whether the tokenizer adds its beginning and end tokens while encoding.
@@ -230,6 +231,8 @@ impl Tokenizer {
     ///
     /// `None` for special tokens, which stand for no text, and for ids without a token. The bytes of the
     /// tokens of a text add up to the text, and to a space before it where the tokenizer puts one there.
+    /// Several tokens may stand for the same bytes, such as a letter and the byte that it is: see
+    /// [`distinct_token_bytes`](Self::distinct_token_bytes).
     ///
     /// # Errors
     /// [`TextError::TokenBytes`] if the tokenizer is neither a byte-level one nor one with byte fallback: then a
@@ -255,10 +258,42 @@ impl Tokenizer {
         let added = self.inner.get_added_tokens_decoder();
         let bytes = |id: u32| match added.get(&id) {
             Some(token) if token.special => None,
-            Some(token) => Some(token.content.clone().into_bytes()),
+            Some(token) => Some(reader.bytes_of_added(&token.content)),
             None => reader.bytes(&self.inner.id_to_token(id)?),
         };
         Ok((0..self.vocab_size as u32).map(bytes).collect())
+    }
+
+    /// The same with `None` for a token whose bytes an ordinary token has as well, so that no two are alike.
+    ///
+    /// Text is made of the ordinary token: a byte of a byte fallback (`<0x61>`) stands for what no other token has.
+    /// Where several ordinary ones have the same bytes, none of them is given any.
+    ///
+    /// # Errors
+    /// As [`token_bytes`](Self::token_bytes).
+    pub fn distinct_token_bytes(&self) -> Result<Vec<Option<Vec<u8>>>, TextError> {
+        let mut bytes = self.token_bytes()?;
+        let mut ids: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        for (id, token) in bytes.iter().enumerate() {
+            if let Some(token) = token {
+                ids.entry(token.clone()).or_default().push(id);
+            }
+        }
+        for alike in ids.into_values().filter(|alike| alike.len() > 1) {
+            let is_ordinary = |id: &&usize| {
+                let token = self.inner.id_to_token(**id as u32);
+                token.is_some_and(|token| byte_of_fallback(&token).is_none())
+            };
+            let ordinary: Vec<&usize> = alike.iter().filter(is_ordinary).collect();
+            let kept = match ordinary[..] {
+                [&only] => Some(only),
+                _ => None,
+            };
+            for &id in alike.iter().filter(|&&id| Some(id) != kept) {
+                bytes[id] = None;
+            }
+        }
+        Ok(bytes)
     }
 
     /// SHA-256 of everything that decides which ids a text gets, in lower-case hex.

@@ -55,8 +55,18 @@ impl TokenReader {
     }
 }
 
+impl TokenReader {
+    /// The bytes of a token that was added to the vocabulary, which is text as it is but for spaces.
+    pub(super) fn bytes_of_added(&self, token: &str) -> Vec<u8> {
+        match self {
+            Self::ByteLevel(_) => token.as_bytes().to_vec(),
+            Self::ByteFallback => token.replace('▁', " ").into_bytes(),
+        }
+    }
+}
+
 /// The byte of `<0x0A>`.
-fn byte_of_fallback(token: &str) -> Option<u8> {
+pub(super) fn byte_of_fallback(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     let is_byte = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_byte.then(|| u8::from_str_radix(digits, 16).ok())?

@@ -4,8 +4,9 @@ use super::super::comparison::{Comparison, ComparisonGroup};
 use super::document::{document, escape};
 
 /// The figures that decide between recipes, shown across titles.
-const HEADLINES: [&str; 5] = [
+const HEADLINES: [&str; 6] = [
     "NLL",
+    "bits per byte",
     "KL to teacher",
     "top-1 agreement",
     "answer accuracy",

@@ -27,7 +27,10 @@ use crate::trainer::{
     AlignedTeacher, StepMetrics, StopReason, Trainer, TrainerConfig, TrainingOutcome,
 };
 use crate::windows::Windows;
-use crate::{DataPosition, DistillError, InMemoryText, TextTokenizer, TrainingSource};
+use crate::{
+    DataPosition, DistillError, InMemoryText, Retokenizer, TextTokenizer, TokenizerPair,
+    TrainingSource,
+};
 
 /// The end of a text, the first token of every tokenizer here.
 const END: u32 = 0;
@@ -78,8 +81,12 @@ fn teacher() -> DecoderTeacher {
     DecoderTeacher::new(decoder, "the foreign one", &test_device())
 }
 
+fn between(student: TextTokenizer, teacher: TextTokenizer) -> Retokenizer {
+    Retokenizer::try_new(TokenizerPair { student, teacher }).unwrap()
+}
+
 fn aligned(teacher: DecoderTeacher, of_teacher: TextTokenizer) -> AlignedTeacher {
-    AlignedTeacher::try_new(teacher, of_teacher, of_student()).unwrap()
+    AlignedTeacher::try_new(teacher, between(of_student(), of_teacher)).unwrap()
 }
 
 /// The texts as the student reads them, each with its end.
@@ -374,14 +381,15 @@ fn what_cannot_be_learned_from_is_refused_before_the_first_step() {
         "{found}"
     );
     // A teacher for students of another tokenizer.
-    let other = AlignedTeacher::try_new(teacher(), of_teacher(), of_teacher()).unwrap();
+    let other = AlignedTeacher::try_new(teacher(), between(of_teacher(), of_teacher())).unwrap();
     let found = message(Some(other), source(), student());
     assert!(
         found.contains("270, with a tokenizer of 300 tokens"),
         "{found}"
     );
     // A tokenizer that is not the teacher's.
-    let error = AlignedTeacher::try_new(teacher(), of_student(), of_student()).unwrap_err();
+    let error =
+        AlignedTeacher::try_new(teacher(), between(of_teacher(), of_student())).unwrap_err();
     assert!(
         error
             .to_string()
@@ -405,6 +413,41 @@ fn a_segment_that_the_teacher_cannot_read_is_named() {
         error.contains("segment ") && error.contains("at most 4"),
         "{error}"
     );
+}
+
+#[test]
+fn a_batch_of_parts_of_one_character_has_nothing_to_compare() {
+    // Bytes of characters that no token of the teacher is made of: the segments spell no text.
+    let bytes = tokenizer(&texts(), 257);
+    let cat = bytes
+        .tokenizer
+        .encode("猫", SpecialTokens::Add)
+        .unwrap()
+        .ids;
+    let segment = |ids: &[u32]| {
+        let mask = vec![false, true];
+        let (teacher, student) = (ids.to_vec(), ids.to_vec());
+        let teacher = alambic_text::TeacherTokens::try_new(teacher, mask.clone()).unwrap();
+        let student = alambic_text::StudentTokens::try_new(student, mask).unwrap();
+        let place = SourcedDocument::text("cats", 1, "").source;
+        alambic_text::Segment::try_new(teacher, student, place)
+    };
+    let segments = (0..20).map(|_| segment(&cat[1..]));
+    let source = Arc::new(InMemoryText::try_new(segments, 257).unwrap());
+    let student = seeded(&sized(&bytes, 16));
+    let objective = objective(&[
+        (LossKind::UniversalLogit, 1.0),
+        (LossKind::CrossEntropy, 1.0),
+    ]);
+    let config = learning(2, objective);
+    let teacher = AlignedTeacher::try_new(teacher(), between(bytes, of_teacher())).unwrap();
+    let trainer = Trainer::try_new(config, settings(1)).unwrap();
+    let (trainer, steps) = watched(trainer.with_aligned_teacher(teacher), None);
+    let dir = tempfile::tempdir().unwrap();
+    trainer.train(student, source, None, dir.path()).unwrap();
+    let steps = steps.lock().unwrap();
+    assert_eq!(steps[0].terms["universal_logit"], 0.0);
+    assert!(steps[1].terms["cross_entropy"] > 0.0);
 }
 
 #[test]
