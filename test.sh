@@ -21,7 +21,7 @@ step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 if $quick; then
   features=(--no-default-features --features alambic/flex,alambic-cli/flex,alambic-distill/flex,alambic-transformer/flex)
 else
-  features=(--features alambic/wgpu,alambic/ndarray,alambic-cli/ndarray,alambic-cli/object-store)
+  features=(--features alambic/wgpu,alambic/ndarray,alambic-cli/ndarray,alambic-cli/object-store,alambic-cli/hub)
 fi
 
 # Debian and Ubuntu packages of a software Vulkan driver, for the wgpu tests.

@@ -17,7 +17,7 @@ use super::found_cache::check_found_cache;
 use super::recipe::{CacheSection, LoadedRecipe, Recipe, check_against_teacher};
 use super::stages::{ForeignTeacher, capture_config, student_config, tokenizer_of_student};
 use super::text_source::TextSource;
-use super::{LanguageModel, ModelTokenizer, PipelineError};
+use super::{LanguageModel, ModelTokenizer, NoProgress, PipelineError, find_model};
 
 /// Segments of the train split that are counted; what lies behind them is "more".
 const COUNTED_TRAIN_SEGMENTS: usize = 20_000;
@@ -78,7 +78,8 @@ pub fn doctor(loaded: &LoadedRecipe, device: &Device, out: Option<&Path>) -> Dia
     let mut diagnosis = Diagnosis::default();
     let recipe = &loaded.recipe;
     examine_files(loaded, &mut diagnosis);
-    let teacher = match LanguageModel::load(&recipe.teacher.path, device) {
+    let teacher = find_model(&recipe.teacher.path, &NoProgress);
+    let teacher = match teacher.and_then(|path| LanguageModel::load(&path, device)) {
         Ok(teacher) => teacher,
         Err(error) => {
             diagnosis.add(Severity::Error, "teacher", chain(&error));

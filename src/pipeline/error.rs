@@ -54,6 +54,17 @@ pub enum PipelineError {
         /// What to do.
         advice: String,
     },
+    /// A model could not be fetched from the Hub.
+    #[error(
+        "cannot fetch {model}; run the same command again to resume, or set HF_HUB_OFFLINE=1 to use what is cached"
+    )]
+    Hub {
+        /// Which model.
+        model: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A file of the run could not be read or written.
     #[error("cannot {action} {path}")]
     Io {
@@ -112,7 +123,7 @@ impl PipelineError {
                     | CacheError::Foreign { .. }
                     | CacheError::InvalidSpec { .. }
             ),
-            Self::Stopped { .. } => false,
+            Self::Hub { .. } | Self::Stopped { .. } => false,
         }
     }
 

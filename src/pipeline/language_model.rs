@@ -70,6 +70,12 @@ impl LanguageModel {
             .map(|part| part.as_os_str().to_string_lossy())
             .collect();
         match parts.as_slice() {
+            // The Hub's cache: models--ORG--NAME/snapshots/COMMIT.
+            [.., model, snapshots, _]
+                if snapshots == "snapshots" && model.starts_with("models--") =>
+            {
+                model["models--".len()..].replace("--", "/")
+            }
             [.., parent, last] if last == "hf" => parent.to_string(),
             [.., last] => last.to_string(),
             [] => self.directory.display().to_string(),

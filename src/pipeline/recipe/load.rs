@@ -8,6 +8,7 @@ use super::problem::{Location, Problem};
 use super::source_tree::Node;
 use super::student::STUDENT_TOKENIZER;
 use super::{ChatTemplateSource, Recipe, RecipeError, shape};
+use crate::pipeline::hub::is_hub_path;
 
 /// A recipe and where it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,7 +188,9 @@ impl Bases<'_> {
         if let Some(ChatTemplateSource::File(path)) = &mut recipe.data.chat_template {
             self.resolve_path(path, "data.chat_template", tree);
         }
-        self.resolve_path(&mut recipe.teacher.path, "teacher.path", tree);
+        if !is_hub_path(&recipe.teacher.path) {
+            self.resolve_path(&mut recipe.teacher.path, "teacher.path", tree);
+        }
         if let Some(path) = &mut recipe.student.tokenizer {
             self.resolve_path(path, STUDENT_TOKENIZER, tree);
         }

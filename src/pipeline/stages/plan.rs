@@ -22,7 +22,7 @@ use crate::pipeline::report::{Arm, ModelArm};
 use crate::pipeline::run_directory::{RunDirectory, RunFacts};
 use crate::pipeline::text_source::TextSource;
 use crate::pipeline::training_setup::TrainingSections;
-use crate::pipeline::{LanguageModel, ModelTokenizer, PipelineError, Progress};
+use crate::pipeline::{LanguageModel, ModelTokenizer, PipelineError, Progress, find_model};
 
 /// Where and how a recipe is run; nothing of this changes its result.
 #[derive(Clone)]
@@ -152,7 +152,8 @@ impl Plan {
         part: Part,
     ) -> Result<Self, PipelineError> {
         let recipe = loaded.recipe.clone();
-        let teacher = LanguageModel::load(&recipe.teacher.path, &options.device)?;
+        let directory = find_model(&recipe.teacher.path, &*options.progress)?;
+        let teacher = LanguageModel::load(&directory, &options.device)?;
         check_against(&recipe, &teacher)?;
         let tokenizer = tokenizer_of_student(&recipe, &teacher)?;
         let foreign = ForeignTeacher::open(&recipe, &teacher, &tokenizer)?;

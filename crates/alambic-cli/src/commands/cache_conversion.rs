@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use alambic::cache::{ConvertConfig, ForeignFormat, ValueType, convert};
 use alambic::distill::teacher::Teacher;
-use alambic::pipeline::{LanguageModel, PipelineError};
+use alambic::pipeline::{LanguageModel, PipelineError, find_model};
 use alambic::transformer::DeviceChoice;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::output::Outcome;
+use crate::progress::for_stderr;
 
 /// Segments per shard of a converted cache: the unit of resuming and of shuffling.
 const DEFAULT_SEGMENTS_PER_SHARD: usize = 256;
@@ -114,7 +115,8 @@ pub(crate) fn execute(arguments: &ConvertArguments) -> anyhow::Result<Outcome> {
 fn config(arguments: &ConvertArguments) -> Result<ConvertConfig, PipelineError> {
     let (teacher_fingerprint, tokenizer_fingerprint, vocab_size) = match &arguments.teacher {
         Some(directory) => {
-            let model = LanguageModel::load(directory, &DeviceChoice::Cpu.open()?)?;
+            let directory = find_model(directory, &*for_stderr())?;
+            let model = LanguageModel::load(&directory, &DeviceChoice::Cpu.open()?)?;
             (
                 model.teacher.fingerprint().to_owned(),
                 model.tokenizer.fingerprint().to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alambic::cache::{CacheLocation, VerifyReport, verify};
 use alambic::distill::{QuantityCheck, TeacherCheck};
-use alambic::pipeline::{CacheCheckOptions, PipelineError, Progress, check_cache};
+use alambic::pipeline::{CacheCheckOptions, PipelineError, Progress, check_cache, find_model};
 use alambic::transformer::DeviceChoice;
 use clap::Args;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(crate) struct VerifyArguments {
     #[arg(value_name = "CACHE")]
     pub(crate) cache: CacheLocation,
     /// Also compare a sample with what this model says now: the teacher that filled the cache, a
-    /// directory in the Hugging Face layout.
+    /// directory in the Hugging Face layout or hub:ORG/NAME@REVISION.
     #[arg(long, value_name = "MODEL_DIR", requires = "sample")]
     pub(crate) teacher: Option<PathBuf>,
     /// How many segments the teacher reads again; all, if the cache has no more.
@@ -44,12 +44,15 @@ pub(crate) struct VerifyArguments {
 
 impl VerifyArguments {
     /// What the teacher is asked; `None` without a teacher.
-    fn teacher_check(&self) -> Result<Option<CacheCheckOptions>, PipelineError> {
+    fn teacher_check(
+        &self,
+        progress: &dyn Progress,
+    ) -> Result<Option<CacheCheckOptions>, PipelineError> {
         let (Some(teacher), Some(num_segments)) = (&self.teacher, self.sample) else {
             return Ok(None);
         };
         Ok(Some(CacheCheckOptions {
-            teacher: teacher.clone(),
+            teacher: find_model(teacher, progress)?,
             device: self.device.open()?,
             num_segments,
             seed: self.seed,
@@ -62,7 +65,7 @@ pub(crate) fn execute(
     arguments: &VerifyArguments,
     progress: Arc<dyn Progress>,
 ) -> anyhow::Result<Outcome> {
-    let options = arguments.teacher_check()?;
+    let options = arguments.teacher_check(progress.as_ref())?;
     let report = verify(&arguments.cache).map_err(PipelineError::from)?;
     let whole = Outcome::done(describe(&report), serde_json::to_value(report)?);
     let Some(options) = options else {

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use alambic::pipeline::recipe::Recipe;
-use alambic::pipeline::{Diagnosis, PipelineError, Severity, doctor};
+use alambic::pipeline::{Diagnosis, PipelineError, Severity, doctor, find_model};
 use clap::Args;
 use serde_json::json;
 
 use crate::arguments::{DeviceArguments, OverrideArguments};
 use crate::output::{Outcome, Verdict};
+use crate::progress::for_stderr;
 
 /// Arguments of `alambic doctor`.
 #[derive(Debug, Args)]
@@ -32,6 +33,8 @@ pub(crate) fn execute(arguments: &DoctorArguments) -> anyhow::Result<Outcome> {
         .device
         .open()
         .map_err(PipelineError::from)?;
+    // What is wrong with it, the diagnosis says; here a download is only shown.
+    let _ = find_model(&recipe.recipe.teacher.path, &*for_stderr());
     let diagnosis = doctor(&recipe, &device, arguments.out.as_deref());
     let verdict = if diagnosis.has_errors() {
         Verdict::BadInput

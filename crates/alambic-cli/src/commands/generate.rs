@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use alambic::pipeline::{ContinuationOptions, PipelineError, continue_text, continue_tokens};
+use alambic::pipeline::{
+    ContinuationOptions, PipelineError, continue_text, continue_tokens, find_model,
+};
 use alambic::transformer::{FinishReason, Sampling};
 use anyhow::Context;
 use clap::Args;
@@ -10,6 +12,7 @@ use serde_json::json;
 
 use crate::arguments::DeviceArguments;
 use crate::output::{Outcome, Output};
+use crate::progress::for_stderr;
 
 /// New tokens when nothing else is said.
 const DEFAULT_MAX_NEW_TOKENS: usize = 100;
@@ -23,7 +26,7 @@ const DEFAULT_SEED: u64 = 0;
 /// Arguments of `alambic generate`.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
-    /// The model, a directory in the Hugging Face layout.
+    /// The model: a directory in the Hugging Face layout, or hub:ORG/NAME@REVISION.
     #[arg(value_name = "DIR", required_unless_present = "model")]
     pub(crate) directory: Option<PathBuf>,
     /// The same, by name.
@@ -101,6 +104,7 @@ pub(crate) fn execute(arguments: &GenerateArguments, output: Output) -> anyhow::
         .map_err(PipelineError::from)?;
     let model = arguments.directory.as_ref().or(arguments.model.as_ref());
     let model = model.context("the arguments name a model")?;
+    let model = &find_model(model, &*for_stderr())?;
     if let (Some(tokens), Some(out)) = (&arguments.prompt_tokens, &arguments.out) {
         let shape = continue_tokens(model, tokens, out, arguments.max_new_tokens, &device)?;
         return Ok(Outcome::done(

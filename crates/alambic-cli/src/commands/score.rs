@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use alambic::pipeline::{PipelineError, score_tokens};
+use alambic::pipeline::{PipelineError, find_model, score_tokens};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::arguments::DeviceArguments;
 use crate::output::Outcome;
+use crate::progress::for_stderr;
 
 /// Arguments of `alambic score`.
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArguments {
-    /// The model, a directory in the Hugging Face layout; it needs no tokenizer.
+    /// The model: a directory in the Hugging Face layout, which needs no tokenizer, or hub:ORG/NAME@REVISION.
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
     /// A safetensors file with `input_ids`, int32 of [B, T].
@@ -44,7 +45,8 @@ pub(crate) fn execute(arguments: &ScoreArguments) -> anyhow::Result<Outcome> {
         .map_err(PipelineError::from)?;
     let out = &arguments.out;
     let ComputeType::F32 = arguments.dtype;
-    let shape = score_tokens(&arguments.model, &arguments.tokens, out, &device)?;
+    let model = find_model(&arguments.model, &*for_stderr())?;
+    let shape = score_tokens(&model, &arguments.tokens, out, &device)?;
     Ok(Outcome::done(
         format!("{}: logits {shape:?}", out.display()),
         json!({ "out": out, "shape": shape }),

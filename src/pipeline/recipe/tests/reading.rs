@@ -106,6 +106,21 @@ fn a_cache_in_object_storage_is_named_by_its_url() {
 }
 
 #[test]
+fn a_teacher_on_the_hub_is_no_path() {
+    let recipe = parse(CHAT, &["teacher.path=hub:org/name@v1.0"])
+        .unwrap()
+        .recipe;
+    assert_eq!(recipe.teacher.path, PathBuf::from("hub:org/name@v1.0"));
+    let problem = problem(CHAT, &["teacher.path=hub:org/name/file"]);
+    assert_eq!(problem.key, "teacher.path");
+    assert!(
+        problem.expected.contains("hub:ORG/NAME"),
+        "{}",
+        problem.expected
+    );
+}
+
+#[test]
 fn relative_paths_start_where_they_were_written() {
     let here = std::env::current_dir().unwrap();
     let recipe = parse(
