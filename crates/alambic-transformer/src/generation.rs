@@ -3,14 +3,15 @@
 mod batch;
 mod sampler;
 mod score;
+mod session;
 
 use std::ops::ControlFlow;
 
-use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 pub use batch::generate_batch;
 pub use score::continuation_log_probs;
+pub use session::{DecodeSession, Slot};
 
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
@@ -176,7 +177,6 @@ pub fn generate(
 ) -> Result<Generated, TransformerError> {
     config.validate(decoder.config().vocab_size)?;
     let prompt = Prompt::checked(0, prompt, decoder.config())?;
-    let decoder = decoder.valid();
-    let mut generated = generate_group(&decoder, &[prompt], config, |_, token| on_token(token))?;
+    let mut generated = generate_group(decoder, &[prompt], config, |_, token| on_token(token))?;
     Ok(generated.remove(0))
 }

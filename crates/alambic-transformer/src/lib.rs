@@ -98,8 +98,8 @@ pub use device::{DeviceChoice, describe};
 pub use error::TransformerError;
 pub use families::Family;
 pub use generation::{
-    FinishReason, Generated, GenerationConfig, Sampling, continuation_log_probs, generate,
-    generate_batch,
+    DecodeSession, FinishReason, Generated, GenerationConfig, Sampling, Slot,
+    continuation_log_probs, generate, generate_batch,
 };
 pub use kv_cache::KvCache;
 pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{GenerationConfig, Sampling};
 
 /// Chooses the tokens of one row, with its own stream of random numbers.
+#[derive(Debug)]
 pub(super) struct Sampler {
     sampling: Sampling,
     repetition_penalty: Option<f64>,
