@@ -1,5 +1,6 @@
 //! Checkpoints in the Hugging Face layout: a directory of `config.json` and safetensors files.
 
+mod adapter;
 mod atomic_file;
 mod config_file;
 mod fingerprint;
@@ -13,6 +14,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+pub use adapter::{load_adapter, save_adapter};
 pub(crate) use save::check_family;
 pub use save::{SaveOptions, WeightType, save_checkpoint};
 

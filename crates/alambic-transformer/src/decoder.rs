@@ -10,6 +10,7 @@ use crate::context::{AttentionContext, Sight};
 use crate::decoder_layer::{DecoderLayer, assemble_final_norm, assemble_linear, scaled};
 use crate::kv_cache::KvCache;
 use crate::layer_outputs::{LayerOutputs, WantedLayers};
+use crate::lora::LoraConfig;
 use crate::norm::Norm;
 use crate::random_weights::RandomWeights;
 use crate::weights::{Weight, WeightSource, WeightValue};
@@ -29,6 +30,9 @@ pub struct Decoder {
     lm_head: Option<Linear>,
     #[module(skip)]
     config: DecoderConfig,
+    /// The settings of its adapters, if it has any.
+    #[module(skip)]
+    lora: Option<LoraConfig>,
 }
 
 impl Decoder {
@@ -252,6 +256,20 @@ impl Decoder {
     }
 
     /// The device that holds the weights.
+    /// The settings of the adapters, if there are any.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        self.lora.as_ref()
+    }
+
+    pub(crate) fn set_lora(&mut self, lora: Option<LoraConfig>) {
+        self.lora = lora;
+    }
+
+    pub(crate) fn layers(&self) -> &[DecoderLayer] {
+        &self.layers
+    }
+
+    /// Where the weights are.
     pub fn device(&self) -> Device {
         self.embed_tokens.weight.val().device()
     }
@@ -294,6 +312,7 @@ impl Decoder {
             norm,
             lm_head,
             config: config.clone(),
+            lora: None,
         })
     }
 

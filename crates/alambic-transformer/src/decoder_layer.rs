@@ -11,6 +11,7 @@ use crate::context::Sight;
 use crate::feed_forward::FeedForward;
 use crate::kv_cache::LayerCache;
 use crate::layer_outputs::AttentionProjections;
+use crate::lora::Projection;
 use crate::norm::Norm;
 use crate::weights::{LayerWeight, Weight, WeightSource, WeightValue};
 
@@ -119,6 +120,20 @@ impl DecoderLayer {
 
     /// # Panics
     /// If the layer has no such weight.
+    /// A projection that exists.
+    pub(crate) fn projection(&self, projection: Projection) -> &Linear {
+        let (attention, mlp) = (&self.self_attn, &self.mlp);
+        match projection {
+            Projection::Query => &attention.q_proj,
+            Projection::Key => &attention.k_proj,
+            Projection::Value => &attention.v_proj,
+            Projection::Output => &attention.o_proj,
+            Projection::Gate => present(&mlp.gate_proj),
+            Projection::Up => &mlp.up_proj,
+            Projection::Down => &mlp.down_proj,
+        }
+    }
+
     pub(crate) fn weight(&self, part: LayerWeight) -> WeightValue {
         let (attention, mlp) = (&self.self_attn, &self.mlp);
         let matrix = |linear: &Linear| WeightValue::Projection(linear.weight.val());

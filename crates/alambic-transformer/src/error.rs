@@ -16,6 +16,12 @@ pub enum TransformerError {
         /// One sentence per problem, in the order of the fields.
         problems: Vec<String>,
     },
+    /// Adapters that do not fit a decoder; every problem is listed.
+    #[error("invalid adapters: {}", problems.join("; "))]
+    InvalidLora {
+        /// One sentence per problem.
+        problems: Vec<String>,
+    },
     /// A file or directory could not be read or written.
     #[error("cannot {action} {path}")]
     Io {

@@ -81,6 +81,7 @@ mod feed_forward;
 mod generation;
 mod kv_cache;
 mod layer_outputs;
+mod lora;
 mod norm;
 mod random_weights;
 mod rope_scaling;
@@ -90,7 +91,10 @@ mod weights;
 pub use architecture::{
     Architecture, Biases, FeedForwardKind, LayerKind, NormKind, NormPlacement, QueryKeyNorm,
 };
-pub use checkpoint::{Checkpoint, SaveOptions, WeightType, load_checkpoint, save_checkpoint};
+pub use checkpoint::{
+    Checkpoint, SaveOptions, WeightType, load_adapter, load_checkpoint, save_adapter,
+    save_checkpoint,
+};
 pub use config::DecoderConfig;
 pub use context::AttentionContext;
 pub use decoder::Decoder;
@@ -103,4 +107,5 @@ pub use generation::{
 };
 pub use kv_cache::KvCache;
 pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};
+pub use lora::{LoraConfig, Projection};
 pub use rope_scaling::RopeScaling;

@@ -94,7 +94,7 @@ pub(crate) fn check_family(decoder: &DecoderConfig) -> Result<(), TransformerErr
     })
 }
 
-fn as_object(value: Value) -> Map<String, Value> {
+pub(super) fn as_object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,
         _ => unreachable!("structures serialise as objects"),
@@ -183,7 +183,7 @@ impl WeightType {
     }
 }
 
-fn write_json(path: &Path, fields: Map<String, Value>) -> Result<(), TransformerError> {
+pub(super) fn write_json(path: &Path, fields: Map<String, Value>) -> Result<(), TransformerError> {
     let mut text = serde_json::to_string_pretty(&Value::Object(fields))
         .expect("a map of plain values serialises");
     text.push('\n');
@@ -344,7 +344,11 @@ fn write_file(
     path: &Path,
     dtype: WeightType,
 ) -> Result<(), TransformerError> {
-    let header = header_bytes(tensors, dtype);
+    let entries = tensors.iter();
+    let header = header_bytes(
+        entries.map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())),
+        dtype,
+    );
     write_atomically(path, |writer| {
         write_bytes(writer, path, &(header.len() as u64).to_le_bytes())?;
         write_bytes(writer, path, &header)?;
@@ -354,35 +358,64 @@ fn write_file(
                     what: format!("weight `{}`", tensor.name),
                     source,
                 })?;
-            if let Some(value) = dtype.overflow(&values) {
-                return Err(TransformerError::WeightOverflow {
-                    tensor: tensor.name.clone(),
-                    value,
-                    dtype,
-                });
-            }
-            let mut bytes = Vec::with_capacity(values.len() * dtype.bytes());
-            for value in values {
-                dtype.encode(value, &mut bytes);
-            }
-            write_bytes(writer, path, &bytes)?;
+            write_bytes(writer, path, &encoded(&tensor.name, &values, dtype)?)?;
         }
         Ok(())
     })
 }
 
-fn header_bytes(tensors: &[StoredTensor], dtype: WeightType) -> Vec<u8> {
+/// Writes tensors by name, with their shapes and values, to one file.
+pub(super) fn write_tensors(
+    path: &Path,
+    tensors: &[(String, Vec<usize>, Vec<f32>)],
+    dtype: WeightType,
+) -> Result<(), TransformerError> {
+    let entries = tensors.iter();
+    let header = header_bytes(
+        entries.map(|(name, shape, _)| (name.as_str(), shape.as_slice())),
+        dtype,
+    );
+    write_atomically(path, |writer| {
+        write_bytes(writer, path, &(header.len() as u64).to_le_bytes())?;
+        write_bytes(writer, path, &header)?;
+        for (name, _, values) in tensors {
+            write_bytes(writer, path, &encoded(name, values, dtype)?)?;
+        }
+        Ok(())
+    })
+}
+
+/// The bytes of a tensor's values.
+fn encoded(name: &str, values: &[f32], dtype: WeightType) -> Result<Vec<u8>, TransformerError> {
+    if let Some(value) = dtype.overflow(values) {
+        return Err(TransformerError::WeightOverflow {
+            tensor: name.to_owned(),
+            value,
+            dtype,
+        });
+    }
+    let mut bytes = Vec::with_capacity(values.len() * dtype.bytes());
+    for &value in values {
+        dtype.encode(value, &mut bytes);
+    }
+    Ok(bytes)
+}
+
+fn header_bytes<'a>(
+    tensors: impl Iterator<Item = (&'a str, &'a [usize])>,
+    dtype: WeightType,
+) -> Vec<u8> {
     let mut entries = Map::new();
     entries.insert(METADATA_KEY.to_string(), json!({ "format": "pt" }));
     let mut offset = 0;
-    for tensor in tensors {
-        let end = offset + tensor.bytes(dtype);
+    for (name, shape) in tensors {
+        let end = offset + shape.iter().product::<usize>() * dtype.bytes();
         let entry = json!({
             "dtype": dtype.safetensors_name(),
-            "shape": tensor.shape,
+            "shape": shape,
             "data_offsets": [offset, end],
         });
-        entries.insert(tensor.name.clone(), entry);
+        entries.insert(name.to_owned(), entry);
         offset = end;
     }
     let mut header =

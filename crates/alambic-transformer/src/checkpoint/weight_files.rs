@@ -43,12 +43,7 @@ impl WeightFiles {
     /// Opens `model.safetensors`, or else the shards of the index; reads headers only.
     pub(super) fn open(dir: &Path) -> Result<Self, TransformerError> {
         if exists(&dir.join(SINGLE_FILE))? {
-            let file = WeightFile::open(dir, SINGLE_FILE)?;
-            let location = file.header.tensors.keys().map(|name| (name.clone(), 0));
-            return Ok(Self {
-                location: location.collect(),
-                files: vec![file],
-            });
+            return Self::open_file(dir, SINGLE_FILE);
         }
         let index_path = dir.join(INDEX_FILE);
         if exists(&index_path)? {
@@ -56,6 +51,16 @@ impl WeightFiles {
         }
         Err(TransformerError::NoWeights {
             path: dir.to_path_buf(),
+        })
+    }
+
+    /// Opens one file by its name.
+    pub(super) fn open_file(dir: &Path, name: &str) -> Result<Self, TransformerError> {
+        let file = WeightFile::open(dir, name)?;
+        let location = file.header.tensors.keys().map(|name| (name.clone(), 0));
+        Ok(Self {
+            location: location.collect(),
+            files: vec![file],
         })
     }
 
