@@ -158,6 +158,10 @@ fn examine_models(
         Some(layers) => of_teacher.check_excerpt(&student, layers),
         None => Ok(()),
     });
+    let valid = valid.and_then(|()| match &recipe.student.lora {
+        Some(lora) => lora.validate(&student),
+        None => Ok(()),
+    });
     if let Err(error) = valid {
         diagnosis.add(Severity::Error, "student", chain(&error.into()));
         return;

@@ -300,6 +300,43 @@ fn a_student_imitates_layers_of_the_teacher_and_the_report_has_their_curves() {
 }
 
 #[test]
+fn a_student_of_adapters_keeps_the_rest_of_its_teacher() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let recipe = recipe(&[
+        "student.hidden_size=128",
+        "student.intermediate_size=352",
+        "student.num_hidden_layers=2",
+        "student.num_attention_heads=4",
+        "student.num_key_value_heads=2",
+        "student.head_dim=32",
+        "student.teacher_layers=[1, 4]",
+        "student.lora={ rank = 2, alpha = 4, projections = ['v_proj', 'down_proj'] }",
+        "optimizer.learning_rate=0.01",
+        "baseline.enabled=false",
+    ]);
+    run(&recipe.unwrap(), &options(&out)).unwrap();
+    let device = &options(&out).device;
+    let student = load_checkpoint(&out.join("student"), device)
+        .unwrap()
+        .decoder;
+    let teacher = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quickstart_teacher");
+    let teacher = load_checkpoint(&teacher, device).unwrap().decoder;
+    let of_teacher = teacher.excerpt(student.config(), &[1, 4]).unwrap();
+    let ids = || burn::tensor::Tensor::<2, burn::tensor::Int>::from_ints([[5, 17, 300, 2]], device);
+    let floats =
+        |tensor: burn::tensor::Tensor<3>| -> Vec<f32> { tensor.try_into_vec_as().unwrap() };
+    // What had no adapters is as it was, and the whole is not.
+    assert_eq!(
+        floats(student.embed(ids())),
+        floats(of_teacher.embed(ids()))
+    );
+    let context = alambic::transformer::AttentionContext::causal(1, 4, device);
+    let [one, other] = [&student, &of_teacher].map(|it| floats(it.forward(ids(), &context)));
+    assert_ne!(one, other);
+}
+
+#[test]
 fn a_student_starts_from_layers_of_the_teacher() {
     const F32_NOISE: f64 = 1e-5;
     let teacher_sized = [

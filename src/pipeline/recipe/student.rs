@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use alambic_transformer::LoraConfig;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -48,6 +49,9 @@ pub struct StudentSection {
     /// `objective.layer_terms`; embedding, final norm and head are the teacher's too, and of what is wider there the first rows
     /// and columns. The student is then of the teacher's family. Without this key its weights are random.
     pub teacher_layers: Option<Vec<usize>>,
+    /// Trains low-rank adapters of these projections and nothing else, on copies of the teacher's layers; the student is
+    /// written with its adapters merged. For example `{ rank = 8, alpha = 16.0, projections = ["q_proj", "v_proj"] }`.
+    pub lora: Option<LoraConfig>,
 }
 
 impl StudentSection {
@@ -83,9 +87,45 @@ impl StudentSection {
                 problem.advise("for example [1, 4] for two of four layers, the first and the last"),
             );
         }
+        self.check_lora(checker);
         checker.positive("student.rope_theta", self.rope_theta);
         checker.positive("student.rms_norm_eps", self.rms_norm_eps);
         self.check_heads(checker);
+    }
+
+    fn check_lora(&self, checker: &mut Checker) {
+        let Some(lora) = &self.lora else { return };
+        checker.at_least(1, "student.lora.rank", lora.rank);
+        checker.positive("student.lora.alpha", lora.alpha);
+        checker.require(
+            !lora.projections.is_empty(),
+            Problem::new(
+                "student.lora.projections",
+                "at least one projection",
+                "an empty array",
+            )
+            .advise("for example [\"q_proj\", \"v_proj\"]"),
+        );
+        for (index, projection) in lora.projections.iter().enumerate() {
+            checker.require(
+                !lora.projections[..index].contains(projection),
+                Problem::new(
+                    format!("student.lora.projections.{index}"),
+                    "each projection once",
+                    format!("{:?} again", projection.name()),
+                ),
+            );
+        }
+        let problem = Problem::new(
+            "student.lora",
+            "no such key, because student.teacher_layers is not given",
+            "one",
+        );
+        checker.require_all(
+            &["student.teacher_layers"],
+            self.teacher_layers.is_some(),
+            problem.advise("adapters change a model a little, and random weights are none: start from the teacher's layers"),
+        );
     }
 
     fn check_heads(&self, checker: &mut Checker) {

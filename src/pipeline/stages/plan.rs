@@ -103,7 +103,11 @@ fn check_against(recipe: &Recipe, teacher: &LanguageModel) -> Result<(), Pipelin
     }
     let of_teacher = teacher.teacher.decoder().config();
     if let Some(layers) = &recipe.student.teacher_layers {
-        of_teacher.check_excerpt(&recipe.student.student_of(of_teacher), layers)?;
+        let student = recipe.student.student_of(of_teacher);
+        of_teacher.check_excerpt(&student, layers)?;
+        if let Some(lora) = &recipe.student.lora {
+            lora.validate(&student)?;
+        }
     }
     check_against_teacher(recipe, of_teacher).map_err(|error| PipelineError::Input {
         what: "objective.layer_terms".into(),
@@ -256,7 +260,13 @@ impl Plan {
         let config = self.student_config();
         config.validate()?;
         if let Some(layers) = &self.recipe.student.teacher_layers {
-            return Ok(self.teacher.teacher.decoder().excerpt(&config, layers)?);
+            let excerpt = self.teacher.teacher.decoder().excerpt(&config, layers)?;
+            return match &self.recipe.student.lora {
+                None => Ok(excerpt),
+                Some(lora) => {
+                    Ok(excerpt.with_lora(lora, derive_seed(self.recipe.seed, "adapters"))?)
+                }
+            };
         }
         self.options
             .device

@@ -86,7 +86,11 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
     if outcome.reason == StopReason::Interrupted {
         return Err(PipelineError::Stopped { stage: "training" });
     }
-    export(plan, &outcome.student, &plan.directory.path(exported))?;
+    export(
+        plan,
+        &outcome.student.merged(),
+        &plan.directory.path(exported),
+    )?;
     let trained = TrainedArm {
         tokens: outcome.tokens,
         steps: outcome.steps,

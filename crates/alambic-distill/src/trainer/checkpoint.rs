@@ -53,6 +53,9 @@ pub struct BestStep {
 pub(crate) struct RunIdentity {
     pub(crate) config: TrainerConfig,
     pub(crate) student: alambic_transformer::DecoderConfig,
+    /// The adapters that are trained, if nothing else is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lora: Option<alambic_transformer::LoraConfig>,
     pub(crate) data: String,
     /// Fingerprints of the teachers that answer while the student trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -72,7 +72,8 @@ pub enum StopReason {
 /// What a run leaves.
 #[derive(Debug)]
 pub struct TrainingOutcome {
-    /// The student on the plain device: the last step's, or with early stopping the best one's.
+    /// The student on the plain device: the last step's, or with early stopping the best one's; with its adapters, if it
+    /// had some.
     pub student: Decoder,
     /// Why the run returned.
     pub reason: StopReason,
@@ -226,6 +227,7 @@ impl Trainer {
         let identity = RunIdentity {
             config: self.config.clone(),
             student: student.config().clone(),
+            lora: student.lora().cloned(),
             data: train.identity(),
             teacher: self.live_identity(),
         };
@@ -251,6 +253,13 @@ impl Trainer {
                 "student",
                 to_json(&state.identity.student),
                 to_json(&identity.student),
+            ));
+        }
+        if state.identity.lora != identity.lora {
+            return Err(differs(
+                "adapters",
+                to_json(&state.identity.lora),
+                to_json(&identity.lora),
             ));
         }
         if state.identity.data != identity.data {

@@ -5,6 +5,7 @@
 mod cache;
 mod contradictions;
 mod damaged;
+mod lora;
 mod misfits;
 mod reading;
 mod refused;

@@ -8,6 +8,7 @@ mod head_only;
 mod head_pass;
 mod hidden_states;
 mod live_teacher;
+mod lora;
 mod recorded_run;
 mod small_run;
 mod tempered_targets;

@@ -276,6 +276,7 @@ fn train(
     let identity = RunIdentity {
         config: config.clone(),
         student: student.config().clone(),
+        lora: None,
         data: "recorded".into(),
         teacher: None,
     };
