@@ -107,5 +107,5 @@ pub use generation::{
 };
 pub use kv_cache::KvCache;
 pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};
-pub use lora::{LoraConfig, Projection};
+pub use lora::{BaseType, LoraConfig, Projection};
 pub use rope_scaling::RopeScaling;

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use burn::module::{LoraAdapter, Module, Param, ParamId, Reparameterizer};
+use burn::module::{LoraAdapter, Module, ModuleMapper, Param, ParamId, Quantizer, Reparameterizer};
 use burn::nn::Linear;
+use burn::tensor::quantization::{Calibration, QuantScheme, QuantValue, ScaleDtype};
 use burn::tensor::{Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
-use crate::weights::LayerWeight;
+use crate::weights::{LayerWeight, Weight};
 
 /// A projection of every layer, by the name that most families give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,6 +91,35 @@ pub struct LoraConfig {
     pub alpha: f64,
     /// The projections, each once.
     pub projections: Vec<Projection>,
+    /// How the weights of these projections are held, which are not trained; as they are if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseType>,
+}
+
+/// How weights that are not trained are rounded to save memory (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
+///
+/// Blocks of 32 weights of one input have a scale of their own, so that the largest of a block is exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BaseType {
+    /// Whole numbers from -127 to 127 times the scale.
+    Int8,
+    /// Whole numbers from -7 to 7 times the scale.
+    Int4,
+}
+
+/// Weights that share a scale.
+const BLOCK: usize = 32;
+
+impl BaseType {
+    fn scheme(self) -> QuantScheme {
+        let value = match self {
+            Self::Int8 => QuantValue::Q8S,
+            Self::Int4 => QuantValue::Q4S,
+        };
+        let scheme = QuantScheme::default().per_block([BLOCK as u8], ScaleDtype::F32);
+        scheme.with_value(value)
+    }
 }
 
 impl LoraConfig {
@@ -126,6 +156,20 @@ impl LoraConfig {
                 ));
             }
         }
+        let blocks = self.projections.iter().filter(|_| self.base.is_some());
+        for projection in blocks {
+            let weight = Weight::Layer {
+                index: 0,
+                part: projection.weight(),
+            };
+            let outputs = weight.shape(decoder)[0];
+            if !outputs.is_multiple_of(BLOCK) {
+                problems.push(format!(
+                    "base is given, and {} has {outputs} outputs, expected a multiple of {BLOCK}, the size of a block",
+                    projection.name()
+                ));
+            }
+        }
         match problems.is_empty() {
             true => Ok(()),
             false => Err(TransformerError::InvalidLora { problems }),
@@ -142,7 +186,8 @@ impl Decoder {
     /// [`TransformerError::InvalidLora`] for settings that do not fit the decoder, or if it has adapters already.
     ///
     /// # Memory
-    /// Each pass composes the adapted weights anew, and training holds a gradient of the size of each.
+    /// Each pass composes the adapted weights anew, and training holds a gradient of the size of each: a quantised base
+    /// saves the memory of what is at rest.
     ///
     /// ```
     /// use alambic_transformer::{Architecture, DecoderConfig, DeviceChoice, LoraConfig, Projection};
@@ -154,7 +199,7 @@ impl Decoder {
     /// #     initializer_range: 0.02,
     /// #     architecture: Architecture::default(),
     /// # };
-    /// let lora = LoraConfig { rank: 4, alpha: 8.0, projections: vec![Projection::Query, Projection::Value] };
+    /// let lora = LoraConfig { rank: 4, alpha: 8.0, projections: vec![Projection::Query, Projection::Value], base: None };
     /// let adapted = config.init(&DeviceChoice::Cpu.open()?).with_lora(&lora, 17)?;
     /// assert_eq!(adapted.lora(), Some(&lora));
     /// let whole = adapted.merged();
@@ -211,7 +256,13 @@ impl Decoder {
                 adapters.insert(linear.weight.id, adapter);
             }
         }
-        let mut adapted = self.apply_reparameterization(Attached { adapters });
+        let quantizer = config
+            .base
+            .map(|base| Quantizer::new(Calibration::MinMax, base.scheme()));
+        let mut adapted = self.apply_reparameterization(Attached {
+            adapters,
+            quantizer,
+        });
         adapted.set_lora(Some(config.clone()));
         Ok(adapted)
     }
@@ -237,6 +288,8 @@ impl Decoder {
 /// Freezes every weight, and attaches adapters to some.
 struct Attached {
     adapters: HashMap<ParamId, LoraAdapter>,
+    /// For the weights that have adapters.
+    quantizer: Option<Quantizer>,
 }
 
 impl Reparameterizer for Attached {
@@ -248,6 +301,10 @@ impl Reparameterizer for Attached {
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<LoraAdapter>) {
         let adapter = self.adapters.remove(&param.id);
+        let param = match (&adapter, &mut self.quantizer) {
+            (Some(_), Some(quantizer)) => quantizer.map_float(param),
+            _ => param,
+        };
         (param.set_require_grad(false), adapter)
     }
 }

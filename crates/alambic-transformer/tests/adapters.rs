@@ -7,13 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alambic_transformer::{
-    AttentionContext, Decoder, LoraConfig, Projection, TransformerError, WeightType, load_adapter,
-    load_checkpoint, save_adapter,
+    Architecture, AttentionContext, BaseType, Decoder, DecoderConfig, LoraConfig, Projection,
+    SaveOptions, TransformerError, WeightType, load_adapter, load_checkpoint, save_adapter,
+    save_checkpoint,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Gradients, Int, Tensor};
-use golden::{LOGIT_TOLERANCE, Recording, int_tensor, max_difference};
+use golden::{LOGIT_TOLERANCE, Recording, int_tensor, max_difference, new_decoder};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -52,6 +53,7 @@ fn lora(rank: usize) -> LoraConfig {
         rank,
         alpha: 6.0,
         projections: vec![Projection::Query, Projection::Down],
+        base: None,
     }
 }
 
@@ -215,6 +217,7 @@ fn what_does_not_fit_is_said() {
         rank: 0,
         alpha: f64::NAN,
         projections: vec![Projection::Key, Projection::Key],
+        base: None,
     });
     for problem in ["rank is 0", "alpha is NaN", "k_proj is named twice"] {
         assert!(found.contains(problem), "{found}");
@@ -300,4 +303,97 @@ fn files_of_other_adapters_are_refused_by_the_setting() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("adapter_model.safetensors"), "{error}");
+}
+
+#[test]
+fn a_quantised_base_is_a_block_wise_rounding_of_the_weights() {
+    let config = DecoderConfig {
+        vocab_size: 40,
+        hidden_size: 64,
+        intermediate_size: 96,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 16,
+        max_position_embeddings: 32,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        tie_word_embeddings: true,
+        initializer_range: 0.1,
+        architecture: Architecture::default(),
+    };
+    let plain = new_decoder(&config, 7, &golden::device());
+    let ids = vec![vec![3, 9, 4, 17, 2]];
+    let exact = logits(&plain, &ids);
+    let with_base = |base| LoraConfig {
+        projections: Projection::ALL.to_vec(),
+        base: Some(base),
+        ..lora(2)
+    };
+    let mut distances = Vec::new();
+    for (base, levels) in [(BaseType::Int8, 127.0), (BaseType::Int4, 7.0)] {
+        let rounded = plain.clone().with_lora(&with_base(base), 1).unwrap();
+        let whole = rounded.clone().merged();
+        let found = logits(&rounded, &ids);
+        assert!(max_difference(&found, &logits(&whole, &ids)) < LOGIT_TOLERANCE);
+        distances.push(max_difference(&found, &exact));
+        // Gradients are those of the adapters; where B is 0, those of A are.
+        let learning = rounded.train();
+        let context = AttentionContext::causal(1, 5, &golden::device().autodiff());
+        let tokens = int_tensor(&ids, &golden::device().autodiff());
+        let gradients = learning
+            .forward(tokens, &context)
+            .square()
+            .mean()
+            .backward();
+        let mut squares = Squares {
+            gradients: &gradients,
+            sum: 0.0,
+            numbers: 0,
+        };
+        learning.visit(&mut squares);
+        let sides = 2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 96);
+        assert_eq!(squares.numbers, 2 * 2 * sides, "{base:?}");
+        assert!(squares.sum > 0.0 && squares.sum.is_finite());
+        // Every weight is within half a level of its block's largest.
+        let directories = [&plain, &whole].map(|decoder| {
+            let directory = tempfile::tempdir().unwrap();
+            let options = SaveOptions {
+                dtype: WeightType::F32,
+                bos_token_id: None,
+                eos_token_ids: Vec::new(),
+                pad_token_id: None,
+                max_shard_bytes: None,
+            };
+            save_checkpoint(decoder, directory.path(), &options).unwrap();
+            Recording::open(&directory.path().join("model.safetensors"))
+        });
+        let name = "model.layers.1.mlp.up_proj.weight"; // [96 outputs, 64 inputs]
+        let [before, after] = directories.map(|recording| recording.floats(name));
+        for input in 0..64 {
+            for block in 0..3 {
+                let places = (0..32).map(|output| (block * 32 + output) * 64 + input);
+                let places: Vec<usize> = places.collect();
+                let largest = places
+                    .iter()
+                    .map(|&place| before[place].abs())
+                    .fold(0.0, f32::max);
+                for place in places {
+                    let error = (before[place] - after[place]).abs();
+                    assert!(
+                        error <= 0.501 * largest / levels,
+                        "{base:?}: {error} of {largest}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(
+        distances[0] > 1e-4 && distances[0] < 0.1 * distances[1],
+        "{distances:?}"
+    );
+    let narrow = base("olmo3-down")
+        .with_lora(&with_base(BaseType::Int4), 1)
+        .unwrap_err();
+    assert!(narrow.to_string().contains("a multiple of 32"), "{narrow}");
 }

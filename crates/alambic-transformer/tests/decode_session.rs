@@ -197,7 +197,10 @@ fn layers_that_see_a_window_keep_no_more_than_the_window() {
     // A prompt that is longer than the window is read as a whole all the same.
     let prompt: Vec<u32> = (0..30).collect();
     let mut cache = KvCache::new(&some, 1);
-    let whole = some.step(int_tensor(&[prompt.clone()], &device), &mut cache);
+    let whole = some.step(
+        int_tensor(std::slice::from_ref(&prompt), &device),
+        &mut cache,
+    );
     assert_eq!(cache.num_values(), of_columns(30 + 2 * (WINDOW - 1)));
     let mut cache = KvCache::new(&some, 1);
     let mut last = Vec::new();

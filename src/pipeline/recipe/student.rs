@@ -50,7 +50,8 @@ pub struct StudentSection {
     /// and columns. The student is then of the teacher's family. Without this key its weights are random.
     pub teacher_layers: Option<Vec<usize>>,
     /// Trains low-rank adapters of these projections and nothing else, on copies of the teacher's layers; the student is
-    /// written with its adapters merged. For example `{ rank = 8, alpha = 16.0, projections = ["q_proj", "v_proj"] }`.
+    /// written with its adapters merged. For example `{ rank = 8, alpha = 16.0, projections = ["q_proj", "v_proj"] }`, and with
+    /// `base = "int8"` or `"int4"` on rounded weights.
     pub lora: Option<LoraConfig>,
 }
 

@@ -245,5 +245,6 @@ fn read_config(file: &ConfigFile, decoder: &DecoderConfig) -> Result<LoraConfig,
         rank: file.required_usize("r")?,
         alpha: file.required_f64("lora_alpha")?,
         projections,
+        base: None,
     })
 }

@@ -15,6 +15,7 @@ fn lora(rank: usize) -> LoraConfig {
         rank,
         alpha: 8.0,
         projections: vec![Projection::Value, Projection::Up, Projection::Down],
+        base: None,
     }
 }
 
