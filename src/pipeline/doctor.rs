@@ -213,15 +213,15 @@ fn examine_models(
         "memory",
         format!("about {megabytes} MB for weights, optimizer and logits, before activations"),
     );
-    examine_same_model(&recipe.teacher.path, out, diagnosis);
+    examine_same_model(&teacher.directory, out, diagnosis);
 }
 
 /// A teacher that the run itself writes, or that another run wrote from a teacher of its own.
 fn examine_same_model(path: &Path, out: Option<&Path>, diagnosis: &mut Diagnosis) {
     let resolved = |path: &Path| path.canonicalize().ok();
-    let students =
-        ["student", "baseline"].map(|name| out.and_then(|out| resolved(&out.join(name))));
-    if students.contains(&resolved(path)) {
+    let written = ["student", "baseline"].into_iter();
+    let mut written = written.filter_map(|name| resolved(&out?.join(name)));
+    if written.any(|written| Some(written) == resolved(path)) {
         let message = format!(
             "{} is what this run writes; name the teacher's own directory",
             path.display()
@@ -345,7 +345,7 @@ fn estimate_costs(
     };
     let megabytes = |bytes: usize| bytes.div_ceil(1_000_000);
     let projections = estimate::projection_parameters(recipe, teacher);
-    let checkpoints = estimate::checkpoint_bytes(recipe, student.num_parameters(), projections);
+    let checkpoints = estimate::checkpoint_bytes(recipe, &student, projections);
     let cache = match &recipe.cache {
         Some(section) => {
             let bytes = estimate::cache_bytes(section, teacher, train);

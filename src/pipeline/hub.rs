@@ -17,7 +17,6 @@ const PREFIX: &str = "hub:";
 /// The revision that is meant if none is given.
 const DEFAULT_REVISION: &str = "main";
 /// Letters of a commit's name.
-#[cfg(feature = "hub")]
 const COMMIT_LETTERS: usize = 40;
 
 /// A repository on the Hub at a revision, written `hub:org/name@revision`.
@@ -42,7 +41,10 @@ impl HubModel {
         match is_valid {
             true => Ok(Some(Self {
                 repository: repository.to_owned(),
-                revision: revision.to_owned(),
+                revision: match is_hex(revision, COMMIT_LETTERS) {
+                    true => revision.to_ascii_lowercase(),
+                    false => revision.to_owned(),
+                },
             })),
             false => Err(PipelineError::Input {
                 what: path.display().to_string(),
@@ -74,9 +76,9 @@ pub(super) fn is_hub_path(path: &Path) -> bool {
 /// The directory of a model: `path` itself, or for `hub:org/name@revision` where its files are cached.
 ///
 /// What the cache lacks is fetched first, resumed where an earlier attempt stopped and verified by the hash that
-/// the Hub gives. The revision is `main` if not given. A commit that is cached needs no network; neither does any
-/// revision if `HF_HUB_OFFLINE` is set. Cache, endpoint and token are those of all tools of the Hub: `HF_HOME`,
-/// `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN`.
+/// the Hub gives. The revision is `main` if not given. The Hub is asked what the revision is and has, unless
+/// `HF_HUB_OFFLINE` is set: then the cache has to have it. `HF_HOME` or `HF_HUB_CACHE` say where the cache is that the
+/// tools of the Hub share, `HF_ENDPOINT` names another server, `HF_TOKEN` or the token that their login left is used.
 ///
 /// # Errors
 /// [`PipelineError::Input`] for a name that is none, a repository or revision that is not there or not open to this
@@ -107,7 +109,6 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_letter) && !text.chars().all(|letter| letter == '.')
 }
 
-#[cfg(feature = "hub")]
 fn is_hex(text: &str, letters: usize) -> bool {
     text.len() == letters && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

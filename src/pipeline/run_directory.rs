@@ -73,7 +73,6 @@ impl RunDirectory {
         self.write(name, &json)
     }
 
-    /// Reads JSON that an earlier stage wrote; `None` when it did not get so far.
     /// Notes what decides the run besides its recipe.
     ///
     /// # Errors
@@ -115,6 +114,7 @@ impl RunDirectory {
         self.write_json(RUN_FACTS, facts)
     }
 
+    /// Reads JSON that an earlier stage wrote; `None` when it did not get so far.
     pub(crate) fn read_json<T: DeserializeOwned>(
         &self,
         name: &str,

@@ -315,8 +315,11 @@ fn a_student_of_adapters_keeps_the_rest_of_its_teacher() {
         "optimizer.learning_rate=0.01",
         "baseline.enabled=false",
     ]);
-    run(&recipe.unwrap(), &options(&out)).unwrap();
+    let recipe = recipe.unwrap();
     let device = &options(&out).device;
+    let examined = doctor(&recipe, device, Some(&out));
+    assert!(!examined.has_errors(), "{:?}", examined.findings);
+    run(&recipe, &options(&out)).unwrap();
     let student = load_checkpoint(&out.join("student"), device)
         .unwrap()
         .decoder;

@@ -39,10 +39,15 @@ pub(crate) fn head_of(teacher: &dyn Teacher) -> Result<TeacherHead, DistillError
     Ok(stored)
 }
 
-/// A decoder's own head, with its logit scale and soft-cap; gradients flow into its weight.
+/// A decoder's own head, with its logit scale and soft-cap; gradients flow into its weight if it is trained.
 pub(crate) fn decoder_head(decoder: &Decoder) -> Head {
     let architecture = &decoder.config().architecture;
-    let head = Head::new(decoder.head_weight()).with_logit_scale(architecture.logit_scale);
+    let weight = match decoder.lora() {
+        None => decoder.head_weight(),
+        // It is not trained, so that no gradient is made for it.
+        Some(_) => decoder.head_weight().without_autodiff(),
+    };
+    let head = Head::new(weight).with_logit_scale(architecture.logit_scale);
     let head = match architecture.logit_softcap {
         None => head,
         Some(cap) => head.and_then(|head| head.with_logit_softcap(cap)),

@@ -239,8 +239,11 @@ impl Decoder {
         if vocab_size == rows {
             return self;
         }
+        // A weight that is not trained stays one.
         let narrowed = |weight: &Param<Tensor<2>>, dim| {
-            Param::from_tensor(weight.val().narrow(dim, 0, vocab_size))
+            let is_trained = weight.is_require_grad();
+            let part = Param::from_tensor(weight.val().narrow(dim, 0, vocab_size));
+            part.set_require_grad(is_trained)
         };
         self.embed_tokens.weight = narrowed(&self.embed_tokens.weight, 0);
         if let Some(head) = &mut self.lm_head {
@@ -255,7 +258,6 @@ impl Decoder {
         &self.config
     }
 
-    /// The device that holds the weights.
     /// The settings of the adapters, if there are any.
     pub fn lora(&self) -> Option<&LoraConfig> {
         self.lora.as_ref()
@@ -269,7 +271,7 @@ impl Decoder {
         &self.layers
     }
 
-    /// Where the weights are.
+    /// The device that holds the weights.
     pub fn device(&self) -> Device {
         self.embed_tokens.weight.val().device()
     }

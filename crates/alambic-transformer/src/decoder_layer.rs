@@ -119,8 +119,7 @@ impl DecoderLayer {
     }
 
     /// # Panics
-    /// If the layer has no such weight.
-    /// A projection that exists.
+    /// If the layer has no such projection.
     pub(crate) fn projection(&self, projection: Projection) -> &Linear {
         let (attention, mlp) = (&self.self_attn, &self.mlp);
         match projection {
@@ -134,6 +133,8 @@ impl DecoderLayer {
         }
     }
 
+    /// # Panics
+    /// If the layer has no such weight.
     pub(crate) fn weight(&self, part: LayerWeight) -> WeightValue {
         let (attention, mlp) = (&self.self_attn, &self.mlp);
         let matrix = |linear: &Linear| WeightValue::Projection(linear.weight.val());

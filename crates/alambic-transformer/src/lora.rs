@@ -98,7 +98,8 @@ pub struct LoraConfig {
 
 /// How weights that are not trained are rounded to save memory (QLoRA, Dettmers et al. 2023, arXiv:2305.14314).
 ///
-/// Blocks of 32 weights of one input have a scale of their own, so that the largest of a block is exact.
+/// Blocks of 32 weights of one input have a scale of their own, so that the largest of a block is exact. How many bytes
+/// a number takes is the device's: on the CPU (flex) one, of either type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BaseType {
@@ -174,6 +175,21 @@ impl LoraConfig {
             true => Ok(()),
             false => Err(TransformerError::InvalidLora { problems }),
         }
+    }
+}
+
+impl LoraConfig {
+    /// Numbers in the adapters of a decoder: what is trained.
+    pub fn num_parameters(&self, decoder: &DecoderConfig) -> usize {
+        let of_projection = |projection: &Projection| {
+            let weight = Weight::Layer {
+                index: 0,
+                part: projection.weight(),
+            };
+            self.rank * weight.shape(decoder).iter().sum::<usize>()
+        };
+        let of_layer: usize = self.projections.iter().map(of_projection).sum();
+        decoder.num_hidden_layers * of_layer
     }
 }
 

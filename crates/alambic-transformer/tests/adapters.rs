@@ -274,6 +274,11 @@ fn files_of_other_adapters_are_refused_by_the_setting() {
             "\"peft_type\": \"IA3\"",
             "peft_type",
         ),
+        (
+            "\"init_lora_weights\": false",
+            "\"init_lora_weights\": \"pissa_niter_4\"",
+            "init_lora_weights",
+        ),
         ("\"v_proj\"", "\"lm_head\"", "target_modules"),
         ("\"v_proj\"", "\"q_proj\"", "q_proj is named twice"),
         ("\"v_proj\"", "\"k_proj\"", "missing tensor"),

@@ -11,6 +11,8 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::pipeline::LanguageModel;
 use crate::pipeline::recipe::{CacheSection, Recipe};
 
+/// Bytes of a weight that is not trained.
+const BYTES_PER_WEIGHT: usize = 4;
 /// Bytes of a checkpoint per parameter: the weight and AdamW's two moments in `f32`.
 const CHECKPOINT_BYTES_PER_PARAMETER: usize = 12;
 /// Bytes that a segment needs per token beside its targets: the id, and its flag in the mask.
@@ -68,8 +70,16 @@ pub(super) fn memory_bytes(
             chunks + HEAD_GRADIENTS * 4 * student.hidden_size * vocab
         }
     };
-    let trained = student.num_parameters() + projection_parameters(recipe, teacher);
-    let training = TRAINING_BYTES_PER_PARAMETER * trained + head;
+    let weights = match &recipe.student.lora {
+        None => TRAINING_BYTES_PER_PARAMETER * student.num_parameters(),
+        // Weights that are not trained, and once more as they are composed.
+        Some(lora) => {
+            let trained = TRAINING_BYTES_PER_PARAMETER * lora.num_parameters(student);
+            2 * BYTES_PER_WEIGHT * student.num_parameters() + trained
+        }
+    };
+    let projections = TRAINING_BYTES_PER_PARAMETER * projection_parameters(recipe, teacher);
+    let training = weights + projections + head;
     // The head that makes distributions of hidden states stands beside the teacher.
     let teacher_head = match hidden_states {
         Some(_) => head_bytes(teacher),
@@ -137,11 +147,19 @@ fn head_bytes(teacher: &LanguageModel) -> usize {
 /// only the distilled arm has.
 pub(super) fn checkpoint_bytes(
     recipe: &Recipe,
-    student_parameters: usize,
+    student: &DecoderConfig,
     projections: usize,
 ) -> usize {
     let checkpoints = recipe.training.keep_checkpoints + 1;
-    checkpoints * (arms(recipe) * student_parameters + projections) * CHECKPOINT_BYTES_PER_PARAMETER
+    let parameters = student.num_parameters();
+    let of_student = match &recipe.student.lora {
+        None => parameters * CHECKPOINT_BYTES_PER_PARAMETER,
+        Some(lora) => {
+            let trained = lora.num_parameters(student) * CHECKPOINT_BYTES_PER_PARAMETER;
+            parameters * BYTES_PER_WEIGHT + trained
+        }
+    };
+    checkpoints * (arms(recipe) * of_student + projections * CHECKPOINT_BYTES_PER_PARAMETER)
 }
 
 /// Students that are trained.
@@ -182,6 +200,12 @@ pub(super) fn measure_seconds(
     let shape = [training.micro_batch_sequences, training.sequence_tokens];
     let device = device.clone().autodiff();
     let decoder = student.init(&device);
+    let decoder = match &recipe.student.lora {
+        None => decoder,
+        Some(lora) => {
+            (decoder.with_lora(lora, recipe.seed)).expect("checked before anything is timed")
+        }
+    };
     let context = AttentionContext::causal(shape[0], shape[1], &device);
     let per_pass = second_of_two(|| {
         let logits = decoder.forward(zeros(shape, &device), &context);

@@ -1,7 +1,8 @@
 //! From the Hub into its cache.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
@@ -26,8 +27,9 @@ const OPTIONAL: [&str; 4] = [
     "chat_template.jinja",
 ];
 
-/// The HTTP status of a range behind the end of a file.
-const NOTHING_MORE: u16 = 416;
+/// The HTTP status of an answer that is the part that was asked for.
+const PARTIAL_CONTENT: u16 = 206;
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// Where models come from and where they are kept.
 #[derive(Clone, Debug)]
@@ -67,26 +69,28 @@ impl Hub {
         model: &HubModel,
         progress: &dyn Progress,
     ) -> Result<PathBuf, PipelineError> {
-        let cached = self.cached(model);
-        if let Some(directory) = cached.as_ref().filter(|_| model.is_commit()) {
-            return Ok(directory.clone());
-        }
         if self.offline {
-            return cached.ok_or_else(|| PipelineError::Input {
-                what: model.to_string(),
-                expected: format!(
-                    "its files in {}, because HF_HUB_OFFLINE is set",
-                    self.cache.display()
-                ),
-                found: "no whole model".into(),
-                advice: "fetch it once with a network, or unset HF_HUB_OFFLINE".into(),
-            });
+            return self
+                .cached(model, progress)
+                .ok_or_else(|| PipelineError::Input {
+                    what: model.to_string(),
+                    expected: format!(
+                        "its files in {}, because HF_HUB_OFFLINE is set",
+                        self.cache.display()
+                    ),
+                    found: "no whole model".into(),
+                    advice: "fetch it once with a network, or unset HF_HUB_OFFLINE".into(),
+                });
         }
         let api = self.api().map_err(|source| failed(model, source))?;
         let info = api.repo(repo(model, &model.revision)).info();
         let info = info.map_err(|source| failed(model, source))?;
-        if !is_hex(&info.sha, COMMIT_LETTERS) {
-            return Err(unexpected(model, "the name of a commit", &info.sha));
+        if !is_hex(&info.sha, COMMIT_LETTERS) || model.is_commit() && info.sha != model.revision {
+            let expected = match model.is_commit() {
+                true => format!("the commit {}", model.revision),
+                false => "the name of a commit".into(),
+            };
+            return Err(unexpected(model, &expected, &info.sha));
         }
         let listed: BTreeSet<String> = info
             .siblings
@@ -99,6 +103,7 @@ impl Hub {
             cache: Cache::new(self.cache.clone()),
             api,
             commit,
+            token: self.token.as_deref(),
             progress,
         };
         let directory = fetching.files(&listed)?;
@@ -113,18 +118,31 @@ impl Hub {
         Ok(directory)
     }
 
-    /// The directory of a revision whose files are all there.
-    fn cached(&self, model: &HubModel) -> Option<PathBuf> {
+    /// The directory of a revision whose files are all there, as far as they tell.
+    fn cached(&self, model: &HubModel, progress: &dyn Progress) -> Option<PathBuf> {
         let cache = Cache::new(self.cache.clone()).repo(repo(model, &model.revision));
         let directory = match model.is_commit() {
             true => cache.pointer_path(&model.revision),
             false => cache.get(NEEDED[0])?.parent()?.to_owned(),
         };
-        let weights = weight_files(&directory, |name| directory.join(name).exists()).ok()?;
+        let is_there = |name: &str| directory.join(name).exists();
+        let weights = weight_files(&directory, is_there).ok()?;
         let mut needed = NEEDED.into_iter().map(str::to_owned).chain(weights);
-        needed
-            .all(|name| directory.join(name).exists())
-            .then_some(directory)
+        if !needed.all(|name| is_there(&name)) {
+            return None;
+        }
+        // Whether the repository has the others, only the Hub knows.
+        let absent: Vec<&str> = OPTIONAL
+            .into_iter()
+            .filter(|name| !is_there(name))
+            .collect();
+        if !absent.is_empty() {
+            progress.note(&format!(
+                "{model} is used offline, as cached: without {}",
+                absent.join(", ")
+            ));
+        }
+        Some(directory)
     }
 
     fn api(&self) -> Result<Api, ApiError> {
@@ -145,6 +163,7 @@ struct Fetching<'a> {
     cache: Cache,
     api: Api,
     commit: Repo,
+    token: Option<&'a str>,
     progress: &'a dyn Progress,
 }
 
@@ -187,17 +206,25 @@ impl Fetching<'_> {
     }
 
     /// One file in the cache, fetched and verified if it is not there yet.
+    ///
+    /// As in every tool of the Hub, its content lies under its hash, and a link under its name.
     fn file(&self, name: &str) -> Result<PathBuf, PipelineError> {
         let cached = self.cache.repo(self.commit.clone());
-        let path = cached.pointer_path(self.commit.revision()).join(name);
-        if path.exists() {
-            return Ok(path);
+        let link = cached.pointer_path(self.commit.revision()).join(name);
+        if link.exists() {
+            return Ok(link);
         }
-        let failed = |source| failed(self.model, source);
-        let remote = self.api.repo(self.commit.clone());
-        let metadata = self.api.metadata(&remote.url(name)).map_err(failed)?;
+        let url = self.api.repo(self.commit.clone()).url(name);
+        let metadata = self
+            .api
+            .metadata(&url)
+            .map_err(|source| failed(self.model, source))?;
         // Both become names of files: nothing else may.
-        let Some(content) = ContentName::of(metadata.etag()) else {
+        let etag = metadata
+            .etag()
+            .trim_start_matches("W/")
+            .to_ascii_lowercase();
+        let Some(content) = ContentName::of(&etag) else {
             return Err(unexpected(
                 self.model,
                 "the hash of a file",
@@ -208,59 +235,126 @@ impl Fetching<'_> {
             let expected = format!("the commit {}", self.commit.revision());
             return Err(unexpected(self.model, &expected, metadata.commit_hash()));
         }
-        self.progress
-            .stage("fetch", &format!("{name} of {}", self.model));
-        let download = || {
-            let shown = Shown {
-                progress: self.progress,
-                done: 0,
-            };
-            remote.download_with_progress(name, shown)
+        let blob = cached.blob_path(&etag);
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| PipelineError::io(action, path, source)
         };
-        let fetched = match download() {
-            // An earlier attempt ended between the last byte and the file's name: there is nothing to resume.
-            Err(error) if status(&error) == Some(NOTHING_MORE) => {
-                let part = cached.blob_path(metadata.etag()).with_extension("part");
-                fs::remove_file(&part)
-                    .map_err(|source| PipelineError::io("remove", &part, source))?;
-                download()
+        for directory in [&blob, &link].into_iter().filter_map(|path| path.parent()) {
+            fs::create_dir_all(directory).map_err(io("create", directory))?;
+        }
+        // Another revision may have brought the same content.
+        let is_there = blob.exists() && content.of_file(&blob).map_err(io("read", &blob))? == etag;
+        if !is_there {
+            let part = blob.with_extension("part");
+            self.transfer(name, &url, metadata.size() as u64, &part)?;
+            let found = content.of_file(&part).map_err(io("read", &part))?;
+            if found != etag {
+                fs::remove_file(&part).map_err(io("remove", &part))?;
+                return Err(self.altered(name, &etag, &found));
             }
-            fetched => fetched,
-        };
-        self.progress.end();
-        let path = fetched.map_err(failed)?;
-        self.verify(&path, content, metadata.etag(), name)?;
-        Ok(path)
+            fs::rename(&part, &blob).map_err(io("rename to", &blob))?;
+        }
+        if fs::symlink_metadata(&link).is_ok() {
+            // A link whose file is gone.
+            fs::remove_file(&link).map_err(io("remove", &link))?;
+        }
+        link_to(&blob, &etag, &link).map_err(io("link", &link))?;
+        Ok(link)
     }
 
-    /// Removes a file that is not what the Hub has.
-    fn verify(
-        &self,
-        path: &Path,
-        content: ContentName,
-        expected: &str,
-        name: &str,
-    ) -> Result<(), PipelineError> {
-        let read = |source| PipelineError::io("read", path, source);
-        let found = content.of_file(path).map_err(read)?;
-        if found.eq_ignore_ascii_case(expected) {
+    /// Appends what a part of a file lacks of it.
+    fn transfer(&self, name: &str, url: &str, size: u64, part: &Path) -> Result<(), PipelineError> {
+        let io = |action| move |source| PipelineError::io(action, part, source);
+        let file = File::options().create(true).append(true).open(part);
+        let mut file = file.map_err(io("open"))?;
+        if file.try_lock().is_err() {
+            return Err(PipelineError::Input {
+                what: format!("{name} of {}", self.model),
+                expected: "one process that fetches it".into(),
+                found: format!("another one, which holds {}", part.display()),
+                advice: "wait for it, and run the command again".into(),
+            });
+        }
+        let mut start = file.metadata().map_err(io("read"))?.len();
+        if start > size {
+            file.set_len(0).map_err(io("write"))?;
+            start = 0;
+        }
+        if start == size {
             return Ok(());
         }
-        let blob = path.canonicalize().map_err(read)?;
-        for damaged in [path, &blob] {
-            if fs::symlink_metadata(damaged).is_ok() {
-                fs::remove_file(damaged)
-                    .map_err(|source| PipelineError::io("remove", damaged, source))?;
-            }
+        let interrupted = |source: Box<dyn std::error::Error + Send + Sync>| PipelineError::Hub {
+            model: self.model.to_string(),
+            source,
+        };
+        let mut request = agent().get(url).header("Range", format!("bytes={start}-"));
+        if let Some(token) = self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
         }
-        Err(PipelineError::Input {
+        let response = request
+            .call()
+            .map_err(|error| failed(self.model, ApiError::from(Box::new(error))))?;
+        if start > 0 && response.status().as_u16() != PARTIAL_CONTENT {
+            // The server sends all of it again.
+            file.set_len(0).map_err(io("write"))?;
+            start = 0;
+        }
+        self.progress
+            .stage("fetch", &format!("{name} of {}", self.model));
+        self.progress.begin("bytes", Some(size));
+        let mut body = response.into_body().into_reader();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut done = start;
+        let copied = loop {
+            match body.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(read) => {
+                    file.write_all(&buffer[..read]).map_err(io("write"))?;
+                    done += read as u64;
+                    self.progress.advance(done, "");
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.progress.end();
+        copied.map_err(interrupted)?;
+        match done == size {
+            true => file.sync_all().map_err(io("write")),
+            false => Err(interrupted(
+                format!("{done} of {size} bytes arrived").into(),
+            )),
+        }
+    }
+
+    fn altered(&self, name: &str, expected: &str, found: &str) -> PipelineError {
+        PipelineError::Input {
             what: format!("{name} of {}", self.model),
             expected: format!("content with the hash {expected}"),
-            found: format!("{found}; the file was removed"),
+            found: format!("{found}; what was fetched is removed"),
             advice: "run the command again; if it happens again, something between here and the Hub changes files"
                 .into(),
-        })
+        }
     }
+}
+
+/// Follows redirects to where large files are, which the token is not shown to.
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder();
+    let config = config.redirect_auth_headers(ureq::config::RedirectAuthHeaders::SameHost);
+    config.build().into()
+}
+
+/// A name for the content that lies under its hash.
+#[cfg(unix)]
+fn link_to(_blob: &Path, etag: &str, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(Path::new("../../blobs").join(etag), link)
+}
+
+/// A name for the content that lies under its hash.
+#[cfg(not(unix))]
+fn link_to(blob: &Path, _etag: &str, link: &Path) -> io::Result<()> {
+    fs::hard_link(blob, link)
 }
 
 /// The files of a model's weights: one, or those that the index in `directory` names.
@@ -339,24 +433,4 @@ fn status(error: &ApiError) -> Option<u16> {
         },
         _ => None,
     }
-}
-
-/// Bytes on their way, shown as progress.
-struct Shown<'a> {
-    progress: &'a dyn Progress,
-    done: u64,
-}
-
-impl hf_hub::api::Progress for Shown<'_> {
-    fn init(&mut self, size: usize, _filename: &str) {
-        self.done = 0;
-        self.progress.begin("bytes", Some(size as u64));
-    }
-
-    fn update(&mut self, size: usize) {
-        self.done += size as u64;
-        self.progress.advance(self.done, "");
-    }
-
-    fn finish(&mut self) {}
 }

@@ -36,6 +36,8 @@ struct State {
     requests: Vec<String>,
     /// Whether the token has to be given.
     is_private: bool,
+    /// A further revision that is taken for the commit.
+    alias: Option<String>,
 }
 
 struct Server {
@@ -147,7 +149,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         return send("401 Unauthorized", "", b"");
     }
     if let Some(revision) = path.strip_prefix("/api/models/org/small/revision/") {
-        if revision != "main" && revision != COMMIT {
+        if revision != "main" && revision != COMMIT && Some(revision) != state.alias.as_deref() {
             return send("404 Not Found", "", b"");
         }
         let names = state
@@ -244,16 +246,20 @@ fn what_a_model_is_made_of_is_fetched_once_into_the_shared_layout() {
         server.requests(),
         ["/api/models/org/small/revision/main all"]
     );
-    // A commit needs no network at all, and neither does anything that is asked for offline.
+    // So is a commit. What is asked for offline needs no network at all.
     assert_eq!(hub.fetch(&small(COMMIT), &NoProgress).unwrap(), directory);
+    assert_eq!(
+        server.requests(),
+        [format!("/api/models/org/small/revision/{COMMIT} all")]
+    );
     let offline = Hub {
         offline: true,
         ..hub
     };
-    assert_eq!(
-        offline.fetch(&small("main"), &NoProgress).unwrap(),
-        directory
-    );
+    for revision in ["main", COMMIT] {
+        let found = offline.fetch(&small(revision), &NoProgress);
+        assert_eq!(found.unwrap(), directory);
+    }
     assert!(server.requests().is_empty());
     let error = offline.fetch(&small("other"), &NoProgress).unwrap_err();
     assert!(error.to_string().contains("HF_HUB_OFFLINE"), "{error}");
@@ -295,6 +301,51 @@ fn a_file_that_is_whole_but_has_no_name_yet_is_fetched_again() {
         .fetch(&small("main"), &NoProgress)
         .unwrap();
     assert_eq!(fs::read(directory.join(name)).unwrap(), vec![7; 1000]);
+}
+
+#[test]
+fn content_that_another_revision_brought_is_not_fetched_again() {
+    let (server, cache) = (Server::start(), tempfile::tempdir().unwrap());
+    let hub = server.hub(cache.path());
+    let directory = hub.fetch(&small("main"), &NoProgress).unwrap();
+    // As after a new commit: no file has a name there yet, and one link has lost its file.
+    let gone = "tokenizer.json";
+    for name in names(&directory) {
+        if name != gone {
+            fs::remove_file(directory.join(name)).unwrap();
+        }
+    }
+    fs::remove_file(directory.join(gone).canonicalize().unwrap()).unwrap();
+    server.requests();
+    hub.fetch(&small("main"), &NoProgress).unwrap();
+    let sent: Vec<String> = server
+        .requests()
+        .into_iter()
+        .filter(|it| it.ends_with(" 0-"))
+        .collect();
+    assert_eq!(sent, [format!("/org/small/resolve/{COMMIT}/{gone} 0-")]);
+    assert!(directory.join(gone).exists());
+}
+
+#[test]
+fn an_answer_about_another_commit_is_refused() {
+    let (server, cache) = (Server::start(), tempfile::tempdir().unwrap());
+    let hub = server.hub(cache.path());
+    let other = "f".repeat(40);
+    server.state.lock().unwrap().alias = Some(other.clone());
+    let error = hub
+        .fetch(&small(&other), &NoProgress)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&format!("the commit {other}")) && error.contains(COMMIT),
+        "{error}"
+    );
+    let upper = HubModel::parse(Path::new(&format!(
+        "hub:org/small@{}",
+        COMMIT.to_uppercase()
+    )));
+    assert_eq!(upper.unwrap().unwrap(), small(COMMIT));
 }
 
 #[test]

@@ -191,7 +191,9 @@ impl Bases<'_> {
         if !is_hub_path(&recipe.teacher.path) {
             self.resolve_path(&mut recipe.teacher.path, "teacher.path", tree);
         }
-        if let Some(path) = &mut recipe.student.tokenizer {
+        if let Some(path) = &mut recipe.student.tokenizer
+            && !is_hub_path(path)
+        {
             self.resolve_path(path, STUDENT_TOKENIZER, tree);
         }
         let Some(cache) = &mut recipe.cache else {

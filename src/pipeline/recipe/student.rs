@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::problem::Problem;
+use crate::pipeline::hub::is_hub_path;
 
 /// Standard deviation of a new student's weights, the `initializer_range` of Llama's `config.json`.
 ///
@@ -60,6 +61,9 @@ impl StudentSection {
     pub(super) fn check(&self, checker: &mut Checker) {
         if let Some(path) = &self.tokenizer {
             checker.path(STUDENT_TOKENIZER, path);
+            let problem = Problem::new(STUDENT_TOKENIZER, "a local directory", path.display());
+            let problem = problem.advise("download the tokenizer's files and name where they are");
+            checker.require(!is_hub_path(path), problem);
         }
         for (key, size) in [
             ("student.hidden_size", self.hidden_size),

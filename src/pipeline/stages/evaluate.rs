@@ -176,9 +176,17 @@ fn label_bytes(tokenizer: &Tokenizer, segment: &Segment) -> u64 {
     let text = tokenizer
         .decode(&labels, SpecialTokensInText::Skip)
         .expect("this tokenizer made the ids");
-    // Where a piece begins or ends within a character, each of the bytes that are there is shown as one of these.
-    let parts = text.matches(char::REPLACEMENT_CHARACTER).count();
-    (text.len() - parts * (char::REPLACEMENT_CHARACTER.len_utf8() - 1)) as u64
+    if !text.contains(char::REPLACEMENT_CHARACTER) {
+        return text.len() as u64;
+    }
+    // A part of a character, where a piece begins or ends within it, is no text: its bytes are counted one by one.
+    let counted = tokenizer.token_bytes().map(|bytes| {
+        let of_labels = labels
+            .iter()
+            .filter_map(|&label| bytes.get(label as usize)?.as_ref());
+        of_labels.map(Vec::len).sum::<usize>()
+    });
+    counted.unwrap_or(text.len()) as u64
 }
 
 fn answers(

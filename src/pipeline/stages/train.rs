@@ -60,7 +60,14 @@ pub(crate) fn train_one_arm(plan: &Plan, arm: Arm) -> Result<TrainedArm, Pipelin
         return Ok(trained);
     }
     let config = plan.student_config();
-    let detail = format!("{training}, {} parameters", config.num_parameters());
+    let trained = plan.recipe.student.lora.as_ref();
+    let trained = trained.map_or_else(String::new, |lora| {
+        format!(", {} of adapters trained", lora.num_parameters(&config))
+    });
+    let detail = format!(
+        "{training}, {} parameters{trained}",
+        config.num_parameters()
+    );
     progress.stage("train", &detail);
     let sections = plan.training();
     let trainer_config = sections.trainer_config(objective, plan.pad_id());

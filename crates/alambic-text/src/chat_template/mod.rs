@@ -248,11 +248,11 @@ mod tests {
         let source = "{% for m in messages %}[{{ m.role }}]\
             {% if loop.last and m.role == 'assistant' %}(think){% endif %}{{ m.content | trim }};{% endfor %}\
             {% if add_generation_prompt %}[assistant](think){% endif %}";
-        let messages = turns(&["a", " ;[user]b ", "c", "(think)d", "e", "f"]);
+        let messages = turns(&["a", " ;[user]b ", "c", "(think)d", "c", "(thin)", "e", "f"]);
         let chat = template(source).render_spans(&messages).unwrap();
         let spans = chat.assistant_spans.iter();
         let found: Vec<&str> = spans.map(|span| &chat.text[span.clone()]).collect();
-        assert_eq!(found, [";[user]b;", "(think)d;", "f;"]);
+        assert_eq!(found, [";[user]b;", "(think)d;", "(thin);", "f;"]);
     }
 
     #[test]

@@ -28,8 +28,8 @@ impl ChatTemplate {
             // The content may begin as the opening of a turn that is to be written ends.
             (true, Some(content)) => before.len().min(content.start),
             // The template opens an earlier turn in another way than one that is to be written, such as
-            // without the reasoning: the content begins where the two part.
-            (false, Some(content)) if content.start == common_start(&before, text) => content.start,
+            // without the reasoning: the two are one up to the content.
+            (false, Some(content)) if content.start <= common_start(&before, text) => content.start,
             (false, _) => return Err(inconsistent("start")),
         };
         let through = self.render(&messages[..=index], GenerationPrompt::Omit)?;

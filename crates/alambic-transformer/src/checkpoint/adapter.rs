@@ -44,7 +44,12 @@ pub fn save_adapter(
     let mut tensors = Vec::new();
     for module in &modules {
         let factors = decoder.adapter(module.layer, module.projection);
-        let factors = factors.expect("every layer has the adapters of its settings");
+        let factors = factors.ok_or_else(|| TransformerError::InvalidLora {
+            problems: vec![format!(
+                "`{}` has no adapter any more, expected one",
+                module.name
+            )],
+        })?;
         for (name, factor) in module.names().into_iter().zip(factors) {
             // As files hold matrices: outputs first.
             let factor = factor.transpose();
@@ -195,6 +200,24 @@ fn modules(decoder: &DecoderConfig, lora: &LoraConfig) -> Result<Vec<Module>, Tr
     Ok(modules)
 }
 
+/// Refuses adapters of a base model that their first factors were subtracted from.
+fn refuse_changed_base(file: &ConfigFile) -> Result<(), TransformerError> {
+    const SETTING: &str = "init_lora_weights";
+    let leaves_base = match file.get(SETTING) {
+        None | Some(Value::Null | Value::Bool(_)) => true,
+        Some(value) => ["gaussian", "orthogonal", "eva"]
+            .iter()
+            .any(|name| value == name),
+    };
+    match leaves_base {
+        true => Ok(()),
+        false => Err(file.unsupported(
+            SETTING,
+            "true, false, \"gaussian\", \"orthogonal\", \"eva\"",
+        )),
+    }
+}
+
 /// The settings of adapters that are computed here.
 fn read_config(file: &ConfigFile, decoder: &DecoderConfig) -> Result<LoraConfig, TransformerError> {
     for (setting, only) in [
@@ -223,6 +246,7 @@ fn read_config(file: &ConfigFile, decoder: &DecoderConfig) -> Result<LoraConfig,
     ] {
         file.refuse_other_than(setting, &only)?;
     }
+    refuse_changed_base(file)?;
     let targets = file.get("target_modules").and_then(Value::as_array);
     let targets = targets.map(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     let targets = targets.flatten();

@@ -129,13 +129,14 @@ impl DecodeSession {
             }
             Ok(())
         });
+        // Texts that ended are kept, whatever became of the others.
+        self.part_with_finished();
         if logits.is_err() {
             self.running.clear();
+            self.waiting.clear();
             self.cache = None;
-            return logits;
         }
-        self.part_with_finished();
-        Ok(())
+        logits
     }
 
     /// Ends a text now; `false` if it does not go on.

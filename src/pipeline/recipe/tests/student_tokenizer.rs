@@ -50,6 +50,7 @@ fn what_two_tokenizers_cannot_serve_is_named() {
         ("objective.terms.1.beta=unset", "objective.terms.1.beta"),
         ("objective.terms.1.alpha=0.1", "objective.terms.1.alpha"),
         ("student.tokenizer=''", "student.tokenizer"),
+        ("student.tokenizer='hub:org/name'", "student.tokenizer"),
         (
             "objective.layer_terms=[{ kind = 'hidden_cosine', weight = 1, layers = [{ student = 1, teacher = 1 }] }]",
             "objective.layer_terms",

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alambic_cache::CacheReader;
-use alambic_transformer::{Decoder, LoraConfig, Projection};
+use alambic_transformer::{BaseType, Decoder, DecoderConfig, LoraConfig, Projection};
 
-use super::small_run::{cache, config, settings, student, watched, weights};
+use super::small_run::{
+    cache, config, seeded, settings, student, student_config, watched, weights,
+};
 use crate::DistillError;
 use crate::trainer::{StepMetrics, StopReason, Trainer, TrainingOutcome};
 
@@ -83,6 +85,34 @@ fn stored(decoder: &Decoder) -> Vec<f32> {
     let mut stored = Stored(Vec::new());
     decoder.visit(&mut stored);
     stored.0
+}
+
+#[test]
+fn an_interrupted_run_on_rounded_weights_continues_bit_by_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = cache(&dir.path().join("cache"));
+    // Sides that blocks of 32 divide.
+    let wide = DecoderConfig {
+        hidden_size: 32,
+        intermediate_size: 64,
+        num_key_value_heads: 2,
+        head_dim: 16,
+        ..student_config()
+    };
+    let rounded = LoraConfig {
+        base: Some(BaseType::Int4),
+        ..lora(2)
+    };
+    let student = || seeded(&wide).with_lora(&rounded, 3).unwrap();
+    let run = |name: &str, stop_after| {
+        train(student(), 10, &cache, &dir.path().join(name), stop_after).unwrap()
+    };
+    let (straight, steps) = run("a", None);
+    assert!(steps[9].loss < steps[0].loss, "{steps:?}");
+    run("b", Some(5));
+    let (resumed, _) = run("b", None);
+    let merged = |outcome: TrainingOutcome| weights(&outcome.student.merged());
+    assert_eq!(merged(straight), merged(resumed));
 }
 
 #[test]
