@@ -155,6 +155,19 @@ impl DeviceChoice {
     }
 }
 
+/// Whether a device computes with weights that are rounded to blocks of whole numbers: all but burn-ndarray.
+#[cfg(feature = "ndarray")]
+#[allow(deprecated)] // kept on purpose: an independent implementation to compare with
+pub(crate) fn holds_quantised_blocks(device: &Device) -> bool {
+    device.clone().without_autodiff() != Device::ndarray()
+}
+
+/// Whether a device computes with weights that are rounded to blocks of whole numbers: all that are compiled in.
+#[cfg(not(feature = "ndarray"))]
+pub(crate) fn holds_quantised_blocks(_device: &Device) -> bool {
+    true
+}
+
 /// Names a device for logs, such as `Flex` or the GPU's own name.
 pub fn describe(device: &Device) -> String {
     let name = format!("{:?}", device.as_dispatch());

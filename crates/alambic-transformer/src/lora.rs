@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
+use crate::device::{describe, holds_quantised_blocks};
 use crate::error::TransformerError;
 use crate::weights::{LayerWeight, Weight};
 
@@ -199,7 +200,8 @@ impl Decoder {
     /// As PEFT does: `A` is uniform between `±1 ÷ √inputs`, from `seed` on every device alike, and `B` is 0.
     ///
     /// # Errors
-    /// [`TransformerError::InvalidLora`] for settings that do not fit the decoder, or if it has adapters already.
+    /// [`TransformerError::InvalidLora`] for settings that do not fit the decoder or its device (burn-ndarray computes with
+    /// no rounded weights), or if it has adapters already.
     ///
     /// # Memory
     /// Each pass composes the adapted weights anew, and training holds a gradient of the size of each: a quantised base
@@ -257,6 +259,13 @@ impl Decoder {
                 "the decoder has adapters already, expected one without: merge them first"
                     .to_owned(),
             ];
+            return Err(TransformerError::InvalidLora { problems });
+        }
+        if config.base.is_some() && !holds_quantised_blocks(&self.device()) {
+            let problems = vec![format!(
+                "base is given, which {} cannot compute with, expected another device or no base",
+                describe(&self.device())
+            )];
             return Err(TransformerError::InvalidLora { problems });
         }
         let mut adapters = HashMap::new();
