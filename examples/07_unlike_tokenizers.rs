@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alambic::distill::{Retokenizer, StopHandle, TextTokenizer, TokenizerPair};
+use alambic::distill::{Retokenizer, StopHandle, TokenizerPair};
 use alambic::pipeline::recipe::Recipe;
 use alambic::pipeline::{LanguageModel, ModelTokenizer, NoProgress, RunOptions, run};
 use alambic::text::{Split, Textbook, TextbookConfig, Tokenizer};
@@ -47,13 +47,6 @@ fn write_tokenizer(directory: &Path) -> Result<(), Box<dyn Error>> {
     Ok(fs::write(directory.join("tokenizer_config.json"), config)?)
 }
 
-fn text_tokenizer(tokenizer: &ModelTokenizer) -> TextTokenizer {
-    TextTokenizer {
-        tokenizer: tokenizer.tokenizer.clone(),
-        end_of_text: tokenizer.eos_token_ids.first().copied(),
-    }
-}
-
 #[allow(clippy::print_stdout, reason = "an example talks to its reader")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -70,8 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_tokenizer(&own)?;
 
     let pair = TokenizerPair {
-        student: text_tokenizer(&ModelTokenizer::load(&own)?),
-        teacher: text_tokenizer(&(&LanguageModel::load(&teacher, &device)?).into()),
+        student: ModelTokenizer::load(&own)?.text_tokenizer(),
+        teacher: ModelTokenizer::from(&LanguageModel::load(&teacher, &device)?).text_tokenizer(),
     };
     let shared = Retokenizer::try_new(pair)?.shared_vocabulary()?;
     println!(

@@ -52,8 +52,9 @@ impl ModelTokenizer {
         })
     }
 
-    /// The same for the alignment of texts.
-    pub(crate) fn text_tokenizer(&self) -> TextTokenizer {
+    /// This tokenizer as the alignment of texts takes it, with the first EOS token as the end of a
+    /// text.
+    pub fn text_tokenizer(&self) -> TextTokenizer {
         TextTokenizer {
             tokenizer: self.tokenizer.clone(),
             end_of_text: self.eos_token_ids.first().copied(),

@@ -155,9 +155,25 @@ fn run_with_targets(changes: &[&str]) -> (Report, CacheSpec) {
     (report, cache.manifest().spec.clone())
 }
 
+/// A student whose layers are as wide as those of the embedded teacher.
+const TEACHER_SIZED: [&str; 5] = [
+    "student.hidden_size=128",
+    "student.intermediate_size=352",
+    "student.num_attention_heads=4",
+    "student.num_key_value_heads=2",
+    "student.head_dim=32",
+];
+
 /// What the report says of the cache.
 fn cache_of(report: &Report) -> &CacheSummary {
     report.cache.as_ref().unwrap()
+}
+
+/// Whether the distance to the teacher was measured, and is one.
+fn has_kl(point: &ValidationPoint) -> bool {
+    point
+        .kl_to_teacher
+        .is_some_and(|kl| kl.is_finite() && kl > 0.0)
 }
 
 /// The validations of the distilled student.
@@ -191,11 +207,7 @@ fn a_student_of_drawn_tokens_is_watched_by_its_kl_and_by_no_agreement() {
     assert!(report.table().contains("12 systematic draws"));
     assert_eq!(cache_of(&report).mean_tail_mass, None);
     for point in validation_of_the_student(&report) {
-        assert!(
-            point
-                .kl_to_teacher
-                .is_some_and(|kl| kl.is_finite() && kl > 0.0)
-        );
+        assert!(has_kl(point));
         assert_eq!(point.top1_agreement, None);
     }
     let student = &report.student;
@@ -219,11 +231,7 @@ fn a_student_of_coarse_levels_is_watched_by_its_kl_and_its_agreement() {
             .is_some_and(|mass| mass > 0.0)
     );
     for point in validation_of_the_student(&report) {
-        assert!(
-            point
-                .kl_to_teacher
-                .is_some_and(|kl| kl.is_finite() && kl > 0.0)
-        );
+        assert!(has_kl(point));
         assert!(point.top1_agreement.is_some());
     }
 }
@@ -238,11 +246,7 @@ fn a_student_is_trained_at_a_temperature_that_the_cache_declares() {
     ]);
     assert_eq!(spec.temperatures, [1.0, 2.0]);
     for point in validation_of_the_student(&report) {
-        assert!(
-            point
-                .kl_to_teacher
-                .is_some_and(|kl| kl.is_finite() && kl > 0.0)
-        );
+        assert!(has_kl(point));
     }
 }
 
@@ -265,11 +269,7 @@ fn a_student_of_hidden_states_is_softened_and_watched_by_its_kl_and_its_agreemen
     assert!(report.table().contains(&kept));
     assert_eq!(cache_of(&report).mean_tail_mass, None);
     for point in validation_of_the_student(&report) {
-        assert!(
-            point
-                .kl_to_teacher
-                .is_some_and(|kl| kl.is_finite() && kl > 0.0)
-        );
+        assert!(has_kl(point));
         assert!(point.top1_agreement.is_some());
     }
 }
@@ -303,19 +303,14 @@ fn a_student_imitates_layers_of_the_teacher_and_the_report_has_their_curves() {
 fn a_student_of_adapters_keeps_the_rest_of_its_teacher() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run");
-    let recipe = recipe(&[
-        "student.hidden_size=128",
-        "student.intermediate_size=352",
+    let changes = [
         "student.num_hidden_layers=2",
-        "student.num_attention_heads=4",
-        "student.num_key_value_heads=2",
-        "student.head_dim=32",
         "student.teacher_layers=[1, 4]",
         "student.lora={ rank = 2, alpha = 4, projections = ['v_proj', 'down_proj'] }",
         "optimizer.learning_rate=0.01",
         "baseline.enabled=false",
-    ]);
-    let recipe = recipe.unwrap();
+    ];
+    let recipe = recipe(&[&TEACHER_SIZED[..], &changes].concat()).unwrap();
     let device = &options(&out).device;
     let examined = doctor(&recipe, device, Some(&out));
     assert!(!examined.has_errors(), "{:?}", examined.findings);
@@ -342,12 +337,7 @@ fn a_student_of_adapters_keeps_the_rest_of_its_teacher() {
 #[test]
 fn a_student_starts_from_layers_of_the_teacher() {
     const F32_NOISE: f64 = 1e-5;
-    let teacher_sized = [
-        "student.hidden_size=128",
-        "student.intermediate_size=352",
-        "student.num_attention_heads=4",
-        "student.num_key_value_heads=2",
-        "student.head_dim=32",
+    let with_states = [
         "cache.top_k=unset",
         "cache.values=unset",
         "cache.hidden_states=f32",
@@ -355,7 +345,12 @@ fn a_student_starts_from_layers_of_the_teacher() {
         "baseline.enabled=false",
     ];
     let first_losses = |layers: &[&str]| {
-        let changes: Vec<&str> = teacher_sized.iter().chain(layers).copied().collect();
+        let changes: Vec<&str> = TEACHER_SIZED
+            .iter()
+            .chain(&with_states)
+            .chain(layers)
+            .copied()
+            .collect();
         let (report, _) = run_with_targets(&changes);
         report.curves[0].train[0].terms["forward_kl"]
     };
