@@ -59,14 +59,14 @@ cargo test --workspace "${features[@]}"
 # The test programs of the crates that compute with tensors, as cargo built them above.
 tensor_tests() {
   cargo test --workspace "${features[@]}" --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p' |
-    grep -E '/(alambic_transformer|alambic_distill|adapters|checkpoints|decode_session|generation|packing|parity)-[0-9a-f]+$'
+    grep -E '/(alambic_transformer|alambic_distill|adapters|checkpoints|decode_session|generation|layer_sizes|packing|parity|precision|recompute)-[0-9a-f]+$'
 }
 
 if ! $quick; then
   mapfile -t programs < <(tensor_tests)
-  # transformer and distill by themselves, and the transformer's six test files
-  if [ "${#programs[@]}" -ne 8 ]; then
-    echo "expected 8 programs of tensor tests, found ${#programs[@]}: ${programs[*]}" >&2
+  # transformer and distill by themselves, and the transformer's nine test files
+  if [ "${#programs[@]}" -ne 11 ]; then
+    echo "expected 11 programs of tensor tests, found ${#programs[@]}: ${programs[*]}" >&2
     exit 1
   fi
   for device in ndarray wgpu; do

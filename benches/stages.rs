@@ -19,7 +19,7 @@ use alambic::text::{
     Ending, ExampleTokenizer, OverLength, Packer, Segment, SegmentConfig, SegmentStream, Split,
     Textbook, TextbookConfig,
 };
-use alambic::transformer::{DecoderConfig, DeviceChoice};
+use alambic::transformer::{DecoderConfig, DeviceChoice, Precision};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const ITEMS: u64 = 256;
@@ -195,11 +195,13 @@ fn bench_training(criterion: &mut Criterion) {
         },
         max_gradient_norm: Some(1.0),
         total_steps: STEPS,
+        precision: Precision::F32,
         early_stopping_patience: None,
     };
     let settings = |head_pass| RunSettings {
         micro_batch_sequences: SEQUENCES_PER_STEP,
         head_pass,
+        recompute_layers: false,
         checkpoint_every_steps: 1000,
         keep_checkpoints: 1,
         evaluate_every_steps: 1000,

@@ -12,7 +12,7 @@ use alambic::distill::loss::{HeadPass, Objective};
 use alambic::distill::trainer::{
     AdamWSettings, Metrics, RunSettings, Schedule, Trainer, TrainerConfig,
 };
-use alambic::transformer::{Architecture, DecoderConfig, DeviceChoice};
+use alambic::transformer::{Architecture, DecoderConfig, DeviceChoice, Precision};
 
 #[allow(clippy::print_stdout, reason = "an example talks to its reader")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -60,12 +60,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
         max_gradient_norm: Some(1.0),
         total_steps: 20,
+        precision: Precision::F32,
         early_stopping_patience: None,
     };
     // What costs or saves memory, time or disk.
     let settings = RunSettings {
         micro_batch_sequences: 8,
         head_pass: HeadPass::default(),
+        recompute_layers: false,
         checkpoint_every_steps: 10,
         keep_checkpoints: 1,
         evaluate_every_steps: 10,

@@ -20,7 +20,7 @@ use alambic::text::{
     PromptErasing, SegmentConfig, SegmentStream, Split, SplitConfig, Tokenizer, Trim,
 };
 use alambic::transformer::{
-    Architecture, DecoderConfig, DeviceChoice, SaveOptions, WeightType, save_checkpoint,
+    Architecture, DecoderConfig, DeviceChoice, Precision, SaveOptions, WeightType, save_checkpoint,
 };
 
 const END_OF_TEXT: &str = "<|endoftext|>";
@@ -129,12 +129,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
         max_gradient_norm: Some(1.0),
         total_steps: steps,
+        precision: Precision::F32,
         early_stopping_patience: None,
     };
     let every = steps.div_ceil(24);
     let settings = RunSettings {
         micro_batch_sequences: 4,
         head_pass: HeadPass::default(),
+        recompute_layers: false,
         checkpoint_every_steps: every,
         keep_checkpoints: 1,
         evaluate_every_steps: every,

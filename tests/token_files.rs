@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use alambic::pipeline::{PipelineError, continue_tokens, score_tokens};
+use alambic::transformer::Precision;
 use burn::tensor::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -39,7 +40,7 @@ fn logits_and_continuations_are_those_of_the_reference() {
     for name in ["llama-dynamic", "phi3-partial-sliding", "gemma2-odd"] {
         let model = model(name);
         write_input(&model, "long.input_ids", "input_ids", &tokens);
-        let shape = score_tokens(&model, &tokens, &out, &Device::flex()).unwrap();
+        let shape = score_tokens(&model, &tokens, &out, &Device::flex(), Precision::F32).unwrap();
         assert_eq!(shape, [2, 40, 48]);
         let written = std::fs::read(&out).unwrap();
         let logits = SafeTensors::deserialize(&written).unwrap();
@@ -67,7 +68,7 @@ fn what_is_no_file_of_tokens_is_refused_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let [tokens, out] = ["tokens.safetensors", "out.safetensors"].map(|name| dir.path().join(name));
     let model = model("llama-biases");
-    let score = || score_tokens(&model, &tokens, &out, &Device::flex());
+    let score = || score_tokens(&model, &tokens, &out, &Device::flex(), Precision::F32);
     let refusal = |result: Result<[usize; 3], PipelineError>| {
         assert!(!out.exists());
         let error = result.unwrap_err();

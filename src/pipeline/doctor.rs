@@ -7,7 +7,7 @@ use std::path::Path;
 use alambic_cache::CacheLocation;
 use alambic_distill::teacher::Teacher;
 use alambic_text::Split;
-use alambic_transformer::describe;
+use alambic_transformer::{check_precision, describe};
 use burn::tensor::Device;
 use serde::Serialize;
 
@@ -192,6 +192,11 @@ fn examine_models(
         let message =
             format!("cache.top_k is {top_k}, expected at most {most}, the teacher's vocabulary");
         diagnosis.add(Severity::Error, "cache", message);
+    }
+    let precision = recipe.training.precision.unwrap_or_default();
+    if let Err(error) = check_precision(precision, teacher.teacher.device()) {
+        let message = format!("training.precision: {error}");
+        diagnosis.add(Severity::Error, "device", message);
     }
     if let Err(error) = check_against_teacher(recipe, teacher.teacher.decoder().config()) {
         let message = format!("objective.layer_terms: {error}");

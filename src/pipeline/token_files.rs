@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use alambic_transformer::{
-    AttentionContext, Decoder, GenerationConfig, TransformerError, generate_batch, load_checkpoint,
+    AttentionContext, Decoder, GenerationConfig, Precision, TransformerError, generate_batch,
+    load_checkpoint,
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -20,7 +21,7 @@ const INPUT: &str = "input_ids";
 ///
 /// `tokens` is a safetensors file with `input_ids`, i32 `[B, T]`: `B` texts without padding. `out` gets `logits`,
 /// f32 `[B, T, V]`, `V` the rows of the model's embedding. Any checkpoint will do, with or without a tokenizer; rows
-/// are read one at a time. Returns `[B, T, V]`.
+/// are read one at a time, and what is multiplied is rounded to `precision`. Returns `[B, T, V]`.
 ///
 /// # Errors
 /// Those of loading the model; [`PipelineError::Input`] for a file that does not hold such tokens, or tokens that
@@ -30,8 +31,10 @@ pub fn score_tokens(
     tokens: &Path,
     out: &Path,
     device: &Device,
+    precision: Precision,
 ) -> Result<[usize; 3], PipelineError> {
     let decoder = load_checkpoint(model, device)?.decoder;
+    let decoder = decoder.computing_in(precision)?;
     let rows = read_rows(tokens, &decoder, 0)?;
     let vocab = decoder.config().vocab_size;
     let shape = [rows.len(), rows[0].len(), vocab];

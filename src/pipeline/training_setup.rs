@@ -88,6 +88,7 @@ impl TrainingSections<'_> {
             },
             max_gradient_norm: Some(self.optimizer.max_gradient_norm),
             total_steps: training.total_steps as u64,
+            precision: training.precision.unwrap_or_default(),
             early_stopping_patience: training
                 .early_stopping_patience
                 .map(|evaluations| evaluations as u64),
@@ -100,6 +101,7 @@ impl TrainingSections<'_> {
         RunSettings {
             micro_batch_sequences: training.micro_batch_sequences,
             head_pass: training.head_pass(),
+            recompute_layers: training.recompute_layers.unwrap_or_default(),
             checkpoint_every_steps: training.checkpoint_every_steps as u64,
             keep_checkpoints: training.keep_checkpoints,
             evaluate_every_steps: training.evaluate_every_steps as u64,

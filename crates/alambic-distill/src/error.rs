@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use alambic_cache::CacheError;
 use alambic_text::TextError;
+use alambic_transformer::TransformerError;
 
 use crate::loss::LossError;
 
@@ -20,6 +21,9 @@ pub enum DistillError {
     /// A loss refused its inputs.
     #[error(transparent)]
     Loss(#[from] LossError),
+    /// A model cannot compute as it was asked to.
+    #[error(transparent)]
+    Model(#[from] TransformerError),
     /// A segment is longer than the model can read.
     #[error(
         "{source_name}: a segment of {found} tokens, but the {model} reads at most {expected}; cut segments shorter (data.over_length, training.sequence_tokens)"

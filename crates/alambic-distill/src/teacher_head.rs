@@ -48,6 +48,7 @@ pub(crate) fn decoder_head(decoder: &Decoder) -> Head {
         Some(_) => decoder.head_weight().without_autodiff(),
     };
     let head = Head::new(weight).with_logit_scale(architecture.logit_scale);
+    let head = head.map(|head| head.computing_in(decoder.precision()));
     let head = match architecture.logit_softcap {
         None => head,
         Some(cap) => head.and_then(|head| head.with_logit_softcap(cap)),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::Computation;
 
@@ -100,6 +100,9 @@ impl VisibleKeys {
 /// sees: documents in one row cost what they cost alone. Portable, `[batch, heads, seq, seq]`
 /// weights exist, and are kept for the gradient.
 ///
+/// # Precision
+/// As of [`attention_with_bias`].
+///
 /// # Panics
 /// If the shapes do not fit each other.
 pub fn causal_attention(
@@ -120,8 +123,10 @@ pub fn causal_attention(
         "visible keys are of [{rows}, {columns}], the batch is [{batch}, {seq}]"
     );
     #[cfg(feature = "flex")]
-    if computation.is_fused(&queries) {
-        return crate::flex::causal_attention(queries, keys, values, visible.first.clone());
+    if computation.is_fused_widened(&queries) {
+        let (dtype, first) = (keys.dtype(), visible.first.clone());
+        let [queries, keys, values] = [queries, keys, values].map(|it| it.cast(DType::F32));
+        return crate::flex::causal_attention(queries, keys, values, first).cast(dtype);
     }
     let _ = computation;
     let keys = keys.permute([0, 2, 3, 1]);
@@ -139,6 +144,10 @@ pub fn causal_attention(
 /// Queries `[batch, seq, heads, head_dim]`, keys `[batch, groups, head_dim, keys]`, values
 /// `[batch, groups, keys, head_dim]`, bias `[batch or 1, 1, seq, keys]`; the result has the queries'
 /// shape.
+///
+/// # Precision
+/// Products are made in the number type of keys and values, which the result has, and the softmax in f32; queries may
+/// be of a wider type, and are rounded once they are scaled.
 pub fn attention_with_bias(
     queries: Tensor<4>,
     keys: Tensor<4>,
@@ -149,11 +158,16 @@ pub fn attention_with_bias(
     let [batch, seq, heads, head_dim] = queries.dims();
     let [_, groups, _, num_keys] = keys.dims();
     let stacked = heads / groups * seq;
+    let dtype = keys.dtype();
+    let wide = widened(dtype);
     let queries = queries
         .swap_dims(1, 2)
+        .cast(wide)
         .mul_scalar((head_dim as f64).powf(-0.5))
-        .reshape([batch, groups, stacked, head_dim]);
+        .reshape([batch, groups, stacked, head_dim])
+        .cast(dtype);
     let scores = queries.matmul(keys).reshape([batch, heads, seq, num_keys]);
+    let scores = scores.cast(wide);
     let scores = match softcap {
         Some(cap) => scores.div_scalar(cap).tanh().mul_scalar(cap),
         None => scores,
@@ -163,8 +177,17 @@ pub fn attention_with_bias(
         None => scores,
     };
     softmax(scores, 3)
+        .cast(dtype)
         .reshape([batch, groups, stacked, num_keys])
         .matmul(values)
         .reshape([batch, heads, seq, head_dim])
         .swap_dims(1, 2)
+}
+
+/// The type of sums and exponentials of numbers of a type.
+fn widened(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 | DType::BF16 => DType::F32,
+        wide => wide,
+    }
 }

@@ -14,12 +14,15 @@
 //! | [`log_softmax`] | log-probabilities over the last dimension |
 //! | [`log_mass_outside`] | `ln Σ p` over the entries that are not listed |
 //! | [`attach_gradients`] | a value whose gradients are already known |
+//!
+//! Attention and [`swiglu`] take rounded operands ([`Precision`]) as well; their fused forms compute those in f32.
 
 mod attach_gradients;
 mod attention;
 #[cfg(feature = "flex")]
 mod flex;
 mod log_softmax;
+mod precision;
 mod rotary;
 mod swiglu;
 #[cfg(test)]
@@ -28,6 +31,7 @@ mod tests;
 pub use attach_gradients::attach_gradients;
 pub use attention::{FORBIDDEN_SCORE, VisibleKeys, attention_with_bias, causal_attention};
 pub use log_softmax::{log_mass_outside, log_softmax};
+pub use precision::Precision;
 pub use rotary::rotate_halves;
 pub use swiglu::swiglu;
 
@@ -48,6 +52,12 @@ impl Computation {
     #[cfg(feature = "flex")]
     fn is_fused<const D: usize>(self, tensor: &Tensor<D>) -> bool {
         self == Self::Fastest && flex::serves(tensor)
+    }
+
+    /// Whether a fused form serves `tensor` once it is widened to f32.
+    #[cfg(feature = "flex")]
+    fn is_fused_widened<const D: usize>(self, tensor: &Tensor<D>) -> bool {
+        self == Self::Fastest && flex::serves_widened(tensor)
     }
 
     /// Whether a fused form serves `tensor`.

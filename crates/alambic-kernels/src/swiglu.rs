@@ -1,5 +1,7 @@
 //! The gated activation of the feed-forward layer.
 
+#[cfg(feature = "flex")]
+use burn::tensor::DType;
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
@@ -19,8 +21,10 @@ pub fn swiglu<const D: usize>(
 ) -> Tensor<D> {
     assert_eq!(gate.dims(), up.dims(), "gate and up have one shape");
     #[cfg(feature = "flex")]
-    if computation.is_fused(&gate) {
-        return crate::flex::swiglu(gate, up);
+    if computation.is_fused_widened(&gate) {
+        let dtype = gate.dtype();
+        let [gate, up] = [gate, up].map(|it| it.cast(DType::F32));
+        return crate::flex::swiglu(gate, up).cast(dtype);
     }
     let _ = computation;
     sigmoid(gate.clone()) * gate * up

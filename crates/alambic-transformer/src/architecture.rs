@@ -50,6 +50,9 @@ pub struct Architecture {
     pub sliding_window: Option<usize>,
     /// What each layer does; all see every token before and turn queries and keys if there is none.
     pub layer_kinds: Vec<LayerKind>,
+    /// Sizes of each layer, where they are not those of the configuration for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layer_sizes: Vec<LayerSizes>,
     /// Scores are multiplied by it; by `head_dim^(-1/2)` if not given.
     pub attention_scale: Option<f64>,
     /// Scores `z` become `cap · tanh(z / cap)`.
@@ -79,6 +82,7 @@ impl Default for Architecture {
             sliding_rope_theta: None,
             sliding_window: None,
             layer_kinds: Vec::new(),
+            layer_sizes: Vec::new(),
             attention_scale: None,
             attention_softcap: None,
             logit_scale: 1.0,
@@ -113,7 +117,8 @@ impl Architecture {
         self
     }
 
-    /// That of a decoder of this width, made of some layers of one of this architecture, counted from 1.
+    /// That of a decoder of this width, made of some layers of one of this architecture, counted from 1; with
+    /// [sizes](Self::layer_sizes) of one configuration for all of them, unless others are set.
     ///
     /// Layers that do not exist count as those that see every token and turn; [`Decoder::excerpt`](crate::Decoder::excerpt)
     /// refuses them.
@@ -128,6 +133,7 @@ impl Architecture {
         };
         let mut excerpt = Self {
             layer_kinds: kinds,
+            layer_sizes: Vec::new(),
             ..self.clone().of_width(hidden_size)
         };
         if !excerpt.slides() {
@@ -150,7 +156,21 @@ impl Architecture {
         self.layer_kinds.iter().any(|kind| kind.slides)
     }
 
-    /// Everything about it that does not fit together or to `head_dim` and the number of layers.
+    /// Everything that is wrong with the sizes of layers.
+    pub(crate) fn problems_of_sizes(&self, num_layers: usize) -> Vec<String> {
+        let sizes = self.layer_sizes.iter().enumerate();
+        let of_layers = sizes.flat_map(|(index, sizes)| sizes.problems(index));
+        let mut problems: Vec<String> = of_layers.collect();
+        let sizes = self.layer_sizes.len();
+        if sizes != 0 && sizes != num_layers {
+            problems.push(format!(
+                "layer_sizes has {sizes} entries, expected one for each of {num_layers} layers, or none"
+            ));
+        }
+        problems
+    }
+
+    /// Everything else about it that does not fit together or to `head_dim` and the number of layers.
     pub(crate) fn problems(&self, head_dim: usize, num_layers: usize) -> Vec<String> {
         let mut problems = Vec::new();
         for (name, value) in [
@@ -285,5 +305,75 @@ impl Default for LayerKind {
             slides: false,
             rotates: true,
         }
+    }
+}
+
+/// What may differ from layer to layer, as in a decoder that was pruned.
+///
+/// ```
+/// use alambic_transformer::{Architecture, DecoderConfig, LayerSizes};
+/// use burn::tensor::Device;
+///
+/// let narrow = LayerSizes { intermediate_size: 24, num_attention_heads: 2, num_key_value_heads: 1 };
+/// let wide = LayerSizes { intermediate_size: 40, num_attention_heads: 4, num_key_value_heads: 2 };
+/// let config = DecoderConfig {
+///     vocab_size: 32,
+///     hidden_size: 16,
+///     intermediate_size: 40,
+///     num_hidden_layers: 2,
+///     num_attention_heads: 4,
+///     num_key_value_heads: 2,
+///     head_dim: 4,
+///     max_position_embeddings: 64,
+///     rms_norm_eps: 1e-5,
+///     rope_theta: 10_000.0,
+///     tie_word_embeddings: true,
+///     initializer_range: 0.02,
+///     architecture: Architecture { layer_sizes: vec![wide, narrow], ..Architecture::default() },
+/// };
+/// config.validate()?;
+/// assert_eq!(config.layer_sizes(1), narrow);
+/// let decoder = config.init(&Device::flex());
+/// # Ok::<(), alambic_transformer::TransformerError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerSizes {
+    /// Width inside the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Number of query heads.
+    pub num_attention_heads: usize,
+    /// Number of key and value heads; divides `num_attention_heads`.
+    pub num_key_value_heads: usize,
+}
+
+impl LayerSizes {
+    /// Query heads that share one key and value head.
+    pub(crate) fn queries_per_key_value(self) -> usize {
+        self.num_attention_heads / self.num_key_value_heads
+    }
+
+    /// Everything that is wrong with the sizes of the layer at `index`.
+    fn problems(self, index: usize) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, value) in [
+            ("intermediate_size", self.intermediate_size),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.num_key_value_heads),
+        ] {
+            if !(1..=i32::MAX as usize).contains(&value) {
+                problems.push(format!(
+                    "layer_sizes[{index}].{name} is {value}, expected 1 to {}",
+                    i32::MAX
+                ));
+            }
+        }
+        let (heads, groups) = (self.num_attention_heads, self.num_key_value_heads);
+        if groups > 0 && !heads.is_multiple_of(groups) {
+            problems.push(format!(
+                "layer_sizes[{index}].num_attention_heads is {heads}, expected a multiple of its num_key_value_heads ({groups})"
+            ));
+        }
+        problems
     }
 }

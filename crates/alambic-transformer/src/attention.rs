@@ -1,8 +1,7 @@
 //! Self-attention.
 
-use alambic_kernels::{Computation, attention_with_bias, causal_attention};
+use alambic_kernels::{Computation, Precision, attention_with_bias, causal_attention};
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 use crate::architecture::{LayerKind, QueryKeyNorm};
@@ -11,6 +10,7 @@ use crate::context::{Keys, Sight};
 use crate::decoder_layer::scaled;
 use crate::kv_cache::LayerCache;
 use crate::layer_outputs::AttentionProjections;
+use crate::linear::Linear;
 use crate::norm::Norm;
 
 /// Causal grouped-query attention with rotary positions (Ainslie et al. 2023, arXiv:2305.13245).
@@ -36,17 +36,20 @@ pub(crate) struct Attention {
     query_key_norm: Option<QueryKeyNorm>,
     #[module(skip)]
     kind: LayerKind,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Attention {
     pub(crate) fn new(
         config: &DecoderConfig,
-        kind: LayerKind,
+        index: usize,
         [q_proj, k_proj, v_proj, o_proj]: [Linear; 4],
         [q_norm, k_norm]: [Option<Norm>; 2],
     ) -> Self {
         let architecture = &config.architecture;
         let width = config.head_dim as f64;
+        let sizes = config.layer_sizes(index);
         Self {
             q_proj,
             k_proj,
@@ -54,15 +57,34 @@ impl Attention {
             o_proj,
             q_norm,
             k_norm,
-            num_key_value_heads: config.num_key_value_heads,
-            queries_per_key_value: config.queries_per_key_value(),
+            num_key_value_heads: sizes.num_key_value_heads,
+            queries_per_key_value: sizes.queries_per_key_value(),
             head_dim: config.head_dim,
             query_scale: architecture
                 .attention_scale
                 .map_or(1.0, |scale| scale * width.sqrt()),
             softcap: architecture.attention_softcap,
             query_key_norm: architecture.query_key_norm,
-            kind,
+            kind: architecture.layer_kind(index),
+            precision: Precision::F32,
+        }
+    }
+
+    /// Every projection of the layer.
+    pub(crate) fn projections_mut(&mut self) -> [&mut Linear; 4] {
+        [
+            &mut self.q_proj,
+            &mut self.k_proj,
+            &mut self.v_proj,
+            &mut self.o_proj,
+        ]
+    }
+
+    /// What is multiplied is rounded to it.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+        for projection in self.projections_mut() {
+            projection.set_precision(precision);
         }
     }
 
@@ -118,6 +140,8 @@ impl Attention {
         } = projections;
         let [batch, seq, heads, head_dim] = queries.dims();
         let queries = scaled(queries, self.query_scale);
+        let keys = self.precision.round(keys);
+        let values = self.precision.round(values);
         let by_group = |keys: Tensor<4>, values: Tensor<4>| {
             (keys.permute([0, 2, 3, 1]), values.swap_dims(1, 2))
         };

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, LayerSizes};
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
 use crate::rope_scaling::RopeScaling;
@@ -94,6 +94,8 @@ impl DecoderConfig {
                 problems.push(format!("{name} is {value}, expected at most {}", i32::MAX));
             }
         }
+        let of_layers = self.architecture.problems_of_sizes(self.num_hidden_layers);
+        problems.extend(of_layers);
         if self.num_hidden_layers > MAX_HIDDEN_LAYERS {
             problems.push(format!(
                 "num_hidden_layers is {}, expected at most {MAX_HIDDEN_LAYERS}",
@@ -207,8 +209,15 @@ impl DecoderConfig {
             let shape = weight.shape(self).into_iter();
             shape.map(|size| size as f64).product()
         };
-        let layer: f64 = Weight::of_layer(self, 0).map(elements).sum();
-        2.0 * elements(Weight::Embedding) + self.num_hidden_layers as f64 * layer
+        // Layers of one size are counted once: there may be as many as a damaged file says.
+        let different = match self.architecture.layer_sizes.len() {
+            0 => 1,
+            different => different,
+        };
+        let of_layer = |index| -> f64 { Weight::of_layer(self, index).map(elements).sum() };
+        let layers: f64 = (0..different).map(of_layer).sum();
+        let each = self.num_hidden_layers as f64 / different as f64;
+        2.0 * elements(Weight::Embedding) + each * layers
     }
 
     /// Number of trainable parameters; a tied embedding counts once.
@@ -219,9 +228,19 @@ impl DecoderConfig {
             .sum()
     }
 
-    /// Query heads that share one key and value head.
-    pub(crate) fn queries_per_key_value(&self) -> usize {
-        self.num_attention_heads / self.num_key_value_heads
+    /// The sizes of the layer at `index`, counted from 0: its own, or those that all layers have.
+    pub fn layer_sizes(&self, index: usize) -> LayerSizes {
+        let own = self.architecture.layer_sizes.get(index).copied();
+        own.unwrap_or(LayerSizes {
+            intermediate_size: self.intermediate_size,
+            num_attention_heads: self.num_attention_heads,
+            num_key_value_heads: self.num_key_value_heads,
+        })
+    }
+
+    /// The sizes of every layer, from the first to the last.
+    pub fn all_layer_sizes(&self) -> impl Iterator<Item = LayerSizes> + '_ {
+        (0..self.num_hidden_layers).map(|index| self.layer_sizes(index))
     }
 
     fn sizes(&self) -> [(&'static str, usize); 8] {

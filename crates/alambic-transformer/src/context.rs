@@ -103,6 +103,7 @@ impl AttentionContext {
 }
 
 /// What the attention of every layer needs to know about the batch.
+#[derive(Debug)]
 pub(crate) struct Sight {
     pub(crate) rotations: Rotations,
     /// `[batch or 1, seq]`
@@ -111,6 +112,7 @@ pub(crate) struct Sight {
 }
 
 /// Which keys the queries of a batch see, by the kind of layer.
+#[derive(Debug)]
 pub(crate) struct KeysOfLayers {
     pub(crate) of_all: Keys,
     /// Where some layers see a window only.
@@ -127,6 +129,7 @@ impl KeysOfLayers {
 }
 
 /// Which keys the queries of a batch see.
+#[derive(Debug)]
 pub(crate) enum Keys {
     /// Those of the batch itself.
     OfBatch(VisibleKeys),

@@ -1,15 +1,18 @@
 //! The decoder: embedding, layers, final norm and output projection.
 
+use alambic_kernels::Precision;
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, Linear};
-use burn::tensor::module::linear;
-use burn::tensor::{Device, Int, Tensor};
+use burn::nn::Embedding;
+use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::config::DecoderConfig;
 use crate::context::{AttentionContext, Sight};
 use crate::decoder_layer::{DecoderLayer, assemble_final_norm, assemble_linear, scaled};
+use crate::device::check_precision;
+use crate::error::TransformerError;
 use crate::kv_cache::KvCache;
-use crate::layer_outputs::{LayerOutputs, WantedLayers};
+use crate::layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};
+use crate::linear::Linear;
 use crate::lora::LoraConfig;
 use crate::norm::Norm;
 use crate::random_weights::RandomWeights;
@@ -33,6 +36,8 @@ pub struct Decoder {
     /// The settings of its adapters, if it has any.
     #[module(skip)]
     lora: Option<LoraConfig>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Decoder {
@@ -52,7 +57,7 @@ impl Decoder {
     }
 
     /// What the first layer reads.
-    fn input_states(&self, token_ids: Tensor<2, Int>, sight: &Sight) -> Tensor<3> {
+    pub(crate) fn input_states(&self, token_ids: Tensor<2, Int>, sight: &Sight) -> Tensor<3> {
         let states = self.embed(token_ids);
         match &self.embed_positions {
             None => states,
@@ -97,7 +102,7 @@ impl Decoder {
     /// # Example
     /// ```
     /// use alambic_transformer::{AttentionContext, Architecture, DecoderConfig, WantedLayers};
-    /// use burn::tensor::{Device, Int, Tensor};
+    /// use burn::tensor::{DType, Device, Int, Tensor};
     ///
     /// let device = Device::flex();
     /// let decoder = DecoderConfig {
@@ -142,26 +147,43 @@ impl Decoder {
         let sight = context.sight(&self.config);
         let mut states = self.input_states(token_ids, &sight);
         let mut outputs = LayerOutputs::default();
-        for (index, layer) in self.layers.iter().enumerate() {
+        for index in 0..self.layers.len() {
             if wanted.hidden_states.contains(&index) {
                 outputs.hidden_states.insert(index, states.clone());
             }
             if !wanted.any_behind(index) {
                 return outputs;
             }
-            let projections = layer.project(states.clone(), &sight);
-            if wanted.attention.contains(&(index + 1)) {
-                outputs.attention.insert(index + 1, projections.clone());
+            let is_wanted = wanted.attention.contains(&(index + 1));
+            let projections;
+            (states, projections) = self.layer(index, states, &sight, is_wanted);
+            if let Some(projections) = projections {
+                outputs.attention.insert(index + 1, projections);
             }
-            states = layer.forward_from(states, projections, &sight, None);
         }
         let last = self.layers.len();
         if wanted.hidden_states.contains(&last) {
-            outputs
-                .hidden_states
-                .insert(last, self.norm.forward(states));
+            outputs.hidden_states.insert(last, states);
         }
         outputs
+    }
+
+    /// What a layer gives, the last one behind the final norm, and its projections if they are wanted, in f32.
+    pub(crate) fn layer(
+        &self,
+        index: usize,
+        states: Tensor<3>,
+        sight: &Sight,
+        with_projections: bool,
+    ) -> (Tensor<3>, Option<AttentionProjections>) {
+        let layer = &self.layers[index];
+        let projections = layer.project(states.clone(), sight);
+        let wide = with_projections.then(|| projections.clone().widened());
+        let states = layer.forward_from(states, projections, sight, None);
+        match index + 1 == self.layers.len() {
+            true => (self.norm.forward(states), wide),
+            false => (states, wide),
+        }
     }
 
     /// Projects hidden states to logits; a tied decoder uses its embedding, transposed.
@@ -170,10 +192,13 @@ impl Decoder {
     /// `[batch, seq, hidden]` → `[batch, seq, vocab]`
     pub fn lm_head(&self, hidden: Tensor<3>) -> Tensor<3> {
         let architecture = &self.config.architecture;
-        let logits = scaled(
-            linear(hidden, self.head_weight(), None),
-            architecture.logit_scale,
-        );
+        let rounded = self.precision;
+        let [batch, seq, width] = hidden.dims();
+        let rows = rounded.round(hidden.reshape([batch * seq, width]));
+        let product = rows.matmul(rounded.round(self.head_weight()));
+        let [_, vocab] = product.dims();
+        let product = product.reshape([batch, seq, vocab]).cast(DType::F32);
+        let logits = scaled(product, architecture.logit_scale);
         match architecture.logit_softcap {
             Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
             None => logits,
@@ -258,6 +283,47 @@ impl Decoder {
         &self.config
     }
 
+    /// The same decoder, which rounds what is multiplied to `precision`; weights, states and logits stay in f32.
+    ///
+    /// # Errors
+    /// [`TransformerError::PrecisionNotSupported`] if its device does not compute with such numbers.
+    ///
+    /// ```
+    /// # use alambic_transformer::{Architecture, DecoderConfig, Precision};
+    /// # use burn::tensor::Device;
+    /// # let config = DecoderConfig {
+    /// #     vocab_size: 32,
+    /// #     hidden_size: 16,
+    /// #     intermediate_size: 40,
+    /// #     num_hidden_layers: 2,
+    /// #     num_attention_heads: 4,
+    /// #     num_key_value_heads: 2,
+    /// #     head_dim: 4,
+    /// #     max_position_embeddings: 64,
+    /// #     rms_norm_eps: 1e-5,
+    /// #     rope_theta: 10_000.0,
+    /// #     tie_word_embeddings: true,
+    /// #     initializer_range: 0.02,
+    /// #     architecture: Architecture::default(),
+    /// # };
+    /// let decoder = config.init(&Device::flex()).computing_in(Precision::Bf16)?;
+    /// assert_eq!(decoder.precision(), Precision::Bf16);
+    /// # Ok::<(), alambic_transformer::TransformerError>(())
+    /// ```
+    pub fn computing_in(mut self, precision: Precision) -> Result<Self, TransformerError> {
+        check_precision(precision, &self.device())?;
+        self.precision = precision;
+        for layer in &mut self.layers {
+            layer.set_precision(precision);
+        }
+        Ok(self)
+    }
+
+    /// What is multiplied is rounded to it.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The settings of the adapters, if there are any.
     pub fn lora(&self) -> Option<&LoraConfig> {
         self.lora.as_ref()
@@ -315,6 +381,7 @@ impl Decoder {
             lm_head,
             config: config.clone(),
             lora: None,
+            precision: Precision::F32,
         })
     }
 

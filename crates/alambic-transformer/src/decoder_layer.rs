@@ -1,16 +1,17 @@
 //! One layer of the decoder.
 
+use alambic_kernels::Precision;
 use burn::module::{Module, Param};
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use crate::architecture::{LayerKind, NormKind};
+use crate::architecture::NormKind;
 use crate::attention::Attention;
 use crate::config::DecoderConfig;
 use crate::context::Sight;
 use crate::feed_forward::FeedForward;
 use crate::kv_cache::LayerCache;
 use crate::layer_outputs::AttentionProjections;
+use crate::linear::Linear;
 use crate::lora::Projection;
 use crate::norm::Norm;
 use crate::weights::{LayerWeight, Weight, WeightSource, WeightValue};
@@ -61,7 +62,16 @@ impl DecoderLayer {
     }
 
     fn add(&self, states: Tensor<3>, more: Tensor<3>) -> Tensor<3> {
+        let more = more.cast(states.dtype());
         states + scaled(more, self.residual_scale)
+    }
+
+    /// What is multiplied is rounded to it.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.self_attn.set_precision(precision);
+        for projection in self.mlp.projections_mut() {
+            projection.set_precision(precision);
+        }
     }
 
     pub(crate) fn assemble<S: WeightSource>(
@@ -76,7 +86,6 @@ impl DecoderLayer {
             parts: &parts,
             source,
         };
-        let kind: LayerKind = config.architecture.layer_kind(index);
         let attention_norm =
             layer.norm(LayerWeight::AttentionNorm, LayerWeight::AttentionNormBias)?;
         let q_proj = layer.linear(LayerWeight::Query, LayerWeight::QueryBias)?;
@@ -87,7 +96,7 @@ impl DecoderLayer {
         let o_proj = layer.linear(LayerWeight::Output, LayerWeight::OutputBias)?;
         let self_attn = Attention::new(
             config,
-            kind,
+            index,
             [q_proj, k_proj, v_proj, o_proj],
             [q_norm, k_norm],
         );
@@ -226,10 +235,8 @@ impl<S: WeightSource> LayerParts<'_, S> {
             index: self.index,
             part: weight,
         };
-        Ok(Linear {
-            weight: Param::from_tensor(self.source.projection(weight)?),
-            bias: self.vector(bias)?.map(Param::from_tensor),
-        })
+        let weight = self.source.projection(weight)?;
+        Ok(Linear::new(weight, self.vector(bias)?))
     }
 
     fn norm(&mut self, scale: LayerWeight, bias: LayerWeight) -> Result<Option<Norm>, S::Error> {
@@ -252,10 +259,7 @@ pub(crate) fn assemble_linear<S: WeightSource>(
     weight: Weight,
     source: &mut S,
 ) -> Result<Linear, S::Error> {
-    Ok(Linear {
-        weight: Param::from_tensor(source.projection(weight)?),
-        bias: None,
-    })
+    Ok(Linear::new(source.projection(weight)?, None))
 }
 
 /// The norm behind the last layer.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use alambic_kernels::Precision;
 use burn::tensor::Device;
 
 use crate::error::TransformerError;
@@ -166,6 +167,29 @@ pub(crate) fn holds_quantised_blocks(device: &Device) -> bool {
 #[cfg(not(feature = "ndarray"))]
 pub(crate) fn holds_quantised_blocks(_device: &Device) -> bool {
     true
+}
+
+/// Checks that a device computes with numbers of a precision.
+///
+/// # Errors
+/// [`TransformerError::PrecisionNotSupported`] naming the precisions that it has.
+///
+/// ```
+/// use alambic_transformer::{DeviceChoice, Precision, check_precision};
+/// check_precision(Precision::Bf16, &DeviceChoice::Cpu.open()?)?; // flex has all of them
+/// # Ok::<(), alambic_transformer::TransformerError>(())
+/// ```
+pub fn check_precision(precision: Precision, device: &Device) -> Result<(), TransformerError> {
+    if precision.is_supported(device) {
+        return Ok(());
+    }
+    let supported = Precision::ALL.into_iter();
+    let supported = supported.filter(|other| other.is_supported(device));
+    Err(TransformerError::PrecisionNotSupported {
+        device: describe(device),
+        precision: precision.name(),
+        supported: supported.map(Precision::name).collect(),
+    })
 }
 
 /// Names a device for logs, such as `Flex` or the GPU's own name.

@@ -22,6 +22,16 @@ pub enum TransformerError {
         /// One sentence per problem.
         problems: Vec<String>,
     },
+    /// A device does not compute with numbers of a type.
+    #[error("{device} does not compute in {precision}, only in {}", supported.join(", "))]
+    PrecisionNotSupported {
+        /// The device's name.
+        device: String,
+        /// What was asked for.
+        precision: &'static str,
+        /// What the device has.
+        supported: Vec<&'static str>,
+    },
     /// A file or directory could not be read or written.
     #[error("cannot {action} {path}")]
     Io {

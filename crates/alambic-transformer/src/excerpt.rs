@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use crate::architecture::{Architecture, LayerSizes};
 use crate::checkpoint::check_family;
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
@@ -115,6 +116,44 @@ fn problems(whole: &DecoderConfig, part: &DecoderConfig, layers: &[usize]) -> Ve
     for (name, most, found) in [
         ("vocab_size", whole.vocab_size, part.vocab_size),
         ("hidden_size", whole.hidden_size, part.hidden_size),
+    ] {
+        if found > most {
+            problems.push(format!("{name} is {found}, expected at most {most}"));
+        }
+    }
+    if part.head_dim != whole.head_dim {
+        let (found, expected) = (part.head_dim, whole.head_dim);
+        problems.push(format!("head_dim is {found}, expected {expected}"));
+    }
+    // Layers of one size have one problem.
+    for (sizes, &layer) in part.all_layer_sizes().zip(layers) {
+        for problem in problems_of_sizes(whole.layer_sizes(layer.wrapping_sub(1)), sizes) {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+    let learns = whole.architecture.learned_positions;
+    if learns && part.max_position_embeddings > whole.max_position_embeddings {
+        problems.push(format!(
+            "max_position_embeddings is {}, expected at most {}, since positions are learned",
+            part.max_position_embeddings, whole.max_position_embeddings
+        ));
+    }
+    let architecture = Architecture {
+        layer_sizes: part.architecture.layer_sizes.clone(),
+        ..whole.architecture.of_excerpt(part.hidden_size, layers)
+    };
+    if part.architecture != architecture {
+        problems.push("its architecture is not that of the layers that are taken".to_owned());
+    }
+    problems
+}
+
+/// Everything that keeps a layer from being made of the first rows and columns of another.
+fn problems_of_sizes(whole: LayerSizes, part: LayerSizes) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, most, found) in [
         (
             "intermediate_size",
             whole.intermediate_size,
@@ -135,29 +174,11 @@ fn problems(whole: &DecoderConfig, part: &DecoderConfig, layers: &[usize]) -> Ve
             problems.push(format!("{name} is {found}, expected at most {most}"));
         }
     }
-    let shared = |config: &DecoderConfig| config.queries_per_key_value();
-    for (name, expected, found) in [
-        ("head_dim", whole.head_dim, part.head_dim),
-        (
-            "num_attention_heads / num_key_value_heads",
-            shared(whole),
-            shared(part),
-        ),
-    ] {
-        if found != expected {
-            problems.push(format!("{name} is {found}, expected {expected}"));
-        }
-    }
-    let learns = whole.architecture.learned_positions;
-    if learns && part.max_position_embeddings > whole.max_position_embeddings {
+    let (expected, found) = (whole.queries_per_key_value(), part.queries_per_key_value());
+    if found != expected {
         problems.push(format!(
-            "max_position_embeddings is {}, expected at most {}, since positions are learned",
-            part.max_position_embeddings, whole.max_position_embeddings
+            "num_attention_heads / num_key_value_heads is {found}, expected {expected}"
         ));
-    }
-    let architecture = whole.architecture.of_excerpt(part.hidden_size, layers);
-    if part.architecture != architecture {
-        problems.push("its architecture is not that of the layers that are taken".to_owned());
     }
     problems
 }
@@ -218,7 +239,7 @@ mod tests {
     use burn::tensor::{Device, Int};
 
     use super::*;
-    use crate::architecture::{Architecture, Biases, LayerKind};
+    use crate::architecture::{Biases, LayerKind};
     use crate::context::AttentionContext;
     use crate::families::Family;
     use crate::weights::LayerWeight;

@@ -20,6 +20,7 @@ mod standard;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::architecture::LayerSizes;
 use crate::checkpoint::ConfigFile;
 use crate::config::DecoderConfig;
 use crate::error::TransformerError;
@@ -191,6 +192,7 @@ impl Family {
             Self::Gpt2 => gpt2::decoder_config(config),
         }?;
         decoder.architecture.family = self;
+        decoder.architecture.layer_sizes = layer_sizes(config, decoder.num_hidden_layers)?;
         decoder.architecture = decoder.architecture.of_width(decoder.hidden_size);
         decoder.validate()?;
         Ok(decoder)
@@ -234,6 +236,10 @@ impl Family {
         if let Value::Object(further) = further {
             fields.extend(further);
         }
+        let sizes = &config.architecture.layer_sizes;
+        if !sizes.is_empty() {
+            fields.insert(LAYER_SIZES.to_owned(), serde_json::json!(sizes));
+        }
         fields.insert("model_type".to_owned(), self.model_type().into());
         fields.insert("architectures".to_owned(), vec![self.class()].into());
         fields
@@ -246,4 +252,20 @@ impl Family {
             _ => standard::ignores(tensor_name),
         }
     }
+}
+
+/// Alambic's own field for layers of unlike sizes, which no family knows; other readers find weights of other shapes
+/// than they expect, and refuse them.
+const LAYER_SIZES: &str = "layer_sizes";
+
+fn layer_sizes(
+    config: &ConfigFile,
+    num_layers: usize,
+) -> Result<Vec<LayerSizes>, TransformerError> {
+    let expected =
+        "sizes (intermediate_size, num_attention_heads, num_key_value_heads) for each layer";
+    let sizes = config.optional_list(LAYER_SIZES, num_layers, expected, |sizes| {
+        serde_json::from_value(sizes.clone()).ok()
+    });
+    Ok(sizes?.unwrap_or_default())
 }

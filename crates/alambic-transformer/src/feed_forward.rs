@@ -2,11 +2,11 @@
 
 use alambic_kernels::{Computation, swiglu};
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::gelu_approximate;
 
 use crate::architecture::FeedForwardKind;
+use crate::linear::Linear;
 
 /// Two projections with a non-linearity between them, or three with a gate; see [`FeedForwardKind`].
 ///
@@ -35,6 +35,12 @@ impl FeedForward {
             down_proj,
             kind,
         }
+    }
+
+    /// Every projection of the layer.
+    pub(crate) fn projections_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        let gate = self.gate_proj.iter_mut();
+        gate.chain([&mut self.up_proj, &mut self.down_proj])
     }
 
     pub(crate) fn forward(&self, states: Tensor<3>) -> Tensor<3> {

@@ -12,7 +12,7 @@ use crate::rotary::Rotations;
 
 /// The keys and values of every layer for the tokens read so far.
 ///
-/// Memory: `2 · layers · batch · tokens · num_key_value_heads · head_dim` floats, growing with each
+/// Memory: `2 · layers · batch · tokens · num_key_value_heads · head_dim` numbers of the decoder's precision, growing with each
 /// [`Decoder::step`]; a layer that sees a window of tokens keeps no more than the window.
 #[derive(Clone, Debug)]
 pub struct KvCache {
@@ -82,14 +82,14 @@ impl LayerCache {
             self.stored = Some(match lacking {
                 0 => (keys, values),
                 _ => {
-                    let device = keys.device();
+                    let options = (&keys.device(), keys.dtype());
                     let (of_keys, of_values) = (
                         [batch, heads, head_dim, lacking],
                         [batch, heads, lacking, head_dim],
                     );
                     (
-                        Tensor::cat(vec![Tensor::zeros(of_keys, &device), keys], 3),
-                        Tensor::cat(vec![Tensor::zeros(of_values, &device), values], 2),
+                        Tensor::cat(vec![Tensor::zeros(of_keys, options), keys], 3),
+                        Tensor::cat(vec![Tensor::zeros(of_values, options), values], 2),
                     )
                 }
             });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 /// Which layers' outputs a forward pass gives; by default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,10 +15,15 @@ pub struct WantedLayers {
 }
 
 impl WantedLayers {
+    /// The last layer that is needed, if any.
+    pub(crate) fn last(&self) -> Option<usize> {
+        let (hidden, attention) = (self.hidden_states.last(), self.attention.last());
+        hidden.max(attention).copied()
+    }
+
     /// Whether anything is wanted that the layer behind the hidden state `index` is needed for.
     pub(crate) fn any_behind(&self, index: usize) -> bool {
-        let mut all = self.hidden_states.iter().chain(&self.attention);
-        all.any(|&layer| layer > index)
+        self.last().is_some_and(|layer| layer > index)
     }
 
     /// # Panics
@@ -56,4 +61,24 @@ pub struct AttentionProjections {
     pub keys: Tensor<4>,
     /// `[batch, seq, groups, head_dim]`
     pub values: Tensor<4>,
+}
+
+impl AttentionProjections {
+    /// The same in f32, as comparisons want them.
+    pub(crate) fn widened(self) -> Self {
+        self.map(|projected| projected.cast(DType::F32))
+    }
+
+    pub(crate) fn map(self, change: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
+        let [queries, keys, values] = self.into_array().map(change);
+        Self {
+            queries,
+            keys,
+            values,
+        }
+    }
+
+    pub(crate) fn into_array(self) -> [Tensor<4>; 3] {
+        [self.queries, self.keys, self.values]
+    }
 }

@@ -81,15 +81,18 @@ mod feed_forward;
 mod generation;
 mod kv_cache;
 mod layer_outputs;
+mod linear;
 mod lora;
 mod norm;
 mod random_weights;
+mod recompute;
 mod rope_scaling;
 mod rotary;
 mod weights;
 
 pub use architecture::{
-    Architecture, Biases, FeedForwardKind, LayerKind, NormKind, NormPlacement, QueryKeyNorm,
+    Architecture, Biases, FeedForwardKind, LayerKind, LayerSizes, NormKind, NormPlacement,
+    QueryKeyNorm,
 };
 pub use checkpoint::{
     Checkpoint, SaveOptions, WeightType, load_adapter, load_checkpoint, save_adapter,
@@ -98,7 +101,7 @@ pub use checkpoint::{
 pub use config::DecoderConfig;
 pub use context::AttentionContext;
 pub use decoder::Decoder;
-pub use device::{DeviceChoice, describe};
+pub use device::{DeviceChoice, check_precision, describe};
 pub use error::TransformerError;
 pub use families::Family;
 pub use generation::{
@@ -108,4 +111,7 @@ pub use generation::{
 pub use kv_cache::KvCache;
 pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};
 pub use lora::{BaseType, LoraConfig, Projection};
+pub use recompute::Recomputation;
 pub use rope_scaling::RopeScaling;
+
+pub use alambic_kernels::Precision;

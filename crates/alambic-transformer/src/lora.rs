@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use burn::module::{LoraAdapter, Module, ModuleMapper, Param, ParamId, Quantizer, Reparameterizer};
-use burn::nn::Linear;
 use burn::tensor::quantization::{Calibration, QuantScheme, QuantValue, ScaleDtype};
 use burn::tensor::{Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -14,6 +13,7 @@ use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::device::{describe, holds_quantised_blocks};
 use crate::error::TransformerError;
+use crate::linear::Linear;
 use crate::weights::{LayerWeight, Weight};
 
 /// A projection of every layer, by the name that most families give it.
@@ -160,12 +160,12 @@ impl LoraConfig {
         }
         let blocks = self.projections.iter().filter(|_| self.base.is_some());
         for projection in blocks {
-            let weight = Weight::Layer {
-                index: 0,
-                part: projection.weight(),
+            let outputs = |index| {
+                let part = projection.weight();
+                Weight::Layer { index, part }.shape(decoder)[0]
             };
-            let outputs = weight.shape(decoder)[0];
-            if !outputs.is_multiple_of(BLOCK) {
+            let mut outputs = (0..decoder.num_hidden_layers).map(outputs);
+            if let Some(outputs) = outputs.find(|outputs| !outputs.is_multiple_of(BLOCK)) {
                 problems.push(format!(
                     "base is given, and {} has {outputs} outputs, expected a multiple of {BLOCK}, the size of a block",
                     projection.name()
@@ -182,15 +182,16 @@ impl LoraConfig {
 impl LoraConfig {
     /// Numbers in the adapters of a decoder: what is trained.
     pub fn num_parameters(&self, decoder: &DecoderConfig) -> usize {
-        let of_projection = |projection: &Projection| {
-            let weight = Weight::Layer {
-                index: 0,
-                part: projection.weight(),
-            };
-            self.rank * weight.shape(decoder).iter().sum::<usize>()
-        };
-        let of_layer: usize = self.projections.iter().map(of_projection).sum();
-        decoder.num_hidden_layers * of_layer
+        let layers = 0..decoder.num_hidden_layers;
+        let weights = layers.flat_map(|index| {
+            let parts = self
+                .projections
+                .iter()
+                .map(|projection| projection.weight());
+            parts.map(move |part| Weight::Layer { index, part })
+        });
+        let of_weight = |weight: Weight| self.rank * weight.shape(decoder).iter().sum::<usize>();
+        weights.map(of_weight).sum()
     }
 }
 

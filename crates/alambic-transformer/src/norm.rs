@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::architecture::NormKind;
 
-/// A norm over the last dimension, as [`NormKind`] says.
+/// A norm over the last dimension, as [`NormKind`] says; computed and given in f32.
 #[derive(Module, Debug)]
 pub(crate) struct Norm {
     /// The scale, `[width]`.
@@ -34,6 +34,7 @@ impl Norm {
 
     pub(crate) fn forward<const D: usize>(&self, states: Tensor<D>) -> Tensor<D> {
         let gamma = self.gamma.val();
+        let states = states.cast(DType::F32);
         let centred = match self.kind {
             NormKind::Rms | NormKind::RmsAroundOne => states,
             NormKind::Layer => states.clone() - states.mean_dim(D - 1),
@@ -42,10 +43,9 @@ impl Norm {
             NormKind::Rms | NormKind::Layer => gamma,
             NormKind::RmsAroundOne => gamma + 1.0,
         };
-        let dtype = centred.dtype();
-        let squares = centred.clone().cast(DType::F32).square();
+        let squares = centred.clone().square();
         let root = (squares.mean_dim(D - 1) + self.epsilon).sqrt();
-        let normed = (centred / root.cast(dtype)) * scale.unsqueeze();
+        let normed = (centred / root) * scale.unsqueeze();
         match &self.beta {
             Some(beta) => normed + beta.val().unsqueeze(),
             None => normed,

@@ -1,7 +1,7 @@
 //! Rotary positions: tables of cosines and sines, and the rotation itself.
 
 use alambic_kernels::{Computation, rotate_halves};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::architecture::LayerKind;
 use crate::config::DecoderConfig;
@@ -135,8 +135,9 @@ impl Rotary {
     /// Turns every head by its position; dimensions behind those that turn stay as they are.
     ///
     /// # Shapes
-    /// `[batch, seq, heads, head_dim]`, in and out
+    /// `[batch, seq, heads, head_dim]`, in and out; given in f32
     pub(crate) fn rotate(&self, heads: Tensor<4>) -> Tensor<4> {
+        let heads = heads.cast(DType::F32);
         let [.., head_dim] = heads.dims();
         let [.., pairs] = self.cos.dims();
         let turn = |heads| {

@@ -123,33 +123,35 @@ impl Weight {
     /// Shape as files hold it: a vector, or a matrix of `[outputs, inputs]`.
     pub(crate) fn shape(self, config: &DecoderConfig) -> Vec<usize> {
         let hidden = config.hidden_size;
-        let queries = config.num_attention_heads * config.head_dim;
-        let key_values = config.num_key_value_heads * config.head_dim;
-        let inner = config.intermediate_size;
-        match self {
-            Self::Embedding | Self::Head => vec![config.vocab_size, hidden],
-            Self::Positions => vec![config.max_position_embeddings, hidden],
-            Self::FinalNorm | Self::FinalNormBias => vec![hidden],
-            Self::Layer { part, .. } => match part {
-                LayerWeight::AttentionNorm
-                | LayerWeight::AttentionNormBias
-                | LayerWeight::AttentionOutputNorm
-                | LayerWeight::FeedForwardNorm
-                | LayerWeight::FeedForwardNormBias
-                | LayerWeight::FeedForwardOutputNorm
-                | LayerWeight::OutputBias
-                | LayerWeight::DownBias => vec![hidden],
-                LayerWeight::Query => vec![queries, hidden],
-                LayerWeight::QueryBias => vec![queries],
-                LayerWeight::Key | LayerWeight::Value => vec![key_values, hidden],
-                LayerWeight::KeyBias | LayerWeight::ValueBias => vec![key_values],
-                LayerWeight::QueryNorm => vec![normed_width(config, queries)],
-                LayerWeight::KeyNorm => vec![normed_width(config, key_values)],
-                LayerWeight::Output => vec![hidden, queries],
-                LayerWeight::Gate | LayerWeight::Up => vec![inner, hidden],
-                LayerWeight::GateBias | LayerWeight::UpBias => vec![inner],
-                LayerWeight::Down => vec![hidden, inner],
-            },
+        let (index, part) = match self {
+            Self::Embedding | Self::Head => return vec![config.vocab_size, hidden],
+            Self::Positions => return vec![config.max_position_embeddings, hidden],
+            Self::FinalNorm | Self::FinalNormBias => return vec![hidden],
+            Self::Layer { index, part } => (index, part),
+        };
+        let sizes = config.layer_sizes(index);
+        let queries = sizes.num_attention_heads * config.head_dim;
+        let key_values = sizes.num_key_value_heads * config.head_dim;
+        let inner = sizes.intermediate_size;
+        match part {
+            LayerWeight::AttentionNorm
+            | LayerWeight::AttentionNormBias
+            | LayerWeight::AttentionOutputNorm
+            | LayerWeight::FeedForwardNorm
+            | LayerWeight::FeedForwardNormBias
+            | LayerWeight::FeedForwardOutputNorm
+            | LayerWeight::OutputBias
+            | LayerWeight::DownBias => vec![hidden],
+            LayerWeight::Query => vec![queries, hidden],
+            LayerWeight::QueryBias => vec![queries],
+            LayerWeight::Key | LayerWeight::Value => vec![key_values, hidden],
+            LayerWeight::KeyBias | LayerWeight::ValueBias => vec![key_values],
+            LayerWeight::QueryNorm => vec![normed_width(config, queries)],
+            LayerWeight::KeyNorm => vec![normed_width(config, key_values)],
+            LayerWeight::Output => vec![hidden, queries],
+            LayerWeight::Gate | LayerWeight::Up => vec![inner, hidden],
+            LayerWeight::GateBias | LayerWeight::UpBias => vec![inner],
+            LayerWeight::Down => vec![hidden, inner],
         }
     }
 

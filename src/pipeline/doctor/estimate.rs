@@ -5,7 +5,7 @@ use std::time::Instant;
 use alambic_cache::TargetKind;
 use alambic_distill::loss::{HeadPass, LogProbs};
 use alambic_distill::teacher::Teacher;
-use alambic_transformer::{AttentionContext, DecoderConfig};
+use alambic_transformer::{AttentionContext, DecoderConfig, Recomputation, WantedLayers};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::pipeline::LanguageModel;
@@ -206,12 +206,31 @@ pub(super) fn measure_seconds(
             (decoder.with_lora(lora, recipe.seed)).expect("checked before anything is timed")
         }
     };
+    let precision = training.precision.unwrap_or_default();
+    let decoder = decoder.computing_in(precision);
+    let decoder = decoder.expect("checked before anything is timed");
     let context = AttentionContext::causal(shape[0], shape[1], &device);
+    let last = student.num_hidden_layers;
+    let wanted = WantedLayers {
+        hidden_states: [last].into(),
+        ..WantedLayers::default()
+    };
     let per_pass = second_of_two(|| {
-        let logits = decoder.forward(zeros(shape, &device), &context);
+        let token_ids = zeros(shape, &device);
+        let (outputs, again) = match training.recompute_layers.unwrap_or_default() {
+            true => {
+                let (outputs, pass) =
+                    Recomputation::forward(&decoder, token_ids, &context, &wanted);
+                (outputs, Some(pass))
+            }
+            false => (decoder.layer_outputs(token_ids, &context, &wanted), None),
+        };
+        let logits = decoder.lm_head(outputs.hidden_states[&last].clone());
         let loss = LogProbs::from_logits(logits).tensor().clone().mean();
-        let gradients = loss.clone().backward();
-        drop(gradients);
+        let mut gradients = loss.clone().backward();
+        if let Some(pass) = again {
+            pass.backward(&decoder, &mut gradients, drop);
+        }
         wait_for(loss.without_autodiff());
     });
     let passes = training.total_steps * training.sequences_per_step / shape[0];

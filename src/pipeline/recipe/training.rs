@@ -1,6 +1,7 @@
 //! `[training]` and `[baseline]`: how much is trained, and against what.
 
 use alambic_distill::loss::{DEFAULT_CHUNK_BYTES, HeadPass};
+use alambic_transformer::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
@@ -27,6 +28,12 @@ pub struct TrainingSection {
     pub head_pass: Option<HeadPassKind>,
     /// Bytes of logits in a chunk, 32 MiB if not given; only for `chunked`.
     pub chunk_bytes: Option<usize>,
+    /// What matrix products are rounded to while students are trained and validated: `f32` if not given, which rounds
+    /// nothing. Weights and optimizer stay in f32, and students are tested and written in it.
+    pub precision: Option<Precision>,
+    /// Whether what is inside of a layer is computed again when its gradients are, rather than kept: `false` if not
+    /// given; memory and time only, same result.
+    pub recompute_layers: Option<bool>,
     /// Cache shards that are mixed at a time; text without a cache is mixed as a whole.
     pub shuffle_shards: usize,
     /// Steps between two checkpoints.
@@ -74,6 +81,8 @@ impl TrainingSection {
         if *self.head_pass.get_or_insert_default() == HeadPassKind::Chunked {
             self.chunk_bytes.get_or_insert(DEFAULT_CHUNK_BYTES);
         }
+        self.precision.get_or_insert_default();
+        self.recompute_layers.get_or_insert_default();
     }
 
     /// Reports what is wrong inside this section.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use alambic::pipeline::{PipelineError, find_model, score_tokens};
+use alambic::transformer::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -22,7 +23,7 @@ pub(crate) struct ScoreArguments {
     /// The safetensors file that gets `logits`, float32 of [B, T, V].
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Number type of the computation.
+    /// Number type that matrix products are rounded to; weights and logits stay in float32.
     #[arg(long, value_enum, default_value_t = ComputeType::F32)]
     pub(crate) dtype: ComputeType,
     #[command(flatten)]
@@ -32,8 +33,22 @@ pub(crate) struct ScoreArguments {
 /// Number type that a model computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ComputeType {
-    /// Single precision.
+    /// Nothing is rounded.
     F32,
+    /// 8 bits of precision, the range of float32.
+    Bf16,
+    /// 11 bits of precision, numbers up to 65,504.
+    F16,
+}
+
+impl From<ComputeType> for Precision {
+    fn from(dtype: ComputeType) -> Self {
+        match dtype {
+            ComputeType::F32 => Self::F32,
+            ComputeType::Bf16 => Self::Bf16,
+            ComputeType::F16 => Self::F16,
+        }
+    }
 }
 
 /// Writes the logits.
@@ -44,9 +59,14 @@ pub(crate) fn execute(arguments: &ScoreArguments) -> anyhow::Result<Outcome> {
         .open()
         .map_err(PipelineError::from)?;
     let out = &arguments.out;
-    let ComputeType::F32 = arguments.dtype;
     let model = find_model(&arguments.model, &*for_stderr())?;
-    let shape = score_tokens(&model, &arguments.tokens, out, &device)?;
+    let shape = score_tokens(
+        &model,
+        &arguments.tokens,
+        out,
+        &device,
+        arguments.dtype.into(),
+    )?;
     Ok(Outcome::done(
         format!("{}: logits {shape:?}", out.display()),
         json!({ "out": out, "shape": shape }),

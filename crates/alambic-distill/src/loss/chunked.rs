@@ -76,7 +76,7 @@ impl Chunked {
     ) -> Result<LabelLosses, LossError> {
         let count = check_labels(&self.objective, hidden, labels, targets, weights)?;
         let states = hidden.clone().without_autodiff();
-        let projection = head.weight().clone().without_autodiff();
+        let projection = head.rounded(head.weight().clone().without_autodiff());
         let [_, vocab] = projection.dims();
         let pass = HeadPass::Chunked {
             chunk_bytes: self.chunk_bytes,
@@ -88,17 +88,17 @@ impl Chunked {
             let chunk = states.clone().narrow(0, from, range.len());
             let gradient = self.differentiate(
                 head,
-                chunk.clone().matmul(projection.clone()),
+                head.product(chunk.clone(), projection.clone()),
                 &labels.clone().narrow(0, from, range.len()),
                 targets.map(|targets| targets.range(range.clone())),
                 weights.clone().narrow(1, from, range.len()),
                 &mut sums,
             )?;
             if head.weight().is_autodiff() {
-                let of_chunk = chunk.transpose().matmul(gradient.clone());
+                let of_chunk = head.product(chunk.transpose(), gradient.clone());
                 accumulate(&mut sums.weight_gradient, of_chunk);
             }
-            let of_states = gradient.matmul(projection.clone().transpose());
+            let of_states = head.product(gradient, projection.clone().transpose());
             sums.state_gradients.push(of_states);
         }
         sums.into_losses(hidden, head)

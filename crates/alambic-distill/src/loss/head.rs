@@ -1,6 +1,7 @@
 //! The output projection as a loss sees it.
 
-use burn::tensor::Tensor;
+use alambic_kernels::Precision;
+use burn::tensor::{DType, Tensor};
 
 use super::{Logits, LossError};
 
@@ -31,6 +32,7 @@ pub struct Head {
     weight: Tensor<2>,
     logit_scale: f64,
     logit_softcap: Option<f64>,
+    precision: Precision,
 }
 
 impl Head {
@@ -42,6 +44,7 @@ impl Head {
             weight,
             logit_scale: 1.0,
             logit_softcap: None,
+            precision: Precision::F32,
         }
     }
 
@@ -89,6 +92,13 @@ impl Head {
         Ok(self)
     }
 
+    /// Rounds states, weight and their products to `precision`; the logits are in f32 all the same.
+    #[must_use]
+    pub fn computing_in(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
     /// What the logits are multiplied with, 1 without a scale.
     pub fn logit_scale(&self) -> f64 {
         self.logit_scale
@@ -113,9 +123,26 @@ impl Head {
     pub fn logits_of_batch(&self, states: Tensor<3>) -> Logits {
         let [batch, seq, width] = states.dims();
         let rows = states.reshape([batch * seq, width]);
-        let product = rows.matmul(self.weight.clone());
+        let product = self.product(rows, self.weight.clone());
         let [_, vocab] = product.dims();
         Logits::new(self.shape(product.reshape([batch, seq, vocab])))
+    }
+
+    /// A product of two matrices as the head makes it, in f32.
+    pub(super) fn product(&self, left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
+        let product = self.rounded(left).matmul(self.rounded(right));
+        match self.precision {
+            Precision::F32 => product,
+            _ => product.cast(DType::F32),
+        }
+    }
+
+    /// An operand of a product, as it is multiplied.
+    pub(super) fn rounded(&self, operand: Tensor<2>) -> Tensor<2> {
+        match self.precision {
+            Precision::F32 => operand,
+            narrow => narrow.round(operand),
+        }
     }
 
     /// Scale and soft-cap of the product of hidden states and weight.

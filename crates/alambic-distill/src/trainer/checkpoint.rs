@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::TrainerConfig;
+use super::loss_scale::LossScale;
 use crate::{DataPosition, DistillError};
 
 /// Layout of a checkpoint directory; raised when it changes.
@@ -33,6 +34,8 @@ pub(crate) struct CheckpointState {
     pub(crate) position: DataPosition,
     pub(crate) best: Option<BestStep>,
     pub(crate) evaluations_without_improvement: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loss_scale: Option<LossScale>,
     pub(crate) identity: RunIdentity,
     pub(crate) files: BTreeMap<String, String>,
 }
@@ -217,6 +220,7 @@ impl CheckpointState {
             position,
             best: None,
             evaluations_without_improvement: 0,
+            loss_scale: LossScale::of(identity.config.precision),
             identity,
             files: BTreeMap::new(),
         }

@@ -1,5 +1,6 @@
 //! Settings of a training run.
 
+use alambic_transformer::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::{AdamWSettings, Schedule};
@@ -22,6 +23,11 @@ pub struct TrainerConfig {
     pub max_gradient_norm: Option<f64>,
     /// Optimizer steps of the whole run.
     pub total_steps: u64,
+    /// What is multiplied while the student is trained and validated is rounded to it. In [`Precision::F16`] the loss is
+    /// scaled, so that small gradients do not vanish: by a power of two, halved when a gradient overflows, whereupon the
+    /// step is computed again.
+    #[serde(default)]
+    pub precision: Precision,
     /// Early stopping: evaluations without a better validation NLL before the run ends.
     pub early_stopping_patience: Option<u64>,
 }
@@ -34,6 +40,9 @@ pub struct RunSettings {
     pub micro_batch_sequences: usize,
     /// How many of a forward pass's logits exist at one time.
     pub head_pass: HeadPass,
+    /// Whether what is inside of a layer is computed again when its gradients are, rather than kept from the forward
+    /// pass: a third more time, and memory for one layer at a time ([`Recomputation`](alambic_transformer::Recomputation)).
+    pub recompute_layers: bool,
     /// A checkpoint is written every so many steps, and at the end.
     pub checkpoint_every_steps: u64,
     /// How many of the latest checkpoints stay on disk, besides the best one.

@@ -1,4 +1,4 @@
-//! The global norm of a model's gradients, and clipping by it.
+//! The global norm of a model's gradients, and their scale.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -31,12 +31,16 @@ pub(crate) fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) ->
     f64::from(Tensor::cat(squares.sums, 0).sum().into_scalar::<f32>()).sqrt()
 }
 
-/// Scales all gradients so that their global norm is at most `max_norm`.
-pub(crate) fn clip<M: Module>(
+/// What gradients of a global norm are multiplied with, so that it is at most `max_norm`.
+pub(crate) fn clip_factor(norm: f64, max_norm: f64) -> f64 {
+    (max_norm / (norm + NORM_EPSILON)).min(1.0)
+}
+
+/// All gradients times a factor.
+pub(crate) fn scaled<M: Module>(
     module: &M,
     mut gradients: GradientsParams,
-    norm: f64,
-    max_norm: f64,
+    factor: f64,
 ) -> GradientsParams {
     struct Scale<'a> {
         gradients: &'a mut GradientsParams,
@@ -50,8 +54,7 @@ pub(crate) fn clip<M: Module>(
             }
         }
     }
-    let factor = max_norm / (norm + NORM_EPSILON);
-    if factor < 1.0 {
+    if factor != 1.0 {
         module.visit(&mut Scale {
             gradients: &mut gradients,
             factor,

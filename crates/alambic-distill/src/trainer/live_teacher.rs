@@ -1,7 +1,8 @@
 //! A teacher that answers while the student trains: what losses between layers read.
 
 use alambic_transformer::{
-    AttentionContext, AttentionProjections, Decoder, DecoderConfig, LayerOutputs, WantedLayers,
+    AttentionContext, AttentionProjections, Decoder, DecoderConfig, LayerOutputs, LayerSizes,
+    WantedLayers,
 };
 use burn::tensor::{Int, Tensor};
 
@@ -120,13 +121,25 @@ pub(super) fn layer_objective(
     Ok(Some(layers))
 }
 
-/// What losses between layers know about a decoder.
+/// What losses between layers know about a decoder. Where its layers have unlike numbers of heads, these are their
+/// greatest common divisors: whatever divides them divides those of every layer.
 pub fn model_shape(config: &DecoderConfig) -> ModelShape {
+    let common = |heads: fn(LayerSizes) -> usize| {
+        let heads = config.all_layer_sizes().map(heads);
+        heads.fold(0, greatest_common_divisor)
+    };
     ModelShape {
         num_layers: config.num_hidden_layers,
         hidden_size: config.hidden_size,
-        num_attention_heads: config.num_attention_heads,
-        num_key_value_heads: config.num_key_value_heads,
+        num_attention_heads: common(|sizes| sizes.num_attention_heads),
+        num_key_value_heads: common(|sizes| sizes.num_key_value_heads),
         head_dim: config.head_dim,
+    }
+}
+
+fn greatest_common_divisor(left: usize, right: usize) -> usize {
+    match right {
+        0 => left,
+        _ => greatest_common_divisor(right, left % right),
     }
 }

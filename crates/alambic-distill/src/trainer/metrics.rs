@@ -27,6 +27,9 @@ pub struct StepMetrics {
     pub weights: BTreeMap<String, f64>,
     /// Learning rate of the step.
     pub learning_rate: f64,
+    /// What the loss was multiplied with while its gradients were made, where they are made in f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
     /// Global norm before clipping.
     pub gradient_norm: f64,
     /// Seconds of training since the start of the run, resumed parts included.

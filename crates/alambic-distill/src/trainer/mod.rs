@@ -10,6 +10,7 @@ mod config;
 mod gradients;
 mod label_list;
 mod live_teacher;
+mod loss_scale;
 mod metrics;
 mod no_items;
 mod optimizer;
@@ -25,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alambic_cache::TargetKind;
-use alambic_transformer::Decoder;
+use alambic_transformer::{Decoder, Precision};
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
@@ -73,7 +74,7 @@ pub enum StopReason {
 #[derive(Debug)]
 pub struct TrainingOutcome {
     /// The student on the plain device: the last step's, or with early stopping the best one's; with its adapters, if it
-    /// had some.
+    /// had some, and computing in f32.
     pub student: Decoder,
     /// Why the run returned.
     pub reason: StopReason,
@@ -167,6 +168,7 @@ impl Trainer {
         if let Some(validation) = &validation {
             check_vocabulary(student.config().vocab_size, &**validation)?;
         }
+        let student = student.computing_in(self.config.precision)?;
         let _lock = RunLock::acquire(directory)?;
         let store = CheckpointStore::open(&directory.join("checkpoints"))?;
         let plain = student.device();
@@ -301,7 +303,9 @@ impl Trainer {
     ) -> Result<Learner<Student>, DistillError> {
         let device = student.device();
         let objective = self.config.objective.clone();
+        let recomputes = self.settings.recompute_layers;
         let model = Student::new(student, objective, self.settings.head_pass);
+        let model = model.with_recomputation(recomputes);
         let model = match aligned {
             Some(aligned) => model.with_aligned(aligned),
             None => model,
@@ -406,7 +410,7 @@ fn outcome(
         None => model,
     };
     Ok(TrainingOutcome {
-        student: model.into_decoder(),
+        student: model.into_decoder().computing_in(Precision::F32)?,
         reason,
         steps: state.step,
         tokens: state.tokens,

@@ -16,6 +16,7 @@ use burn::train::{
 use super::aligned_teacher::{AlignedReader, AlignedReading};
 use super::checkpoint::{CheckpointState, CheckpointStore};
 use super::live_teacher::LiveTeacher;
+use super::loss_scale::LossScale;
 use super::metrics::{MetricSink, Metrics, StepMetrics, ValidationMetrics};
 use super::student::{MicroBatch, PassOutput, Student};
 use super::{BestStep, RunSettings, StopReason, TrainerConfig, gradients, validation::validate};
@@ -91,11 +92,20 @@ impl SupervisedLearningStrategy<Student> for StepGranular {
     }
 }
 
+/// What all passes of a window give.
+struct Passes {
+    term_means: Vec<f64>,
+    loss: f64,
+    gradients: GradientsParams,
+}
+
 /// One optimizer step's numbers, read back from the device.
 struct StepResult {
     term_means: Vec<f64>,
     loss: f64,
     gradient_norm: f64,
+    /// Of the gradients that were used, where they are scaled.
+    loss_scale: Option<f64>,
 }
 
 impl Run {
@@ -151,12 +161,52 @@ impl Run {
 
     /// All passes of a window, clipping, and the optimizer step.
     fn optimize(
-        &self,
+        &mut self,
         learner: &mut Learner<Student>,
         components: &mut TrainingComponents<Student>,
         window: &Window,
         step: u64,
     ) -> Result<StepResult, DistillError> {
+        let model = learner.model();
+        let (passes, scale, gradient_norm) = loop {
+            let scale = self.state.loss_scale.map_or(1.0, LossScale::factor);
+            let passes = self.passes(learner, components, window, step, scale)?;
+            let norm = gradients::global_norm(&model, &passes.gradients) / scale;
+            let halved = |scale: &mut LossScale| !norm.is_finite() && scale.halve();
+            if !self.state.loss_scale.as_mut().is_some_and(halved) {
+                break (passes, scale, norm);
+            }
+        };
+        self.check_finite(step, "gradient norm", gradient_norm, &window.sequences)?;
+        let loss_scale = self.state.loss_scale.as_mut().map(|loss_scale| {
+            loss_scale.step();
+            scale
+        });
+        let clipping = self.config.max_gradient_norm;
+        let clipping = clipping.map_or(1.0, |max| gradients::clip_factor(gradient_norm, max));
+        learner.lr_step();
+        learner.optimizer_step(gradients::scaled(
+            &model,
+            passes.gradients,
+            clipping / scale,
+        ));
+        Ok(StepResult {
+            term_means: passes.term_means,
+            loss: passes.loss,
+            gradient_norm,
+            loss_scale,
+        })
+    }
+
+    /// All passes of a window; the gradients are those of the loss times `scale`.
+    fn passes(
+        &self,
+        learner: &Learner<Student>,
+        components: &mut TrainingComponents<Student>,
+        window: &Window,
+        step: u64,
+        scale: f64,
+    ) -> Result<Passes, DistillError> {
         let model = learner.model();
         let mut accumulator = GradientsAccumulator::<Student>::new();
         let objective = &self.config.objective;
@@ -166,6 +216,10 @@ impl Run {
         let aligned_factors: Vec<f64> = aligned_terms.map(|term| term.weight_at(step)).collect();
         let layer_terms = objective.layer_terms().iter();
         let layer_factors: Vec<f64> = layer_terms.map(|term| term.weight_at(step)).collect();
+        let scaled = |factors: &[f64]| -> Vec<f64> {
+            let scaled = factors.iter().map(|factor| factor * scale);
+            scaled.collect()
+        };
         let parts = || window.sequences.chunks(self.settings.micro_batch_sequences);
         // The whole window is aligned before the first pass, so that its groups are counted.
         let aligned = self.aligned_teacher.as_ref();
@@ -175,14 +229,17 @@ impl Run {
         let mut sums = vec![0.0; factors.len() + aligned_factors.len() + layer_factors.len()];
         for (index, sequences) in parts().enumerate() {
             let head = self.teacher_head.as_ref();
-            let mut batch = MicroBatch::new(sequences, &factors, labels, head, &self.device);
+            let mut batch =
+                MicroBatch::new(sequences, &scaled(&factors), labels, head, &self.device);
             if let (Some(teacher), Some(reading)) = (aligned, readings.get(index)) {
-                batch = batch.with_aligned_teacher(teacher, reading, &aligned_factors, groups);
+                let factors = scaled(&aligned_factors);
+                batch = batch.with_aligned_teacher(teacher, reading, &factors, groups);
             }
             if let Some(teacher) = &self.live_teacher {
-                batch = batch.with_live_teacher(teacher, &layer_factors, labels);
+                batch = batch.with_live_teacher(teacher, &scaled(&layer_factors), labels);
             }
-            let pass = learner.train_step(batch);
+            let mut pass = learner.train_step(batch);
+            pass.item.total = pass.item.total / scale;
             accumulator.accumulate(&model, pass.grads);
             let read = pass.item.term_sums.clone().into_data().convert::<f32>();
             let read = read.try_to_vec::<f32>().expect("just converted");
@@ -205,23 +262,11 @@ impl Run {
         let all_factors = factors.iter().chain(&aligned_factors).chain(&layer_factors);
         let weighted = term_means.iter().zip(all_factors);
         let loss = weighted.map(|(mean, factor)| mean * factor).sum();
-        let gradients = accumulator.grads();
-        let gradient_norm = gradients::global_norm(&model, &gradients);
-        self.check_finite(step, "gradient norm", gradient_norm, &window.sequences)?;
-        learner.lr_step();
-        learner.optimizer_step(self.clipped(&model, gradients, gradient_norm));
-        Ok(StepResult {
+        Ok(Passes {
             term_means,
             loss,
-            gradient_norm,
+            gradients: accumulator.grads(),
         })
-    }
-
-    fn clipped(&self, model: &Student, gradients: GradientsParams, norm: f64) -> GradientsParams {
-        match self.config.max_gradient_norm {
-            Some(max_norm) => gradients::clip(model, gradients, norm, max_norm),
-            None => gradients,
-        }
     }
 
     /// Stops at a value that is no number, and names the sequences that it came from.
@@ -280,6 +325,7 @@ impl Run {
             terms,
             weights,
             learning_rate: learner.lr_current().base(),
+            loss_scale: result.loss_scale,
             gradient_norm: result.gradient_norm,
             seconds: self.state.seconds,
         }))

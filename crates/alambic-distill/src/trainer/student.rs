@@ -1,7 +1,8 @@
 //! The student as burn-train's learner sees it.
 
-use alambic_transformer::{AttentionContext, Decoder, LayerOutputs, WantedLayers};
+use alambic_transformer::{AttentionContext, Decoder, LayerOutputs, Recomputation, WantedLayers};
 use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, ExecutionError, Int, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
@@ -151,6 +152,9 @@ pub(crate) struct Student {
     /// The last hidden state, which the head reads, and what losses between layers read.
     #[module(skip)]
     wanted: WantedLayers,
+    /// Whether what is inside of a layer is computed again when its gradients are.
+    #[module(skip)]
+    recomputes: bool,
 }
 
 impl Student {
@@ -167,7 +171,14 @@ impl Student {
             aligned: None,
             head_pass,
             wanted,
+            recomputes: false,
         }
+    }
+
+    /// The same student, of whose layers one at a time is held for the gradients.
+    pub(crate) fn with_recomputation(mut self, recomputes: bool) -> Self {
+        self.recomputes = recomputes;
+        self
     }
 
     /// The same student, which also learns from a teacher of another vocabulary.
@@ -197,16 +208,14 @@ impl Student {
     ///
     /// # Panics
     /// If the batch does not fit the objective; the trainer checks that before its first step.
-    fn losses(&self, input: &MicroBatch) -> LabelLosses {
-        let (ids, context) = (input.token_ids.clone(), &input.context);
-        let outputs = self.decoder.layer_outputs(ids, context, &self.wanted);
+    fn losses(&self, input: &MicroBatch, outputs: &LayerOutputs) -> LabelLosses {
         let last = self.decoder.config().num_hidden_layers;
         let hidden = outputs.hidden_states[&last].clone();
         let (mut total, mut sums) = self.losses_of_head(input, hidden.clone());
         let weighted = self
             .losses_of_vocabularies(input, hidden)
             .into_iter()
-            .chain(self.losses_of_layers(input, &outputs));
+            .chain(self.losses_of_layers(input, outputs));
         for (TokenLoss { sum, .. }, weight) in weighted {
             sums.push(sum.clone().without_autodiff());
             total = total + sum * weight;
@@ -215,6 +224,31 @@ impl Student {
             total,
             term_sums: Tensor::cat(sums, 0),
         }
+    }
+
+    fn outputs(&self, input: &MicroBatch) -> LayerOutputs {
+        let (ids, context) = (input.token_ids.clone(), &input.context);
+        self.decoder.layer_outputs(ids, context, &self.wanted)
+    }
+
+    /// The losses, and the gradients of every parameter.
+    fn differentiate(&self, input: &MicroBatch) -> (LabelLosses, GradientsParams) {
+        if !self.recomputes {
+            let losses = self.losses(input, &self.outputs(input));
+            let gradients = losses.total.backward();
+            return (losses, GradientsParams::from_grads(gradients, self));
+        }
+        let (ids, context) = (input.token_ids.clone(), &input.context);
+        let (outputs, pass) = Recomputation::forward(&self.decoder, ids, context, &self.wanted);
+        let losses = self.losses(input, &outputs);
+        drop(outputs);
+        let mut of_losses = losses.total.backward();
+        let mut sum = GradientsAccumulator::new();
+        let mut add =
+            |gradients| sum.accumulate(self, GradientsParams::from_grads(gradients, self));
+        pass.backward(&self.decoder, &mut of_losses, &mut add);
+        add(of_losses);
+        (losses, sum.grads())
     }
 
     /// The losses between vocabularies, each with its weight.
@@ -293,12 +327,10 @@ impl TrainStep for Student {
     type Output = PassOutput;
 
     fn step(&self, input: MicroBatch) -> TrainOutput<PassOutput> {
-        let LabelLosses { total, term_sums } = self.losses(&input);
-        let output = PassOutput {
-            term_sums,
-            total: total.clone().without_autodiff(),
-        };
-        TrainOutput::new(self, total.backward(), output)
+        let (LabelLosses { total, term_sums }, grads) = self.differentiate(&input);
+        let total = total.without_autodiff();
+        let item = PassOutput { term_sums, total };
+        TrainOutput { grads, item }
     }
 }
 
@@ -307,7 +339,7 @@ impl InferenceStep for Student {
     type Output = PassOutput;
 
     fn step(&self, input: MicroBatch) -> PassOutput {
-        let LabelLosses { total, term_sums } = self.losses(&input);
+        let LabelLosses { total, term_sums } = self.losses(&input, &self.outputs(&input));
         PassOutput { term_sums, total }
     }
 }

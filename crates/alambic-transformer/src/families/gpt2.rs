@@ -86,16 +86,19 @@ pub(super) fn place(weight: Weight, config: &DecoderConfig) -> TensorPlace {
         Weight::Head => return TensorPlace::whole("lm_head.weight".to_owned()),
         Weight::Layer { index, part } => (index, part),
     };
-    let width = config.hidden_size;
-    let (tensor, third) = match part {
+    let sizes = config.layer_sizes(index);
+    let queries = sizes.num_attention_heads * config.head_dim;
+    let key_values = sizes.num_key_value_heads * config.head_dim;
+    let (of_keys, of_values) = (queries, queries + key_values);
+    let (tensor, start) = match part {
         LayerWeight::AttentionNorm => ("ln_1.weight", None),
         LayerWeight::AttentionNormBias => ("ln_1.bias", None),
         LayerWeight::Query => ("attn.c_attn.weight", Some(0)),
         LayerWeight::QueryBias => ("attn.c_attn.bias", Some(0)),
-        LayerWeight::Key => ("attn.c_attn.weight", Some(1)),
-        LayerWeight::KeyBias => ("attn.c_attn.bias", Some(1)),
-        LayerWeight::Value => ("attn.c_attn.weight", Some(2)),
-        LayerWeight::ValueBias => ("attn.c_attn.bias", Some(2)),
+        LayerWeight::Key => ("attn.c_attn.weight", Some(of_keys)),
+        LayerWeight::KeyBias => ("attn.c_attn.bias", Some(of_keys)),
+        LayerWeight::Value => ("attn.c_attn.weight", Some(of_values)),
+        LayerWeight::ValueBias => ("attn.c_attn.bias", Some(of_values)),
         LayerWeight::Output => ("attn.c_proj.weight", None),
         LayerWeight::OutputBias => ("attn.c_proj.bias", None),
         LayerWeight::FeedForwardNorm => ("ln_2.weight", None),
@@ -115,9 +118,9 @@ pub(super) fn place(weight: Weight, config: &DecoderConfig) -> TensorPlace {
     TensorPlace {
         name: format!("{PREFIX}h.{index}.{tensor}"),
         inputs_first: weight.shape(config).len() == 2,
-        part: third.map(|third| Part {
-            start: third * width,
-            total: 3 * width,
+        part: start.map(|start| Part {
+            start,
+            total: queries + 2 * key_values,
         }),
     }
 }

@@ -45,9 +45,10 @@ pub(super) fn place(weight: Weight, config: &DecoderConfig) -> TensorPlace {
     let Weight::Layer { index, part } = weight else {
         return TensorPlace::whole(name);
     };
-    let queries = config.num_attention_heads * config.head_dim;
-    let key_values = config.num_key_value_heads * config.head_dim;
-    let inner = config.intermediate_size;
+    let sizes = config.layer_sizes(index);
+    let queries = sizes.num_attention_heads * config.head_dim;
+    let key_values = sizes.num_key_value_heads * config.head_dim;
+    let inner = sizes.intermediate_size;
     let (tensor, start, total) = match part {
         LayerWeight::Query => ("self_attn.qkv_proj", 0, queries + 2 * key_values),
         LayerWeight::Key => ("self_attn.qkv_proj", queries, queries + 2 * key_values),

@@ -86,9 +86,13 @@ impl<'a> Prompt<'a> {
 fn group_size(prompts: &[Prompt], config: &DecoderConfig) -> usize {
     let fits = |rows: usize| {
         let seq = prompts[rows - 1].token_ids.len();
-        let widest = (config.num_attention_heads * seq)
-            .max(config.intermediate_size)
-            .max(config.num_attention_heads * config.head_dim);
+        let widest = config.all_layer_sizes().map(|sizes| {
+            let heads = sizes.num_attention_heads;
+            (heads * seq)
+                .max(sizes.intermediate_size)
+                .max(heads * config.head_dim)
+        });
+        let widest = widest.max().unwrap_or(1);
         let elements = (seq * widest).max(config.vocab_size);
         rows * elements <= MAX_GROUP_ELEMENTS
     };

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use alambic_transformer::{
     AttentionContext, Checkpoint, Decoder, DecoderConfig, DeviceChoice, load_checkpoint,
 };
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
@@ -183,5 +184,39 @@ pub(crate) fn max_difference(left: &[f32], right: &[f32]) -> f32 {
         } else {
             worst.max(difference)
         }
+    })
+}
+
+/// The same decoder with every matrix changed by its path.
+pub(crate) fn with_weights(
+    decoder: Decoder,
+    change: impl FnMut(&str, Tensor<2>) -> Tensor<2>,
+) -> Decoder {
+    struct Changed<F> {
+        path: Vec<String>,
+        change: F,
+    }
+    impl<F: FnMut(&str, Tensor<2>) -> Tensor<2>> ModuleMapper for Changed<F> {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let path = self.path.join(".");
+            param.map(|values| {
+                let shape = values.dims();
+                if D != 2 {
+                    return values;
+                }
+                let matrix = values.reshape([shape[0], shape[1]]);
+                (self.change)(&path, matrix).reshape(shape)
+            })
+        }
+    }
+    decoder.map(&mut Changed {
+        path: Vec::new(),
+        change,
     })
 }

@@ -9,6 +9,7 @@ mod head_pass;
 mod hidden_states;
 mod live_teacher;
 mod lora;
+mod precision;
 mod recorded_run;
 mod small_run;
 mod tempered_targets;

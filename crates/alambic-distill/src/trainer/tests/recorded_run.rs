@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use alambic_text::{PackedSequence, PlacedSegment};
-use alambic_transformer::{Decoder, load_checkpoint};
+use alambic_transformer::{Decoder, Precision, load_checkpoint};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -35,6 +35,12 @@ const WEIGHT_TOLERANCE: f32 = 2e-4;
 /// How much more all of this may be on other devices than the CPU backend flex.
 const OTHER_DEVICES: f64 = 10.0;
 
+/// Relative error of the losses of runs of rounded products.
+const ROUNDED_LOSS_TOLERANCES: [(Precision, f64); 2] =
+    [(Precision::Bf16, 2e-3), (Precision::F16, 2e-4)];
+/// A recorded run that stands in the repository; its models are in the shared data directory.
+const OWN_RUN: &str = "../../tests/golden/train/llama-tied-gqa2_from_llama_forward_kl";
+
 fn allowance() -> f64 {
     match test_device() == Device::flex() {
         true => 1.0,
@@ -42,8 +48,26 @@ fn allowance() -> f64 {
     }
 }
 
-/// Whole logits, and those of three labels at a time.
-const HEAD_PASSES: [HeadPass; 2] = [HeadPass::Whole, HeadPass::Chunked { chunk_bytes: 5_000 }];
+/// How a run computes, with the same result but for roundings.
+#[derive(Clone, Copy)]
+struct Variant {
+    head_pass: HeadPass,
+    recompute_layers: bool,
+    precision: Precision,
+}
+
+/// Everything held at once.
+const AT_ONCE: Variant = Variant {
+    head_pass: HeadPass::Whole,
+    recompute_layers: false,
+    precision: Precision::F32,
+};
+/// Logits of three labels at a time, and what is inside of one layer.
+const IN_PARTS: Variant = Variant {
+    head_pass: HeadPass::Chunked { chunk_bytes: 5_000 },
+    recompute_layers: true,
+    precision: Precision::F32,
+};
 
 #[derive(Deserialize)]
 struct Recording {
@@ -220,7 +244,7 @@ impl Recording {
     }
 }
 
-fn config(recording: &Recording) -> TrainerConfig {
+fn config(recording: &Recording, precision: Precision) -> TrainerConfig {
     TrainerConfig {
         objective: Objective::try_new(
             vec![
@@ -250,6 +274,7 @@ fn config(recording: &Recording) -> TrainerConfig {
         },
         max_gradient_norm: Some(recording.clip_global_norm),
         total_steps: recording.schedule.total_steps,
+        precision,
         early_stopping_patience: None,
     }
 }
@@ -259,13 +284,15 @@ fn train(
     recording: &Recording,
     student: Decoder,
     windows: Vec<Window>,
-    head_pass: HeadPass,
+    variant: Variant,
     device: &Device,
 ) -> (Vec<StepMetrics>, Decoder) {
-    let config = config(recording);
+    let config = config(recording, variant.precision);
+    let student = student.computing_in(variant.precision).unwrap();
     let settings = RunSettings {
         micro_batch_sequences: 2,
-        head_pass,
+        head_pass: variant.head_pass,
+        recompute_layers: variant.recompute_layers,
         checkpoint_every_steps: 1000,
         keep_checkpoints: 1,
         evaluate_every_steps: 1000,
@@ -317,8 +344,7 @@ fn train(
 #[test]
 fn twenty_steps_equal_those_recorded_from_pytorch() {
     let Some(shared) = shared() else { return };
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/golden/train/llama-tied-gqa2_from_llama_forward_kl");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(OWN_RUN);
     let recorded = [
         "qwen3_from_llama_forward_kl",
         "llama-tied-gqa2_from_phi3_jsd",
@@ -333,19 +359,55 @@ fn twenty_steps_equal_those_recorded_from_pytorch() {
 fn assert_equal_runs(golden: &Path, checkpoints: &Path) {
     let device = test_device();
     let recording = Recording::open(golden);
-    let load = |dir: &Path| load_checkpoint(dir, &device).unwrap();
-    let teacher = load(&checkpoints.join(&recording.teacher));
-    let teacher = DecoderTeacher::from_checkpoint(teacher, &device);
-    let batches = golden.join("batches.safetensors");
-    let windows = windows(&teacher, recording.temperature, &batches);
     // A software GPU takes a minute for one of them.
     let first = usize::from(device != Device::flex());
-    for head_pass in HEAD_PASSES.into_iter().skip(first) {
-        let student = load(&checkpoints.join(&recording.student)).decoder;
-        let (steps, student) = train(&recording, student, windows.clone(), head_pass, &device);
+    for variant in [AT_ONCE, IN_PARTS].into_iter().skip(first) {
+        let (steps, student) = run_of(&recording, golden, checkpoints, variant);
         assert_equal_steps(&recording, &steps);
-        let expected = load(&golden.join("final_student")).decoder;
-        assert_weights_close(&student, &expected);
+        let expected = load_checkpoint(&golden.join("final_student"), &device).unwrap();
+        assert_weights_close(&student, &expected.decoder);
+    }
+}
+
+/// The recorded run as a variant computes it.
+fn run_of(
+    recording: &Recording,
+    golden: &Path,
+    checkpoints: &Path,
+    variant: Variant,
+) -> (Vec<StepMetrics>, Decoder) {
+    let device = test_device();
+    let load = |name: &str| load_checkpoint(&checkpoints.join(name), &device).unwrap();
+    let teacher = DecoderTeacher::from_checkpoint(load(&recording.teacher), &device);
+    let batches = golden.join("batches.safetensors");
+    let windows = windows(&teacher, recording.temperature, &batches);
+    let student = load(&recording.student).decoder;
+    train(recording, student, windows, variant, &device)
+}
+
+/// The loss of each step of a run in f32 was recorded; a run of rounded products stays beside it.
+#[test]
+fn twenty_steps_of_rounded_products_stay_beside_the_recorded_ones() {
+    let Some(shared) = shared() else { return };
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(OWN_RUN);
+    let recording = Recording::open(&golden);
+    for (precision, tolerance) in ROUNDED_LOSS_TOLERANCES {
+        if !precision.is_supported(&test_device()) {
+            continue;
+        }
+        let variant = Variant {
+            precision,
+            ..IN_PARTS
+        };
+        let (steps, _) = run_of(&recording, &golden, &shared.join("golden/hf"), variant);
+        for (ours, theirs) in steps.iter().zip(&recording.steps) {
+            let error = (ours.loss - theirs.loss).abs() / theirs.loss;
+            assert!(
+                error < tolerance,
+                "{precision:?}: {error} at step {}",
+                ours.step
+            );
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use alambic_cache::{
     CacheReader, CacheSpec, CacheWriter, SegmentKey, TargetKind, TargetRecord, TopKTargets,
     ValueType,
 };
-use alambic_transformer::{Architecture, Decoder, DecoderConfig};
+use alambic_transformer::{Architecture, Decoder, DecoderConfig, Precision};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use rand::RngExt;
@@ -164,6 +164,7 @@ pub(super) fn config(total_steps: u64) -> TrainerConfig {
         },
         max_gradient_norm: Some(1.0),
         total_steps,
+        precision: Precision::F32,
         early_stopping_patience: None,
     }
 }
@@ -172,6 +173,7 @@ pub(super) fn settings(micro_batch_sequences: usize) -> RunSettings {
     RunSettings {
         micro_batch_sequences,
         head_pass: HeadPass::default(),
+        recompute_layers: false,
         checkpoint_every_steps: 3,
         keep_checkpoints: 2,
         evaluate_every_steps: 4,
