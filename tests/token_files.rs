@@ -100,3 +100,27 @@ fn what_is_no_file_of_tokens_is_refused_and_leaves_nothing() {
     let told = "tokens that with 25 more are at most 64, found 2 rows of 40";
     assert!(error.to_string().contains(told), "{error}");
 }
+
+/// `tests/precision.rs` of the decoder measures how near; here the argument arrives.
+#[test]
+fn logits_of_rounded_products_are_near_those_of_exact_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let [tokens, out] = ["tokens.safetensors", "out.safetensors"].map(|name| dir.path().join(name));
+    let model = model("olmo3");
+    write_input(&model, "short.input_ids", "input_ids", &tokens);
+    let logits = |precision: Precision| {
+        score_tokens(&model, &tokens, &out, &Device::flex(), precision).unwrap();
+        let written = std::fs::read(&out).unwrap();
+        let file = SafeTensors::deserialize(&written).unwrap();
+        floats(file.tensor("logits").unwrap().data())
+    };
+    let exact = logits(Precision::F32);
+    let distance = |precision: Precision| {
+        let pairs = logits(precision).into_iter().zip(&exact);
+        let squares: f32 = pairs.map(|(one, other)| (one - other).powi(2)).sum();
+        (squares / exact.len() as f32).sqrt()
+    };
+    let [bf16, f16] = [Precision::Bf16, Precision::F16].map(distance);
+    assert!((1e-3..5e-2).contains(&bf16), "{bf16}");
+    assert!((1e-4..5e-3).contains(&f16), "{f16}");
+}

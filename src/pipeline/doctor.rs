@@ -7,7 +7,7 @@ use std::path::Path;
 use alambic_cache::CacheLocation;
 use alambic_distill::teacher::Teacher;
 use alambic_text::Split;
-use alambic_transformer::{check_precision, describe};
+use alambic_transformer::{DeviceChoice, Precision, check_precision, describe};
 use burn::tensor::Device;
 use serde::Serialize;
 
@@ -197,6 +197,12 @@ fn examine_models(
     if let Err(error) = check_precision(precision, teacher.teacher.device()) {
         let message = format!("training.precision: {error}");
         diagnosis.add(Severity::Error, "device", message);
+    } else if precision != Precision::F32 && is_cpu(teacher.teacher.device()) {
+        let message = format!(
+            "training.precision is {:?}: the CPU rounds as a GPU would, but takes longer than with \"f32\" and saves no memory",
+            precision.name()
+        );
+        diagnosis.add(Severity::Warning, "device", message);
     }
     if let Err(error) = check_against_teacher(recipe, teacher.teacher.decoder().config()) {
         let message = format!("objective.layer_terms: {error}");
@@ -219,6 +225,10 @@ fn examine_models(
         format!("about {megabytes} MB for weights, optimizer and logits, before activations"),
     );
     examine_same_model(&teacher.directory, out, diagnosis);
+}
+
+fn is_cpu(device: &Device) -> bool {
+    DeviceChoice::Cpu.open().is_ok_and(|cpu| &cpu == device)
 }
 
 /// A teacher that the run itself writes, or that another run wrote from a teacher of its own.

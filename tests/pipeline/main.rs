@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod own_tokenizer;
+mod precision;
 
 use std::path::Path;
 use std::sync::Arc;
