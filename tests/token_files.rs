@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use alambic::pipeline::{PipelineError, continue_tokens, score_tokens};
-use alambic::transformer::Precision;
+use alambic::pipeline::{PipelineError, continue_tokens, merge_adapter, score_tokens};
+use alambic::transformer::{Precision, WeightType};
 use burn::tensor::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -123,4 +123,44 @@ fn logits_of_rounded_products_are_near_those_of_exact_ones() {
     let [bf16, f16] = [Precision::Bf16, Precision::F16].map(distance);
     assert!((1e-3..5e-2).contains(&bf16), "{bf16}");
     assert!((1e-4..5e-3).contains(&f16), "{f16}");
+}
+
+#[test]
+fn a_merged_model_computes_what_its_adapters_did_in_peft() {
+    let dir = tempfile::tempdir().unwrap();
+    let [tokens, out] = ["tokens.safetensors", "out.safetensors"].map(|name| dir.path().join(name));
+    for (name, base) in [("qwen2-all", "qwen2-sliding"), ("gemma2-two", "gemma2-odd")] {
+        let adapters = "crates/alambic-transformer/tests/golden/adapters";
+        let adapter = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(adapters)
+            .join(name);
+        let merged = dir.path().join(name);
+        merge_adapter(&model(base), &adapter, &merged, WeightType::F32).unwrap();
+        write_input(&adapter, "input_ids", "input_ids", &tokens);
+        score_tokens(&merged, &tokens, &out, &Device::flex(), Precision::F32).unwrap();
+        let written = std::fs::read(&out).unwrap();
+        let logits = SafeTensors::deserialize(&written).unwrap();
+        let logits = floats(logits.tensor("logits").unwrap().data());
+        let expected = floats(&write_input(&adapter, "logits", "logits", &tokens));
+        assert_eq!(logits.len(), expected.len());
+        for (found, expected) in logits.into_iter().zip(expected) {
+            let error = (found - expected).abs();
+            assert!(error < LOGIT_TOLERANCE, "{name}: {found}, not {expected}");
+        }
+        let again = merge_adapter(&model(base), &adapter, &merged, WeightType::F32);
+        assert!(again.unwrap_err().to_string().contains("does not exist"));
+    }
+    let nowhere = merge_adapter(
+        &model("olmo3"),
+        &dir.path().join("none"),
+        &dir.path().join("new"),
+        WeightType::F32,
+    );
+    assert!(
+        nowhere
+            .unwrap_err()
+            .to_string()
+            .contains("adapter_config.json")
+    );
+    assert!(!dir.path().join("new").exists());
 }

@@ -1,8 +1,10 @@
-//! A run's student in a directory of its own.
+//! Models in directories of their own: a run's student, and a model with adapters added to its weights.
 
 use std::path::Path;
 
-use alambic_transformer::{DeviceChoice, SaveOptions, WeightType, load_checkpoint};
+use alambic_transformer::{
+    Checkpoint, Decoder, DeviceChoice, SaveOptions, WeightType, load_adapter, load_checkpoint,
+};
 
 use super::PipelineError;
 use super::model_directory::{MAX_SHARD_BYTES, copy_tokenizer, write_model};
@@ -23,6 +25,36 @@ pub fn export(run: &Path, out: &Path, dtype: WeightType) -> Result<(), PipelineE
             advice: "finish the run first: alambic run RECIPE --out DIR".into(),
         });
     }
+    let checkpoint = load_checkpoint(&student, &DeviceChoice::Cpu.open()?)?;
+    write_new(&checkpoint, &checkpoint.decoder, &student, out, dtype)
+}
+
+/// Writes a model with the adapters that PEFT, or [`save_adapter`](alambic_transformer::save_adapter), wrote for it, added
+/// to its weights: `out` loads without adapters, here and elsewhere.
+///
+/// The directory appears whole or not at all.
+///
+/// # Errors
+/// Those of [`load_checkpoint`] and [`load_adapter`]; when `out` exists.
+pub fn merge_adapter(
+    model: &Path,
+    adapter: &Path,
+    out: &Path,
+    dtype: WeightType,
+) -> Result<(), PipelineError> {
+    let checkpoint = load_checkpoint(model, &DeviceChoice::Cpu.open()?)?;
+    let merged = load_adapter(checkpoint.decoder.clone(), adapter)?.merged();
+    write_new(&checkpoint, &merged, model, out, dtype)
+}
+
+/// Writes a decoder with all else that stands in the directory of its checkpoint.
+fn write_new(
+    checkpoint: &Checkpoint,
+    decoder: &Decoder,
+    from: &Path,
+    out: &Path,
+    dtype: WeightType,
+) -> Result<(), PipelineError> {
     if out.exists() {
         return Err(PipelineError::Input {
             what: out.display().to_string(),
@@ -31,11 +63,10 @@ pub fn export(run: &Path, out: &Path, dtype: WeightType) -> Result<(), PipelineE
             advice: "choose another --out".into(),
         });
     }
-    let checkpoint = load_checkpoint(&student, &DeviceChoice::Cpu.open()?)?;
     let options = SaveOptions {
         dtype,
         bos_token_id: checkpoint.bos_token_id,
-        eos_token_ids: checkpoint.eos_token_ids,
+        eos_token_ids: checkpoint.eos_token_ids.clone(),
         pad_token_id: checkpoint.pad_token_id,
         max_shard_bytes: Some(MAX_SHARD_BYTES),
     };
@@ -43,7 +74,5 @@ pub fn export(run: &Path, out: &Path, dtype: WeightType) -> Result<(), PipelineE
         std::fs::create_dir_all(parent)
             .map_err(|source| PipelineError::io("create", parent, source))?;
     }
-    write_model(&checkpoint.decoder, &options, out, |new| {
-        copy_tokenizer(&student, new)
-    })
+    write_model(decoder, &options, out, |new| copy_tokenizer(from, new))
 }

@@ -31,7 +31,7 @@ pub use continuation::{Continuation, ContinuationOptions, continue_text};
 pub use doctor::{Diagnosis, Finding, Severity, doctor};
 pub use error::PipelineError;
 pub use experiment::{Contender, ContenderRun, Experiment, experiment};
-pub use export::export;
+pub use export::{export, merge_adapter};
 pub use hub::find_model;
 pub use language_model::LanguageModel;
 pub use model_tokenizer::ModelTokenizer;

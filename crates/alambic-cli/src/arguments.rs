@@ -8,6 +8,7 @@ use crate::commands::capture::CaptureArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::export::ExportArguments;
 use crate::commands::generate::GenerateArguments;
+use crate::commands::merge::MergeArguments;
 use crate::commands::quickstart::QuickstartArguments;
 use crate::commands::recipe::RecipeArguments;
 use crate::commands::report::ReportArguments;
@@ -112,6 +113,11 @@ pub(crate) enum Command {
     /// Write the student of a run as a Hugging Face directory.
     #[command(after_help = "Example:\n  alambic export runs/first --out exported --dtype bf16")]
     Export(ExportArguments),
+    /// Write a model with adapters added to its weights.
+    #[command(
+        after_help = "Example:\n  alambic merge models/base --adapter adapters/chat --out models/chat"
+    )]
+    Merge(MergeArguments),
 }
 
 impl Command {
@@ -131,6 +137,7 @@ impl Command {
             Self::Experiment(_) => "experiment",
             Self::Study(_) => "study",
             Self::Export(_) => "export",
+            Self::Merge(_) => "merge",
         }
     }
 }

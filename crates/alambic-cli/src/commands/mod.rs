@@ -8,6 +8,7 @@ pub(crate) mod derived_cache;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod merge;
 pub(crate) mod quickstart;
 pub(crate) mod recipe;
 pub(crate) mod report;
@@ -43,6 +44,7 @@ pub(crate) fn execute(
         Command::Experiment(arguments) => recipe::experiment(arguments, progress),
         Command::Study(arguments) => study::execute(arguments, progress),
         Command::Export(arguments) => export::execute(arguments),
+        Command::Merge(arguments) => merge::execute(arguments),
     }
 }
 
