@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Record adapters that PEFT writes for the recorded checkpoints, and what it computes with them, in float32 on the CPU.
 
-    python tools/golden/record_adapters.py --families crates/alambic-transformer/tests/golden/families \
+    python tools/golden/record_adapters.py --families crates/alambic-transformer/tests/golden/families SHARED/golden/hf \
         --out crates/alambic-transformer/tests/golden/adapters
 
 Each case becomes a directory with `adapter_config.json`, `adapter_model.safetensors` and `golden.safetensors`:
@@ -24,11 +24,17 @@ ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_pro
 CASES = {
     "qwen2-all": ("qwen2-sliding", {"r": 3, "lora_alpha": 7.5, "target_modules": ALL}),
     "gemma2-two": ("gemma2-odd", {"r": 4, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}),
+    # One tensor, and one adapter, for several projections.
+    "phi3-joined": (
+        "phi3-partial-sliding", {"r": 3, "lora_alpha": 6, "target_modules": ["qkv_proj", "gate_up_proj", "down_proj"]}
+    ),
+    # Inputs first, and a name that two tensors of a layer end with.
+    "gpt2-joined": ("gpt2", {"r": 2, "lora_alpha": 5, "target_modules": ["c_attn", "c_proj"]}),
     "olmo3-down": ("olmo3", {"r": 1, "lora_alpha": 16, "target_modules": ["down_proj"], "lora_dropout": 0.1}),
 }
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--families", type=Path, required=True)
+parser.add_argument("--families", type=Path, nargs="+", required=True)
 parser.add_argument("--out", type=Path, required=True)
 arguments = parser.parse_args()
 
@@ -36,8 +42,9 @@ index = {}
 for name, (base, settings) in CASES.items():
     torch.manual_seed(SEED)
     directory = arguments.out / name
+    model_directory = next(root / base for root in arguments.families if (root / base).exists())
     model = AutoModelForCausalLM.from_pretrained(
-        arguments.families / base, dtype=torch.float32, attn_implementation="eager"
+        model_directory, dtype=torch.float32, attn_implementation="eager"
     )
     model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", init_lora_weights=False, **settings))
     model.eval()
@@ -46,7 +53,7 @@ for name, (base, settings) in CASES.items():
         for key, parameter in model.named_parameters():
             if "lora_" in key:
                 parameter.normal_(0.0, 0.3)
-    ids = load_file(arguments.families / base / "golden.safetensors")["short.input_ids"].long()
+    ids = load_file(model_directory / "golden.safetensors")["short.input_ids"].long()
     logits = model(ids).logits
     labels = ids[:, 1:].reshape(-1)
     loss = torch.nn.functional.cross_entropy(logits[:, :-1].reshape(len(labels), -1), labels)

@@ -18,7 +18,10 @@ use golden::{LOGIT_TOLERANCE, Recording, int_tensor, max_difference, new_decoder
 use safetensors::SafeTensors;
 use serde_json::Value;
 
+/// Each projection in a tensor of its own.
 const CASES: [&str; 3] = ["qwen2-all", "gemma2-two", "olmo3-down"];
+/// Several projections in one tensor, with one adapter. The second is of a model in the shared data directory.
+const JOINED_CASES: [&str; 2] = ["phi3-joined", "gpt2-joined"];
 
 fn recorded(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -33,9 +36,19 @@ fn index(name: &str) -> Value {
 
 /// The recorded base model of a case.
 fn base(name: &str) -> Decoder {
+    found_base(name).expect("it stands in the repository")
+}
+
+/// The same, if it is there.
+fn found_base(name: &str) -> Option<Decoder> {
     let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families");
-    let base = families.join(index(name)["base"].as_str().unwrap());
-    load_checkpoint(&base, &golden::device()).unwrap().decoder
+    let index = index(name);
+    let base = index["base"].as_str().unwrap();
+    let path = match families.join(base).exists() {
+        true => families.join(base),
+        false => golden::shared("golden/hf")?.join(base),
+    };
+    Some(load_checkpoint(&path, &golden::device()).unwrap().decoder)
 }
 
 fn logits(decoder: &Decoder, ids: &[Vec<u32>]) -> Vec<f32> {
@@ -75,17 +88,18 @@ impl ModuleVisitor for Squares<'_> {
 
 #[test]
 fn adapters_of_peft_compute_what_it_computes() {
-    for name in CASES {
+    for name in CASES.into_iter().chain(JOINED_CASES) {
+        let Some(base) = found_base(name) else {
+            continue;
+        };
         let recording = Recording::open(&recorded(name).join("golden.safetensors"));
         let ids = recording.tokens("input_ids");
         let expected = recording.floats("logits");
-        let adapted = load_adapter(base(name), &recorded(name)).unwrap();
+        let without = logits(&base, &ids);
+        assert!(max_difference(&without, &expected) > 0.1, "{name}");
+        let adapted = load_adapter(base, &recorded(name)).unwrap();
         let worst = max_difference(&logits(&adapted, &ids), &expected);
         assert!(worst < LOGIT_TOLERANCE, "{name}: {worst}");
-        assert!(
-            max_difference(&logits(&base(name), &ids), &expected) > 0.1,
-            "{name}"
-        );
         let merged = adapted.merged();
         let worst = max_difference(&logits(&merged, &ids), &expected);
         assert!(worst < LOGIT_TOLERANCE, "{name}, merged: {worst}");
@@ -154,8 +168,11 @@ fn gradients_are_those_of_the_adapters_alone() {
 #[test]
 fn what_is_written_is_what_peft_wrote() {
     let directory = tempfile::tempdir().unwrap();
-    for name in CASES {
-        let adapted = load_adapter(base(name), &recorded(name)).unwrap();
+    for name in CASES.into_iter().chain(JOINED_CASES) {
+        let Some(base) = found_base(name) else {
+            continue;
+        };
+        let adapted = load_adapter(base, &recorded(name)).unwrap();
         let out = directory.path().join(name);
         let base_name = index(name)["base"].as_str().unwrap().to_owned();
         save_adapter(&adapted, &out, &base_name, WeightType::F32).unwrap();
@@ -232,12 +249,44 @@ fn what_does_not_fit_is_said() {
         WeightType::F32,
     );
     assert!(none.unwrap_err().to_string().contains("no adapters"));
-    // Projections that a family stores together.
-    let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families");
-    let phi3 = load_checkpoint(&families.join("phi3-partial-sliding"), &golden::device());
-    let phi3 = phi3.unwrap().decoder.with_lora(&lora(1), 1).unwrap();
-    let error = save_adapter(&phi3, Path::new("unused"), "base", WeightType::F32).unwrap_err();
-    assert!(error.to_string().contains("qkv_proj"), "{error}");
+    // Projections that a family stores together: some of them, and all with factors of their own.
+    for (projections, told) in [
+        (vec![Projection::Query], "holds further projections"),
+        (
+            vec![Projection::Query, Projection::Key, Projection::Value],
+            "unlike factors A for q_proj, k_proj, v_proj",
+        ),
+    ] {
+        let lora = LoraConfig {
+            projections,
+            ..lora(1)
+        };
+        let phi3 = base("phi3-joined").with_lora(&lora, 1).unwrap();
+        let error = save_adapter(&phi3, Path::new("unused"), "base", WeightType::F32);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("qkv_proj") && error.contains(told),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_module_whose_name_another_ends_with_too_is_named_with_its_parent() {
+    let Some(base) = found_base("gpt2-joined") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let lora = LoraConfig {
+        projections: vec![Projection::Output],
+        ..lora(2)
+    };
+    let adapted = base.clone().with_lora(&lora, 3).unwrap();
+    save_adapter(&adapted, directory.path(), "gpt2", WeightType::F32).unwrap();
+    let config = fs::read_to_string(directory.path().join("adapter_config.json")).unwrap();
+    assert!(config.contains("\"attn.c_proj\""), "{config}");
+    let read = load_adapter(base, directory.path()).unwrap();
+    assert_eq!(read.lora(), Some(&lora));
 }
 
 #[test]
@@ -280,7 +329,12 @@ fn files_of_other_adapters_are_refused_by_the_setting() {
             "init_lora_weights",
         ),
         ("\"v_proj\"", "\"lm_head\"", "target_modules"),
-        ("\"v_proj\"", "\"q_proj\"", "q_proj is named twice"),
+        ("\"v_proj\"", "\"q_proj\"", "unknown tensor"),
+        (
+            "\"fan_in_fan_out\": false",
+            "\"fan_in_fan_out\": true",
+            "fan_in_fan_out",
+        ),
         ("\"v_proj\"", "\"k_proj\"", "missing tensor"),
         (
             "\"r\": 4",

@@ -13,6 +13,7 @@ use super::weight_files::WeightFiles;
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::error::TransformerError;
+use crate::families::TensorPlace;
 use crate::lora::{LoraConfig, Projection};
 use crate::weights::Weight;
 
@@ -26,9 +27,10 @@ const PREFIX: &str = "base_model.model.";
 /// Writes the adapters of a decoder as PEFT does, for the model that `base_model` names.
 ///
 /// # Errors
-/// [`TransformerError::InvalidLora`] for a decoder without adapters, and for a projection that the family keeps in
-/// one tensor with others, or turned, to which PEFT's layout does not apply one by one. If a file cannot be written, or
-/// a number does not fit [`WeightType::F16`].
+/// [`TransformerError::InvalidLora`] for a decoder without adapters. Where a family keeps several projections in one tensor
+/// (Phi-3, GPT-2), PEFT's layout has one factor `A` for all of them: also for adapters of some of them only, and for factors
+/// that differ, as they do once they were trained. If a file cannot be written, or a number does not fit
+/// [`WeightType::F16`].
 pub fn save_adapter(
     decoder: &Decoder,
     dir: &Path,
@@ -43,24 +45,12 @@ pub fn save_adapter(
     let modules = modules(decoder.config(), lora)?;
     let mut tensors = Vec::new();
     for module in &modules {
-        let factors = decoder.adapter(module.layer, module.projection);
-        let factors = factors.ok_or_else(|| TransformerError::InvalidLora {
-            problems: vec![format!(
-                "`{}` has no adapter any more, expected one",
-                module.name
-            )],
-        })?;
-        for (name, factor) in module.names().into_iter().zip(factors) {
-            // As files hold matrices: outputs first.
-            let factor = factor.transpose();
-            let shape = factor.dims().to_vec();
-            let values = factor.try_into_vec_as::<f32>();
-            let values = values.map_err(|source| TransformerError::ReadTensor {
-                what: format!("adapter `{name}`"),
-                source,
-            })?;
-            tensors.push((name, shape, values));
-        }
+        let [a, b] = module.factors(decoder, lora.rank)?;
+        let shapes = module.shapes(lora.rank).map(|shape| shape.to_vec());
+        let [a_name, b_name] = module.names();
+        let [a_shape, b_shape] = shapes;
+        tensors.push((a_name, a_shape, a));
+        tensors.push((b_name, b_shape, b));
     }
     tensors.sort_by(|one, other| one.0.cmp(&other.0));
     std::fs::create_dir_all(dir).map_err(|source| TransformerError::Io {
@@ -69,7 +59,11 @@ pub fn save_adapter(
         source,
     })?;
     write_tensors(&dir.join(WEIGHTS_FILE), &tensors, dtype)?;
-    let targets: BTreeSet<&str> = modules.iter().map(Module::last_name).collect();
+    let targets: BTreeSet<&str> = modules
+        .iter()
+        .map(|module| module.target(decoder))
+        .collect();
+    let turned = modules.iter().any(|module| module.inputs_first);
     let config = json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -79,7 +73,7 @@ pub fn save_adapter(
         "target_modules": targets,
         "lora_dropout": 0.0,
         "bias": "none",
-        "fan_in_fan_out": false,
+        "fan_in_fan_out": turned,
         "init_lora_weights": true,
         "inference_mode": true,
         "use_rslora": false,
@@ -122,11 +116,10 @@ pub fn load_adapter(decoder: Decoder, dir: &Path) -> Result<Decoder, Transformer
     }
     let device = decoder.device();
     decoder.with_adapters(&lora, |layer, projection, _| {
-        let is_it = |module: &&Module| module.layer == layer && module.projection == projection;
-        let module = modules
-            .iter()
-            .find(is_it)
-            .expect("the same projections of the same layers");
+        let holds = |module: &&Module| module.layer == layer && module.part(projection).is_some();
+        let module = modules.iter().find(holds);
+        let module = module.expect("the same projections of the same layers");
+        let member = module.part(projection).expect("it was found by it");
         let ([a, b], [a_shape, b_shape]) = (module.names(), module.shapes(lora.rank));
         let mut read = |name: &str, [rows, columns]: [usize; 2]| {
             let values = files.read(name, None, Layout::Transposed)?;
@@ -135,17 +128,30 @@ pub fn load_adapter(decoder: Decoder, dir: &Path) -> Result<Decoder, Transformer
                 &device,
             ))
         };
-        Ok([read(&a, a_shape)?, read(&b, b_shape)?])
+        let of_all = read(&b, b_shape)?;
+        let of_member = of_all.narrow(1, member.start, member.outputs);
+        Ok([read(&a, a_shape)?, of_member])
     })
 }
 
-/// A projection of one layer, as PEFT names it.
+/// A tensor of one layer with an adapter, as PEFT names it.
 struct Module {
     layer: usize,
-    projection: Projection,
     /// Of the model, such as `model.layers.0.self_attn.q_proj`.
     name: String,
+    /// The projections in it, in their order.
+    members: Vec<Member>,
     inputs: usize,
+    outputs: usize,
+    /// Whether the family keeps it as `[inputs, outputs]`.
+    inputs_first: bool,
+}
+
+/// A projection, and which outputs of a module are its own.
+#[derive(Clone, Copy)]
+struct Member {
+    projection: Projection,
+    start: usize,
     outputs: usize,
 }
 
@@ -160,16 +166,96 @@ impl Module {
         [[rank, self.inputs], [self.outputs, rank]]
     }
 
-    fn last_name(&self) -> &str {
-        self.name.rsplit('.').next().unwrap_or_default()
+    fn part(&self, projection: Projection) -> Option<Member> {
+        let mut members = self.members.iter();
+        let found = members.find(|member| member.projection == projection);
+        found.copied()
+    }
+
+    fn invalid(&self, problem: &str) -> TransformerError {
+        TransformerError::InvalidLora {
+            problems: vec![format!("`{}` {problem}", self.name)],
+        }
+    }
+
+    /// The numbers of both factors, outputs first.
+    fn factors(&self, decoder: &Decoder, rank: usize) -> Result<[Vec<f32>; 2], TransformerError> {
+        let mut common: Option<Vec<f32>> = None;
+        let mut of_outputs = Vec::with_capacity(self.outputs * rank);
+        for member in &self.members {
+            let factors = decoder.adapter(self.layer, member.projection);
+            let factors =
+                factors.ok_or_else(|| self.invalid("has no adapter any more, expected one"))?;
+            let [a, b] = factors.map(|factor| {
+                // As files hold matrices: outputs first.
+                let values = factor.transpose().try_into_vec_as::<f32>();
+                values.map_err(|source| TransformerError::ReadTensor {
+                    what: format!("an adapter of `{}`", self.name),
+                    source,
+                })
+            });
+            let a = a?;
+            if common.as_ref().is_some_and(|common| *common != a) {
+                let names: Vec<&str> = self.members.iter().map(|it| it.projection.name()).collect();
+                return Err(self.invalid(&format!(
+                    "has unlike factors A for {}, where PEFT has one for all of them; write the merged model instead",
+                    names.join(", ")
+                )));
+            }
+            common = Some(a);
+            of_outputs.extend(b?);
+        }
+        Ok([common.unwrap_or_default(), of_outputs])
+    }
+
+    /// The end of the name that no module without an adapter has.
+    fn target(&self, decoder: &Decoder) -> &str {
+        let start_of_last = self.name.rfind('.').map_or(0, |dot| dot + 1);
+        let last = &self.name[start_of_last..];
+        let adapted = decoder.lora().map_or(&[][..], |lora| &lora.projections);
+        let is_ambiguous = of_name(last, decoder.config()).any(|named| !adapted.contains(&named));
+        match self.name[..start_of_last.saturating_sub(1)].rfind('.') {
+            Some(dot) if is_ambiguous => &self.name[dot + 1..],
+            _ => last,
+        }
     }
 }
 
-/// Every projection with an adapter, layer by layer.
+/// The projections in modules whose name is this one, or ends with it.
+fn of_name<'a>(
+    target: &'a str,
+    decoder: &'a DecoderConfig,
+) -> impl Iterator<Item = Projection> + 'a {
+    existing(decoder).filter(move |projection| {
+        let place = place(*projection, decoder);
+        let before = module_name(&place.name).strip_suffix(target);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    })
+}
+
+/// The projections that a layer of the decoder has.
+fn existing(decoder: &DecoderConfig) -> impl Iterator<Item = Projection> {
+    let gated = decoder.architecture.feed_forward.is_gated();
+    let all = Projection::ALL.into_iter();
+    all.filter(move |projection| *projection != Projection::Gate || gated)
+}
+
+/// Where the first layer's projection is stored.
+fn place(projection: Projection, decoder: &DecoderConfig) -> TensorPlace {
+    let (index, part) = (0, projection.weight());
+    let family = decoder.architecture.family;
+    family.place(Weight::Layer { index, part }, decoder)
+}
+
+fn module_name(tensor: &str) -> &str {
+    tensor.strip_suffix(".weight").unwrap_or(tensor)
+}
+
+/// Every tensor with an adapter, layer by layer.
 fn modules(decoder: &DecoderConfig, lora: &LoraConfig) -> Result<Vec<Module>, TransformerError> {
     lora.validate(decoder)?;
     let family = decoder.architecture.family;
-    let mut modules = Vec::new();
+    let mut modules: Vec<Module> = Vec::new();
     for layer in 0..decoder.num_hidden_layers {
         for &projection in &lora.projections {
             let weight = Weight::Layer {
@@ -177,24 +263,34 @@ fn modules(decoder: &DecoderConfig, lora: &LoraConfig) -> Result<Vec<Module>, Tr
                 part: projection.weight(),
             };
             let place = family.place(weight, decoder);
-            let name = place.name.strip_suffix(".weight").unwrap_or(&place.name);
-            if place.part.is_some() || place.inputs_first {
-                let problems = vec![format!(
-                    "{} is stored in `{name}` in the family {}, which holds other weights too or is turned; expected \
-                     projections that have a tensor of their own",
-                    projection.name(),
-                    family.model_type()
-                )];
-                return Err(TransformerError::InvalidLora { problems });
-            }
             let shape = weight.shape(decoder);
+            let member = Member {
+                projection,
+                start: place.part.map_or(0, |part| part.start),
+                outputs: shape[0],
+            };
+            let name = module_name(&place.name);
+            if let Some(module) = modules.iter_mut().find(|module| module.name == name) {
+                module.members.push(member);
+                module.members.sort_by_key(|member| member.start);
+                continue;
+            }
             modules.push(Module {
                 layer,
-                projection,
                 name: name.to_owned(),
+                members: vec![member],
                 inputs: shape[1],
-                outputs: shape[0],
+                outputs: place.part.map_or(shape[0], |part| part.total),
+                inputs_first: place.inputs_first,
             });
+        }
+    }
+    for module in &modules {
+        let adapted: usize = module.members.iter().map(|member| member.outputs).sum();
+        if adapted != module.outputs {
+            return Err(module.invalid(
+                "holds further projections, expected adapters for all of them: PEFT's layout has one for the tensor",
+            ));
         }
     }
     Ok(modules)
@@ -218,12 +314,37 @@ fn refuse_changed_base(file: &ConfigFile) -> Result<(), TransformerError> {
     }
 }
 
+/// The last names of all modules that may have adapters.
+fn module_names(decoder: &DecoderConfig) -> String {
+    let names = existing(decoder).map(|projection| {
+        let name = place(projection, decoder).name;
+        let module = module_name(&name);
+        module.rsplit('.').next().unwrap_or(module).to_owned()
+    });
+    let names: BTreeSet<String> = names.collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses `fan_in_fan_out` of tensors that hold their outputs first. Where they hold their inputs first, PEFT takes it for
+/// set in any case.
+fn refuse_other_order(
+    file: &ConfigFile,
+    decoder: &DecoderConfig,
+    projections: &[Projection],
+) -> Result<(), TransformerError> {
+    let mut projections = projections.iter();
+    let outputs_first = projections.any(|&projection| !place(projection, decoder).inputs_first);
+    match outputs_first {
+        true => file.refuse_other_than("fan_in_fan_out", &json!(false)),
+        false => Ok(()),
+    }
+}
+
 /// The settings of adapters that are computed here.
 fn read_config(file: &ConfigFile, decoder: &DecoderConfig) -> Result<LoraConfig, TransformerError> {
     for (setting, only) in [
         ("peft_type", json!("LORA")),
         ("bias", json!("none")),
-        ("fan_in_fan_out", json!(false)),
         ("use_rslora", json!(false)),
         ("use_dora", json!(false)),
         ("use_qalora", json!(false)),
@@ -251,20 +372,16 @@ fn read_config(file: &ConfigFile, decoder: &DecoderConfig) -> Result<LoraConfig,
     let targets = targets.map(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     let targets = targets.flatten();
     let targets = targets.ok_or_else(|| file.wrong_field("target_modules", "a list of names"))?;
-    let every = |projection: &Projection| {
-        let gated = decoder.architecture.feed_forward.is_gated();
-        *projection != Projection::Gate || gated
-    };
-    let named = |target: &&str| {
-        let mut all = Projection::ALL.into_iter().filter(every);
-        let found = all.find(|projection| *target == projection.name());
-        found.ok_or_else(|| {
-            let names = Projection::ALL.map(Projection::name).join(", ");
-            file.unsupported("target_modules", &names)
-        })
-    };
-    let mut projections = targets.iter().map(named).collect::<Result<Vec<_>, _>>()?;
-    projections.sort_unstable();
+    let mut projections = BTreeSet::new();
+    for target in targets {
+        let named: Vec<Projection> = of_name(target, decoder).collect();
+        if named.is_empty() {
+            return Err(file.unsupported("target_modules", &module_names(decoder)));
+        }
+        projections.extend(named);
+    }
+    let projections: Vec<Projection> = projections.into_iter().collect();
+    refuse_other_order(file, decoder, &projections)?;
     Ok(LoraConfig {
         rank: file.required_usize("r")?,
         alpha: file.required_f64("lora_alpha")?,
