@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::recipe::{ExperimentSection, LoadedRecipe};
 use super::report::{Arm, Statistic};
 use super::stages::{
-    Likelihood, Plan, TrainedArm, capture_caches, measure_likelihood, train_one_arm,
+    Likelihood, Plan, TrainedArm, capture_caches, check_trains, measure_likelihood, train_one_arm,
 };
 use super::{PipelineError, RunOptions};
 
@@ -122,6 +122,7 @@ pub fn experiment(
             advice: "configs/stories260k_to_stories90k.toml has one".into(),
         });
     };
+    check_trains(recipe, &options.device)?;
     let options = &options.with_absolute_out()?;
     let base = Plan::open(recipe, options)?;
     let capture_seconds = capture_caches(&base)?;

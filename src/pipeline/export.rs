@@ -16,6 +16,7 @@ use super::model_directory::{MAX_SHARD_BYTES, copy_tokenizer, write_model};
 /// # Errors
 /// When the run has no student yet, or `out` exists.
 pub fn export(run: &Path, out: &Path, dtype: WeightType) -> Result<(), PipelineError> {
+    refuse_existing(out)?;
     let student = run.join("student");
     if !student.join("config.json").exists() {
         return Err(PipelineError::Input {
@@ -42,19 +43,13 @@ pub fn merge_adapter(
     out: &Path,
     dtype: WeightType,
 ) -> Result<(), PipelineError> {
+    refuse_existing(out)?;
     let checkpoint = load_checkpoint(model, &DeviceChoice::Cpu.open()?)?;
     let merged = load_adapter(checkpoint.decoder.clone(), adapter)?.merged();
     write_new(&checkpoint, &merged, model, out, dtype)
 }
 
-/// Writes a decoder with all else that stands in the directory of its checkpoint.
-fn write_new(
-    checkpoint: &Checkpoint,
-    decoder: &Decoder,
-    from: &Path,
-    out: &Path,
-    dtype: WeightType,
-) -> Result<(), PipelineError> {
+fn refuse_existing(out: &Path) -> Result<(), PipelineError> {
     if out.exists() {
         return Err(PipelineError::Input {
             what: out.display().to_string(),
@@ -63,6 +58,17 @@ fn write_new(
             advice: "choose another --out".into(),
         });
     }
+    Ok(())
+}
+
+/// Writes a decoder with the tokenizer and the token ids of a checkpoint.
+fn write_new(
+    checkpoint: &Checkpoint,
+    decoder: &Decoder,
+    from: &Path,
+    out: &Path,
+    dtype: WeightType,
+) -> Result<(), PipelineError> {
     let options = SaveOptions {
         dtype,
         bos_token_id: checkpoint.bos_token_id,

@@ -15,6 +15,8 @@ pub use plan::{RunOptions, RunStage};
 pub(crate) use train::{TrainedArm, train_one_arm};
 
 use alambic_cache::Part;
+use alambic_transformer::check_precision;
+use burn::tensor::Device;
 
 use super::PipelineError;
 use super::recipe::LoadedRecipe;
@@ -27,6 +29,7 @@ use super::report::Report;
 /// # Errors
 /// What the stages report; [`PipelineError::Stopped`] when a stop was requested.
 pub fn run(recipe: &LoadedRecipe, options: &RunOptions) -> Result<Report, PipelineError> {
+    check_trains(recipe, &options.device)?;
     run_plan(&Plan::open(recipe, options)?)
 }
 
@@ -48,6 +51,9 @@ pub fn run_until(
 ) -> Result<(), PipelineError> {
     if last == RunStage::Capture {
         check_captures(recipe)?;
+    }
+    if last >= RunStage::Train {
+        check_trains(recipe, &options.device)?;
     }
     let plan = Plan::open(recipe, options)?;
     capture::capture(&plan)?;
@@ -74,6 +80,17 @@ pub fn capture_part(
 ) -> Result<Vec<PartOutcome>, PipelineError> {
     check_captures(recipe)?;
     capture::capture_part(&Plan::open_part(recipe, options, part)?)
+}
+
+/// Refuses a precision that students cannot be trained in on a device; teachers are asked in f32.
+pub(crate) fn check_trains(recipe: &LoadedRecipe, device: &Device) -> Result<(), PipelineError> {
+    let precision = recipe.recipe.training.precision.unwrap_or_default();
+    check_precision(precision, device).map_err(|error| PipelineError::Input {
+        what: "training.precision".into(),
+        expected: "a precision that the device computes in".into(),
+        found: error.to_string(),
+        advice: "choose another precision, or another device with --device".into(),
+    })
 }
 
 /// Refuses to capture for a recipe whose teacher answers while the student trains.

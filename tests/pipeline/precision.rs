@@ -30,6 +30,7 @@ fn a_recipe_chooses_precision_and_recomputation() {
         "f16",
         &["training.precision=f16", "training.recompute_layers=true"],
     );
+    assert_eq!([exact.len(), again.len(), in_f16.len()], [6; 3]);
     for ((exact, again), in_f16) in exact.into_iter().zip(again).zip(in_f16) {
         assert!((exact.0 - again.0).abs() < 1e-5);
         assert_eq!((exact.1, again.1), (None, None));

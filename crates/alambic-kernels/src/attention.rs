@@ -3,9 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::Computation;
+use crate::precision::widened;
 
 /// Score of a forbidden pair: its weight is exactly 0 after the softmax, and still finite.
 ///
@@ -123,10 +124,13 @@ pub fn causal_attention(
         "visible keys are of [{rows}, {columns}], the batch is [{batch}, {seq}]"
     );
     #[cfg(feature = "flex")]
-    if computation.is_fused_widened(&queries) {
-        let (dtype, first) = (keys.dtype(), visible.first.clone());
-        let [queries, keys, values] = [queries, keys, values].map(|it| it.cast(DType::F32));
-        return crate::flex::causal_attention(queries, keys, values, first).cast(dtype);
+    {
+        let wide = widened(keys.dtype());
+        if computation.is_fused(&queries.clone().cast(wide)) {
+            let (dtype, first) = (keys.dtype(), visible.first.clone());
+            let [queries, keys, values] = [queries, keys, values].map(|it| it.cast(wide));
+            return crate::flex::causal_attention(queries, keys, values, first).cast(dtype);
+        }
     }
     let _ = computation;
     let keys = keys.permute([0, 2, 3, 1]);
@@ -182,12 +186,4 @@ pub fn attention_with_bias(
         .matmul(values)
         .reshape([batch, heads, seq, head_dim])
         .swap_dims(1, 2)
-}
-
-/// The type of sums and exponentials of numbers of a type.
-fn widened(dtype: DType) -> DType {
-    match dtype {
-        DType::F16 | DType::BF16 => DType::F32,
-        wide => wide,
-    }
 }

@@ -54,12 +54,6 @@ impl Computation {
         self == Self::Fastest && flex::serves(tensor)
     }
 
-    /// Whether a fused form serves `tensor` once it is widened to f32.
-    #[cfg(feature = "flex")]
-    fn is_fused_widened<const D: usize>(self, tensor: &Tensor<D>) -> bool {
-        self == Self::Fastest && flex::serves_widened(tensor)
-    }
-
     /// Whether a fused form serves `tensor`.
     #[cfg(not(feature = "flex"))]
     fn is_fused<const D: usize>(self, _tensor: &Tensor<D>) -> bool {

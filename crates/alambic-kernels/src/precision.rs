@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The number type in which the operands and results of matrix products are held.
 ///
 /// This is the division of labour of mixed-precision training (Micikevicius et al. 2018, arXiv:1710.03740) and of
-/// PyTorch's autocast: what is multiplied is rounded to the type just before, sums inside a product are the device's
-/// (in `f32` on all that Alambic knows), and weights, norms, rotations, softmax, the residual stream, losses and the
-/// optimizer stay in `f32`.
+/// PyTorch's autocast: what is multiplied is rounded to the type just before, and weights, norms, rotations, activations,
+/// softmax, the residual stream, losses and the optimizer stay in `f32`. In which type a product adds up is the device's
+/// choice, mostly `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -59,5 +59,13 @@ impl Precision {
             Self::Bf16 => DType::BF16,
             Self::F16 => DType::F16,
         }
+    }
+}
+
+/// The type of sums and exponentials of numbers of a type.
+pub(crate) fn widened(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 | DType::BF16 => DType::F32,
+        wide => wide,
     }
 }

@@ -102,7 +102,7 @@ impl Decoder {
     /// # Example
     /// ```
     /// use alambic_transformer::{AttentionContext, Architecture, DecoderConfig, WantedLayers};
-    /// use burn::tensor::{DType, Device, Int, Tensor};
+    /// use burn::tensor::{Device, Int, Tensor};
     ///
     /// let device = Device::flex();
     /// let decoder = DecoderConfig {

@@ -14,7 +14,7 @@ impl Decoder {
     /// from 1 and in this order, and of every matrix the first rows and columns.
     ///
     /// The usual start of a student: layers at even distances, the first and the last among them (Sanh et al. 2019,
-    /// arXiv:1910.01108, section 3; Shleifer & Rush 2020, arXiv:2010.13002, table 2). The weights are copies.
+    /// arXiv:1910.01108, section 3; Shleifer & Rush 2020, arXiv:2010.13002, table 2). The weights are copies, and compute in f32.
     ///
     /// # Errors
     /// [`TransformerError::NotAnExcerpt`] if there is not one layer for each of `config`, if a layer does not exist, if a
@@ -126,8 +126,13 @@ fn problems(whole: &DecoderConfig, part: &DecoderConfig, layers: &[usize]) -> Ve
         problems.push(format!("head_dim is {found}, expected {expected}"));
     }
     // Layers of one size have one problem.
+    let unlike = !whole.architecture.layer_sizes.is_empty();
     for (sizes, &layer) in part.all_layer_sizes().zip(layers) {
         for problem in problems_of_sizes(whole.layer_sizes(layer.wrapping_sub(1)), sizes) {
+            let problem = match unlike {
+                true => format!("of layer {layer}, {problem}"),
+                false => problem,
+            };
             if !problems.contains(&problem) {
                 problems.push(problem);
             }

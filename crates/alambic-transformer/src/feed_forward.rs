@@ -2,8 +2,8 @@
 
 use alambic_kernels::{Computation, swiglu};
 use burn::module::Module;
-use burn::tensor::Tensor;
 use burn::tensor::activation::gelu_approximate;
+use burn::tensor::{DType, Tensor};
 
 use crate::architecture::FeedForwardKind;
 use crate::linear::Linear;
@@ -49,8 +49,16 @@ impl FeedForward {
         let up = self.up_proj.forward(states);
         let inner = match (self.kind, gate) {
             (FeedForwardKind::GatedSilu, Some(gate)) => swiglu(gate, up, Computation::Fastest),
-            (FeedForwardKind::GatedGeluTanh, Some(gate)) => gelu_approximate(gate) * up,
-            (FeedForwardKind::GeluTanh, None) => gelu_approximate(up),
+            (FeedForwardKind::GatedGeluTanh, Some(gate)) => {
+                // Rounded in every step, small results would lose most of their bits.
+                let dtype = up.dtype();
+                let [gate, up] = [gate, up].map(|it| it.cast(DType::F32));
+                (gelu_approximate(gate) * up).cast(dtype)
+            }
+            (FeedForwardKind::GeluTanh, None) => {
+                let dtype = up.dtype();
+                gelu_approximate(up.cast(DType::F32)).cast(dtype)
+            }
             (kind, _) => {
                 unreachable!("a gate belongs to {kind:?} or does not, as it was assembled")
             }

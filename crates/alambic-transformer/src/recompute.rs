@@ -11,7 +11,8 @@ use crate::layer_outputs::{LayerOutputs, WantedLayers};
 ///
 /// Of a plain forward pass everything that a layer computes waits for the gradients; here a layer is computed once more
 /// when its turn comes, so that the inside of one layer exists at a time (Chen et al. 2016, arXiv:1604.06174, section 4,
-/// with a segment for each layer). The values and gradients are the same.
+/// with a segment for each layer). Values and gradients are the same up to the order of sums and, where products are
+/// rounded, one rounding more or less.
 ///
 /// # Cost
 /// One more forward pass of the layers. Memory: `layers · batch · seq · hidden` numbers, and the inside of one layer.

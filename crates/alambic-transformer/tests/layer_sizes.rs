@@ -6,8 +6,8 @@ mod golden;
 use golden::{family_cases, int_tensor, max_difference, new_decoder};
 
 use alambic_transformer::{
-    AttentionContext, Decoder, DecoderConfig, KvCache, LayerSizes, SaveOptions, WeightType,
-    load_checkpoint, save_checkpoint,
+    AttentionContext, Decoder, DecoderConfig, KvCache, LayerSizes, LoraConfig, Projection,
+    SaveOptions, WeightType, load_adapter, load_checkpoint, save_adapter, save_checkpoint,
 };
 use burn::tensor::Tensor;
 
@@ -22,31 +22,14 @@ fn logits(decoder: &Decoder) -> Vec<f32> {
     logits.try_into_vec_as().unwrap()
 }
 
-/// A family's configuration with every other layer at half of its sizes.
-fn unlike(config: &DecoderConfig) -> DecoderConfig {
-    let halved = |(index, whole): (usize, LayerSizes)| match index % 2 {
-        0 => whole,
-        _ => {
-            let groups = (whole.num_key_value_heads / 2).max(1);
-            let shared = whole.num_attention_heads / whole.num_key_value_heads;
-            LayerSizes {
-                intermediate_size: whole.intermediate_size / 2,
-                num_attention_heads: groups * shared,
-                num_key_value_heads: groups,
-            }
-        }
-    };
-    let mut config = config.clone();
-    let sizes = config.all_layer_sizes().enumerate();
-    config.architecture.layer_sizes = sizes.map(halved).collect();
-    config
-}
-
 fn configs() -> Vec<(String, DecoderConfig)> {
     let device = golden::device();
     let cases = family_cases().into_iter().map(|case| {
         let checkpoint = load_checkpoint(&case.dir, &device).unwrap();
-        (case.name, unlike(checkpoint.decoder.config()))
+        (
+            case.name,
+            golden::halved_layers(checkpoint.decoder.config()),
+        )
     });
     cases.collect()
 }
@@ -130,6 +113,30 @@ fn a_narrow_layer_computes_what_a_wide_one_with_zeros_does() {
     });
     let worst = max_difference(&logits(&excerpt), &logits(&zeroed));
     assert!(worst < 1e-5, "{worst}");
+}
+
+#[test]
+fn adapters_of_layers_of_unlike_sizes_are_written_and_read() {
+    let device = golden::device();
+    let dir = tempfile::tempdir().unwrap();
+    let lora = LoraConfig {
+        rank: 3,
+        alpha: 6.0,
+        projections: vec![Projection::Key, Projection::Down],
+        base: None,
+    };
+    let (_, config) = configs().swap_remove(0);
+    let sizes = config.all_layer_sizes();
+    let numbers = sizes.map(|sizes| {
+        let keys = sizes.num_key_value_heads * config.head_dim;
+        3 * (2 * config.hidden_size + keys + sizes.intermediate_size)
+    });
+    assert_eq!(lora.num_parameters(&config), numbers.sum::<usize>());
+    let decoder = new_decoder(&config, 4, &device);
+    let adapted = decoder.clone().with_lora(&lora, 9).unwrap();
+    save_adapter(&adapted, dir.path(), "unlike", WeightType::F32).unwrap();
+    let read = load_adapter(decoder, dir.path()).unwrap();
+    assert_eq!(logits(&read), logits(&adapted));
 }
 
 #[test]

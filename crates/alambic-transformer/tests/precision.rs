@@ -23,6 +23,8 @@ const OF_AUTOCAST: f64 = 1.1;
 const OF_AUTOCAST_ONCE: f64 = 4.0;
 /// How small the mean may be: products are really rounded.
 const AT_LEAST: f64 = 0.5;
+/// Largest difference between logits of order 1 of a cached step and of the whole text.
+const CACHED: [(Precision, f32); 2] = [(Precision::Bf16, 1e-1), (Precision::F16, 2e-2)];
 /// What the loss is multiplied with before gradients are made, as in the recording.
 const LOSS_SCALE: f64 = 1024.0;
 
@@ -134,7 +136,8 @@ fn own_case(name: &str) -> Decoder {
 /// A cached step multiplies the same rounded numbers, in sums of another order.
 #[test]
 fn a_cache_of_rounded_keys_and_values_gives_what_the_whole_text_gives() {
-    for precision in narrow_precisions() {
+    let narrow = narrow_precisions();
+    for (precision, tolerance) in CACHED.into_iter().filter(|(it, _)| narrow.contains(it)) {
         for name in OWN_FAMILIES {
             let decoder = own_case(name).computing_in(precision).unwrap();
             let device = golden::device();
@@ -148,10 +151,6 @@ fn a_cache_of_rounded_keys_and_values_gives_what_the_whole_text_gives() {
             });
             let stepped = Tensor::cat(parts.collect(), 1);
             let difference = (whole - stepped).abs().max().into_scalar::<f32>();
-            let tolerance = match precision {
-                Precision::F16 => 2e-2,
-                _ => 1e-1,
-            };
             assert!(difference < tolerance, "{name} {precision:?}: {difference}");
         }
     }

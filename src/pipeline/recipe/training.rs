@@ -32,7 +32,7 @@ pub struct TrainingSection {
     /// nothing. Weights and optimizer stay in f32, and students are tested and written in it.
     pub precision: Option<Precision>,
     /// Whether what is inside of a layer is computed again when its gradients are, rather than kept: `false` if not
-    /// given; memory and time only, same result.
+    /// given; memory and time only, same result up to roundings.
     pub recompute_layers: Option<bool>,
     /// Cache shards that are mixed at a time; text without a cache is mixed as a whole.
     pub shuffle_shards: usize,

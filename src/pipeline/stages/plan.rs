@@ -10,7 +10,7 @@ use alambic_distill::{
     derive_seed, teacher::Teacher,
 };
 use alambic_text::{Segment, Split};
-use alambic_transformer::{Decoder, DecoderConfig, check_precision, describe};
+use alambic_transformer::{Decoder, DecoderConfig, describe};
 use burn::tensor::Device;
 
 use super::capture::note_cuts;
@@ -101,13 +101,6 @@ fn check_against(recipe: &Recipe, teacher: &LanguageModel) -> Result<(), Pipelin
             advice: "keep fewer tokens".into(),
         });
     }
-    let precision = recipe.training.precision.unwrap_or_default();
-    check_precision(precision, teacher.teacher.device()).map_err(|error| PipelineError::Input {
-        what: "training.precision".into(),
-        expected: "a precision that the device computes in".into(),
-        found: error.to_string(),
-        advice: "choose another precision, or another device with --device".into(),
-    })?;
     let of_teacher = teacher.teacher.decoder().config();
     if let Some(layers) = &recipe.student.teacher_layers {
         let student = recipe.student.student_of(of_teacher);

@@ -18,7 +18,7 @@ use self::description::{HARD_LABELS, StudyDescription};
 use super::recipe::{LoadedRecipe, Recipe};
 use super::report::{Arm, Statistic};
 use super::run_directory::RunDirectory;
-use super::stages::{Plan, capture_caches, measure_likelihood, train_one_arm};
+use super::stages::{Plan, capture_caches, check_trains, measure_likelihood, train_one_arm};
 use super::{PipelineError, RunOptions};
 
 /// One trained and measured student.
@@ -113,6 +113,9 @@ pub fn study(
         .iter()
         .map(|variant| description.recipe(variant, overrides))
         .collect::<Result<Vec<_>, _>>()?;
+    for recipe in &recipes {
+        check_trains(recipe, &options.device)?;
+    }
     refuse_live_answers(path, &recipes)?;
     refuse_paths(path, &recipes)?;
     description.refuse_live_gradients(path, &recipes)?;

@@ -18,9 +18,9 @@ pub struct ModelShape {
     pub num_layers: usize,
     /// Numbers in a hidden state.
     pub hidden_size: usize,
-    /// Query heads of an attention layer.
+    /// Query heads of an attention layer; their greatest common divisor over all layers.
     pub num_attention_heads: usize,
-    /// Key and value heads of an attention layer.
+    /// Key and value heads of an attention layer; their greatest common divisor over all layers.
     pub num_key_value_heads: usize,
     /// Width of a head.
     pub head_dim: usize,

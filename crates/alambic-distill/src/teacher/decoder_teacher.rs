@@ -1,6 +1,6 @@
 //! A decoder in this process as the teacher.
 
-use alambic_transformer::{AttentionContext, Checkpoint, Decoder, DecoderConfig};
+use alambic_transformer::{AttentionContext, Checkpoint, Decoder, DecoderConfig, Precision};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{Teacher, TeacherCapabilities};
@@ -18,7 +18,11 @@ pub struct DecoderTeacher {
 
 impl DecoderTeacher {
     /// Wraps a decoder whose parameters are on `device`, which must be without autodiff.
+    ///
+    /// A teacher computes in f32, whatever the decoder did: its fingerprint is that of its weights.
     pub fn new(decoder: Decoder, fingerprint: impl Into<String>, device: &Device) -> Self {
+        let decoder = decoder.computing_in(Precision::F32);
+        let decoder = decoder.expect("every device computes in f32");
         Self {
             config: decoder.config().clone(),
             decoder,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 const INITIAL: f64 = 65_536.0;
 /// Steps without an overflow after which the scale is doubled.
 const STEPS_UNTIL_GROWTH: u64 = 2_000;
-/// Where it stays.
+/// It grows no further.
 const LARGEST: f64 = 16_777_216.0;
 
 /// What the loss is multiplied with before its gradients are made in f16, a power of two; they are divided by it before

@@ -144,14 +144,16 @@ impl Trainer {
         self
     }
 
-    /// Trains `student` (on a plain device) on `train`, reading `validation` now and then.
+    /// Trains `student` (on a plain device) on `train`, reading `validation` now and then; it computes in the
+    /// [precision](TrainerConfig::precision) of the settings, whatever it did before.
     ///
     /// # Errors
     /// [`DistillError::NotFinite`] when the loss or the gradient is not a number: the last
     /// checkpoint stays whole. [`DistillError::CheckpointMismatch`] when the directory belongs to
     /// another configuration, [`DistillError::Locked`] when another process uses it;
     /// [`DistillError::Setting`] for data, or a teacher, that the objective cannot read;
-    /// [`DistillError::Loss`] for layers that a model does not have.
+    /// [`DistillError::Loss`] for layers that a model does not have; [`DistillError::Model`] for a precision that the
+    /// device does not compute in.
     pub fn train(
         mut self,
         student: Decoder,

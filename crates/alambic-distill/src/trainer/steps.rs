@@ -238,8 +238,7 @@ impl Run {
             if let Some(teacher) = &self.live_teacher {
                 batch = batch.with_live_teacher(teacher, &scaled(&layer_factors), labels);
             }
-            let mut pass = learner.train_step(batch);
-            pass.item.total = pass.item.total / scale;
+            let pass = learner.train_step(batch);
             accumulator.accumulate(&model, pass.grads);
             let read = pass.item.term_sums.clone().into_data().convert::<f32>();
             let read = read.try_to_vec::<f32>().expect("just converted");
@@ -247,7 +246,7 @@ impl Run {
                 self.check_finite(step, "loss", f64::from(value), sequences)?;
                 *sum += f64::from(value);
             }
-            self.show(components, pass.item, step, learner);
+            self.show(components, pass.item, scale, step, learner);
         }
         // Terms between vocabularies are means over groups, all others over labels.
         let of_vocabularies = factors.len()..factors.len() + aligned_factors.len();
@@ -414,15 +413,17 @@ impl Run {
         }
     }
 
-    /// Hands a pass to burn's dashboard, if there is one.
+    /// Hands a pass to burn's dashboard, if there is one; also one that is computed again at another loss scale.
     fn show(
         &self,
         components: &mut TrainingComponents<Student>,
-        output: PassOutput,
+        mut output: PassOutput,
+        scale: f64,
         step: u64,
         learner: &Learner<Student>,
     ) {
         if self.settings.dashboard {
+            output.total = output.total / scale;
             let progress = Progress::new(
                 step as usize,
                 self.config.total_steps as usize,

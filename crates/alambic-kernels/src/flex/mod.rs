@@ -47,12 +47,6 @@ pub(crate) fn serves<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.device() == Device::flex() && tensor.dtype() == DType::F32
 }
 
-/// Whether the fused operations serve this tensor in f32: on flex, in f32 or a narrower type.
-pub(crate) fn serves_widened<const D: usize>(tensor: &Tensor<D>) -> bool {
-    let types = [DType::F32, DType::BF16, DType::F16];
-    tensor.device() == Device::flex() && types.contains(&tensor.dtype())
-}
-
 pub(crate) fn causal_attention(
     queries: Tensor<4>,
     keys: Tensor<4>,

@@ -228,7 +228,12 @@ fn of_name<'a>(
 ) -> impl Iterator<Item = Projection> + 'a {
     existing(decoder).filter(move |projection| {
         let place = place(*projection, decoder);
-        let before = module_name(&place.name).strip_suffix(target);
+        // Names with a layer's number mean that layer alone.
+        let name = module_name(&place.name);
+        let in_layer = name
+            .rsplit_once(".0.")
+            .map_or(name, |(_, in_layer)| in_layer);
+        let before = in_layer.strip_suffix(target);
         before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
     })
 }

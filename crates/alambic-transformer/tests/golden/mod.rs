@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use alambic_transformer::{
-    AttentionContext, Checkpoint, Decoder, DecoderConfig, DeviceChoice, load_checkpoint,
+    AttentionContext, Checkpoint, Decoder, DecoderConfig, DeviceChoice, LayerSizes, load_checkpoint,
 };
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -219,4 +219,24 @@ pub(crate) fn with_weights(
         path: Vec::new(),
         change,
     })
+}
+
+/// A family's configuration with every other layer at half of its sizes.
+pub(crate) fn halved_layers(config: &DecoderConfig) -> DecoderConfig {
+    let halved = |(index, whole): (usize, LayerSizes)| match index % 2 {
+        0 => whole,
+        _ => {
+            let groups = (whole.num_key_value_heads / 2).max(1);
+            let shared = whole.num_attention_heads / whole.num_key_value_heads;
+            LayerSizes {
+                intermediate_size: whole.intermediate_size / 2,
+                num_attention_heads: groups * shared,
+                num_key_value_heads: groups,
+            }
+        }
+    };
+    let mut config = config.clone();
+    let sizes = config.all_layer_sizes().enumerate();
+    config.architecture.layer_sizes = sizes.map(halved).collect();
+    config
 }

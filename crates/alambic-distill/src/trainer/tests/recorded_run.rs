@@ -400,6 +400,7 @@ fn twenty_steps_of_rounded_products_stay_beside_the_recorded_ones() {
             ..IN_PARTS
         };
         let (steps, _) = run_of(&recording, &golden, &shared.join("golden/hf"), variant);
+        assert_eq!(steps.len(), recording.steps.len());
         for (ours, theirs) in steps.iter().zip(&recording.steps) {
             let error = (ours.loss - theirs.loss).abs() / theirs.loss;
             assert!(
