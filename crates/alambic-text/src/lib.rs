@@ -83,6 +83,7 @@
 //!   ([`Packer::plan`]) and the same problems ([`Textbook`]).
 
 mod chat_template;
+mod contained;
 mod conversation;
 mod corpus;
 mod document;

@@ -6,6 +6,18 @@ use burn::tensor::TensorReadError;
 
 use crate::checkpoint::WeightType;
 
+/// Most problems that a message lists.
+const MOST_LISTED: usize = 20;
+
+/// The first problems, and how many more there are: weights of another model have thousands.
+fn first_of(problems: &[String]) -> String {
+    let listed = problems[..problems.len().min(MOST_LISTED)].join("; ");
+    match problems.len().saturating_sub(MOST_LISTED) {
+        0 => listed,
+        more => format!("{listed}; and {more} more"),
+    }
+}
+
 /// Everything that can fail in this crate; the message says where and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -105,7 +117,10 @@ pub enum TransformerError {
         problem: String,
     },
     /// The tensors do not fit the configuration; every problem is listed.
-    #[error("the weights in {path} do not fit its config.json: {}", problems.join("; "))]
+    #[error(
+        "the weights in {path} do not fit its config.json: {}",
+        first_of(problems)
+    )]
     WeightMismatch {
         /// The checkpoint's directory.
         path: PathBuf,

@@ -269,6 +269,22 @@ fn every_tensor_that_does_not_fit_is_listed() {
 }
 
 #[test]
+fn of_many_tensors_that_do_not_fit_the_first_are_listed() {
+    let dir = saved(false, WeightType::F32);
+    edit_config(dir.path(), |config| {
+        config["num_hidden_layers"] = json!(1_000);
+    });
+    let refusal = refusal(dir.path());
+    // Nine weights of each layer that is not there.
+    let more = 9 * (1_000 - config(false).num_hidden_layers) - 20;
+    assert!(
+        refusal.ends_with(&format!("; and {more} more")),
+        "{refusal}"
+    );
+    assert!(refusal.len() < 3_000, "{}", refusal.len());
+}
+
+#[test]
 fn stored_rotary_frequencies_are_ignored() {
     let dir = saved(false, WeightType::F32);
     edit_weights(&weights(dir.path()), |tensors| {

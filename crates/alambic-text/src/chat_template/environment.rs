@@ -51,7 +51,8 @@ pub(super) fn without_generation_tags(source: &str) -> String {
     while let Some(start) = rest.find("{%") {
         let (before, tag) = rest.split_at(start);
         result.push_str(before);
-        let Some(end) = tag.find("%}") else {
+        // Behind the opening, with which `{%}` shares its percent sign.
+        let Some(end) = tag[2..].find("%}").map(|end| end + 2) else {
             rest = tag;
             break;
         };
@@ -77,7 +78,14 @@ mod tests {
             without_generation_tags("a{%- generation -%}{{ b }}{% endgeneration +%}{% if c %}"),
             "a{%- if true -%}{{ b }}{% endif +%}{% if c %}"
         );
-        for unchanged in ["", "{% set generation = 1 %}", "{% generation", "100 %}"] {
+        for unchanged in [
+            "",
+            "{% set generation = 1 %}",
+            "{% generation",
+            "100 %}",
+            "{%}",
+            "{%}%}",
+        ] {
             assert_eq!(without_generation_tags(unchanged), unchanged);
         }
     }

@@ -18,6 +18,16 @@ use crate::error::{Cause, TextError};
 
 const TEMPLATE_NAME: &str = "chat_template";
 
+/// What a rendering may cost, in instructions, or in 64 bytes of data for each of them: for the template itself,
+/// for each message and for each byte of what it says.
+///
+/// A template is a program of others, and this bounds its time and memory. Known ones take about 100 for a message
+/// of a kilobyte. The first number also bounds how many values can stand inside each other, which are freed
+/// recursively.
+const FUEL: u64 = 40_000;
+const FUEL_PER_MESSAGE: u64 = 400;
+const BYTES_PER_FUEL: u64 = 4;
+
 /// Whether the text ends with the opening of an assistant turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GenerationPrompt {
@@ -127,6 +137,8 @@ impl ChatTemplate {
         messages: &[Message],
         generation_prompt: GenerationPrompt,
     ) -> Result<String, TextError> {
+        let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+        let fuel = FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + bytes as u64 / BYTES_PER_FUEL;
         let messages: Vec<Value> = messages
             .iter()
             .map(|message| {
@@ -141,7 +153,9 @@ impl ChatTemplate {
             eos_token => self.eos_token.as_str(),
             add_generation_prompt => generation_prompt == GenerationPrompt::Append,
         };
-        self.environment
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(fuel));
+        environment
             .get_template(TEMPLATE_NAME)
             .and_then(|template| template.render(variables))
             .map_err(|error| failed("render", error))
@@ -290,6 +304,22 @@ mod tests {
         for source in ["{% for %}", "{{ a", "{% endif %}", "{{ 1 +* 2 }}"] {
             let error = ChatTemplate::new(source, "", "").unwrap_err();
             assert!(error.to_string().starts_with("cannot parse"), "{error}");
+        }
+    }
+
+    #[test]
+    fn templates_that_would_take_all_time_or_memory_are_stopped() {
+        for source in [
+            "{% for i in range(10000) %}{% for j in range(10000) %}{% endfor %}{% endfor %}",
+            "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+            "{% set n = namespace(x=[]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x | tojson }}",
+            "{{ messages | tojson(indent=99999999999) }}",
+            "{{ messages | tojson(indent=18446744073709551615) }}",
+            "{% set n = namespace() %}{% set n.x = n %}{{ n | tojson }}",
+            "{{ 'a' | indent(99999999999) }}",
+        ] {
+            let outcome = template(source).render(&turns(&["a"]), GenerationPrompt::Omit);
+            assert!(outcome.is_err(), "{source}");
         }
     }
 

@@ -9,6 +9,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::open_file;
+use crate::contained::contained;
 use crate::conversation::{Conversation, Message, PromptErasing, Role};
 use crate::document::{Document, DocumentSource, SourcedDocument};
 use crate::error::{Cause, TextError};
@@ -48,15 +49,14 @@ struct MessageLists {
 
 impl ParquetReader {
     pub(super) fn open(path: &Path, erasing: PromptErasing) -> Result<Self, TextError> {
-        let failed = |error| parquet_failed(path, 0, error);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(open_file(path)?).map_err(failed)?;
+        let file = open_file(path)?;
+        let builder = guarded(path, 0, || ParquetRecordBatchReaderBuilder::try_new(file))?;
         let column = document_column(path, builder.schema())?;
         let projection = ProjectionMask::roots(builder.parquet_schema(), [column]);
-        let batches = builder
+        let builder = builder
             .with_projection(projection)
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(failed)?;
+            .with_batch_size(BATCH_ROWS);
+        let batches = guarded(path, 0, || builder.build())?;
         Ok(Self {
             path: path.to_owned(),
             batches,
@@ -75,11 +75,10 @@ impl ParquetReader {
     pub(super) fn next_document(&mut self) -> Result<Option<SourcedDocument>, TextError> {
         loop {
             let Some(column) = &self.column else {
-                let Some(batch) = self.batches.next() else {
+                let next = || self.batches.next().transpose();
+                let Some(batch) = guarded(&self.path, self.record, next)? else {
                     return Ok(None);
                 };
-                let batch =
-                    batch.map_err(|error| parquet_failed(&self.path, self.record, error))?;
                 self.column = Some(Column::try_new(&self.path, &batch)?);
                 self.next_row = 0;
                 continue;
@@ -144,7 +143,7 @@ impl MessageLists {
         let rows = match column.data_type() {
             DataType::List(item) => {
                 let large = DataType::LargeList(item.clone());
-                cast(column, &large).map_err(|error| parquet_failed(path, 0, error))?
+                guarded(path, 0, || cast(column, &large))?
             }
             _ => column.clone(),
         };
@@ -252,8 +251,7 @@ fn is_messages(data_type: &DataType) -> bool {
 }
 
 fn strings(path: &Path, column: &ArrayRef) -> Result<LargeStringArray, TextError> {
-    let column =
-        cast(column, &DataType::LargeUtf8).map_err(|error| parquet_failed(path, 0, error))?;
+    let column = guarded(path, 0, || cast(column, &DataType::LargeUtf8))?;
     match column.as_string_opt::<i64>() {
         Some(strings) => Ok(strings.clone()),
         None => Err(wrong_columns(path, column.data_type().to_string())),
@@ -268,14 +266,19 @@ fn wrong_columns(path: &Path, found: String) -> TextError {
     }
 }
 
-fn parquet_failed(
+/// Runs the Parquet library on bytes that may be hostile: it panics at some of them.
+fn guarded<T, E: std::error::Error + Send + Sync + 'static>(
     path: &Path,
     row: u64,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> TextError {
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<T, TextError> {
+    contained("the Parquet library", read).map_err(|source| parquet_failed(path, row, source))
+}
+
+fn parquet_failed(path: &Path, row: u64, source: Cause) -> TextError {
     TextError::Parquet {
         path: path.to_owned(),
         row,
-        source: Cause::new(error),
+        source,
     }
 }

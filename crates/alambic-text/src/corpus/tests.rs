@@ -408,3 +408,24 @@ fn a_file_that_is_not_parquet_is_an_error_that_names_it() {
         );
     }
 }
+
+#[test]
+fn a_damaged_parquet_file_never_panics() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "b"]));
+    let conversations = message_lists(&[&[("user", "u"), ("assistant", "a")]]);
+    for column in [("text", texts), ("messages", conversations)] {
+        let whole = std::fs::read(parquet_file(vec![column]).path()).unwrap();
+        let damaged = TempDir::new().unwrap();
+        let path = damaged.path().join("damaged.parquet");
+        for position in 0..whole.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[position] ^= flip;
+                std::fs::write(&path, bytes).unwrap();
+                let documents = corpus(&path, CorpusFormat::Parquet).unwrap().documents();
+                // It may be read, as other text; what counts is that it returns.
+                documents.for_each(drop);
+            }
+        }
+    }
+}

@@ -13,12 +13,17 @@ mod tests;
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub use self::text_stream::TextStream;
 use self::token_bytes::{Spelling, byte_of_fallback};
+use crate::contained::contained;
 use crate::error::{Cause, TextError};
+
+/// What is said to have given up.
+const LIBRARY: &str = "the tokenizer library";
+/// The most ids without a token: tables by id are made for all of them.
+const MOST_UNUSED_IDS: usize = 1 << 20;
 
 /// Whether the tokenizer adds its beginning and end tokens while encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +130,7 @@ impl Tokenizer {
             source,
         };
         let mut inner =
-            contain_panic(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(failed)?;
+            contained(LIBRARY, || tokenizers::Tokenizer::from_bytes(bytes)).map_err(failed)?;
         if let tokenizers::ModelWrapper::BPE(bpe) = inner.get_model()
             && let Some(dropout) = bpe.dropout
             && dropout != 0.0
@@ -139,11 +144,20 @@ impl Tokenizer {
             .with_padding(None)
             .with_truncation(None)
             .map_err(|error| failed(Cause::new(error)))?;
-        let fingerprint = contain_panic(|| fingerprint::of(&inner)).map_err(failed)?;
-        let may_drop_text = contain_panic(|| dropped_text::may_drop(&inner)).map_err(failed)?;
+        let vocab_size = id_bound(&inner);
+        let tokens = inner.get_vocab_size(true);
+        if vocab_size > tokens + MOST_UNUSED_IDS {
+            return Err(failed(Cause::new(format!(
+                "its largest id is {}, but it has {tokens} tokens, expected at most {MOST_UNUSED_IDS} ids without one",
+                vocab_size - 1
+            ))));
+        }
+        let fingerprint = contained(LIBRARY, || fingerprint::of(&inner)).map_err(failed)?;
+        let may_drop_text =
+            contained(LIBRARY, || dropped_text::may_drop(&inner)).map_err(failed)?;
         Ok(Self {
             may_drop_text,
-            vocab_size: id_bound(&inner),
+            vocab_size,
             fingerprint,
             inner,
         })
@@ -162,7 +176,7 @@ impl Tokenizer {
             source,
         };
         if self.may_drop_text {
-            let dropped = contain_panic(|| dropped_text::first_dropped(&self.inner, text));
+            let dropped = contained(LIBRARY, || dropped_text::first_dropped(&self.inner, text));
             if let Some(dropped) = dropped.map_err(failed)? {
                 return Err(TextError::DroppedText {
                     start: start(),
@@ -172,7 +186,8 @@ impl Tokenizer {
             }
         }
         let add_special = special == SpecialTokens::Add;
-        let encoding = contain_panic(|| self.inner.encode(text, add_special)).map_err(failed)?;
+        let encoding =
+            contained(LIBRARY, || self.inner.encode(text, add_special)).map_err(failed)?;
         Ok(Encoding {
             ids: encoding.get_ids().to_vec(),
             byte_offsets: encoding.get_offsets().to_vec(),
@@ -192,12 +207,13 @@ impl Tokenizer {
                 vocab_size: self.vocab_size,
             });
         }
-        contain_panic(|| self.inner.decode(ids, special == SpecialTokensInText::Skip)).map_err(
-            |source| TextError::Decode {
-                tokens: ids.len(),
-                source,
-            },
-        )
+        contained(LIBRARY, || {
+            self.inner.decode(ids, special == SpecialTokensInText::Skip)
+        })
+        .map_err(|source| TextError::Decode {
+            tokens: ids.len(),
+            source,
+        })
     }
 
     /// Decodes tokens one by one, as a model generates them.
@@ -340,28 +356,6 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         // The first error is the one worth reporting.
         let _ = fs::remove_file(&temporary);
     })
-}
-
-/// Turns a panic of the tokenizer library into an error.
-///
-/// The library asserts about the content of files in several places; a file is user data, which
-/// must not bring the process down.
-fn contain_panic<T>(
-    action: impl FnOnce() -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
-) -> Result<T, Cause> {
-    match catch_unwind(AssertUnwindSafe(action)) {
-        Ok(result) => result.map_err(Cause::new),
-        Err(panic) => {
-            let reason = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied());
-            let reason = reason.unwrap_or("no reason given");
-            Err(Cause::new(format!(
-                "the tokenizer library gave up: {reason}"
-            )))
-        }
-    }
 }
 
 /// One more than the largest id.

@@ -245,6 +245,19 @@ fn merge_dropout_is_refused() {
 }
 
 #[test]
+fn ids_far_beyond_the_number_of_tokens_are_refused() {
+    for id in [2_000_000u64, u32::MAX.into()] {
+        let vocab = json!({"<unk>": 0, "the": id});
+        let model = json!({"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"});
+        let json = json!({"model": model}).to_string();
+        let error = Tokenizer::from_bytes(json.as_bytes()).unwrap_err();
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        let expected = format!("its largest id is {id}, but it has 2 tokens");
+        assert!(reason.contains(&expected), "{reason}");
+    }
+}
+
+#[test]
 fn a_broken_file_is_an_error_that_names_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tokenizer.json");
