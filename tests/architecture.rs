@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Who may depend on whom, among our own crates.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("alambic-cli", &["alambic"]),
     (
         "alambic",
         &[
             "alambic-cache",
             "alambic-distill",
+            "alambic-eval",
             "alambic-text",
             "alambic-transformer",
         ],
     ),
+    ("alambic-eval", &["alambic-text", "alambic-transformer"]),
     (
         "alambic-distill",
         &[

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use alambic_cache::CacheError;
 use alambic_distill::DistillError;
 use alambic_distill::loss::LossError;
+use alambic_eval::EvalError;
 use alambic_text::TextError;
 use alambic_transformer::TransformerError;
 
@@ -39,6 +40,9 @@ pub enum PipelineError {
     /// Capture, training or evaluation failed.
     #[error(transparent)]
     Distill(#[from] DistillError),
+    /// A benchmark's task, records or questions do not fit.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
     /// A report cannot be written or read.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -96,6 +100,7 @@ impl PipelineError {
             | Self::Variant { .. }
             | Self::Text(_)
             | Self::Transformer(_)
+            | Self::Eval(_)
             | Self::Input { .. } => true,
             Self::Report(error) => matches!(
                 error,

@@ -1,6 +1,7 @@
 //! What joins the crates: the recipe, its stages, and what they leave behind.
 
 mod answers;
+mod benchmark;
 mod cache_check;
 mod continuation;
 mod doctor;
@@ -26,6 +27,7 @@ mod token_files;
 mod training_progress;
 mod training_setup;
 
+pub use benchmark::{BenchmarkOptions, benchmark, find_task, write_benchmark};
 pub use cache_check::{CacheCheckOptions, check_cache};
 pub use continuation::{Continuation, ContinuationOptions, continue_text};
 pub use doctor::{Diagnosis, Finding, Severity, doctor};

@@ -3,6 +3,7 @@
 use alambic::transformer::DeviceChoice;
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::benchmark::BenchmarkArguments;
 use crate::commands::cache::CacheCommand;
 use crate::commands::capture::CaptureArguments;
 use crate::commands::doctor::DoctorArguments;
@@ -72,6 +73,11 @@ pub(crate) enum Command {
     /// Measure teacher, student and baseline on the test split.
     #[command(after_help = "Example:\n  alambic evaluate recipe.toml --out runs/first --json")]
     Evaluate(RecipeArguments),
+    /// Ask a model the questions of a benchmark.
+    #[command(
+        after_help = "Example:\n  alambic benchmark runs/first/student --task mmlu --data mmlu/test/virology_test.csv"
+    )]
+    Benchmark(BenchmarkArguments),
     /// Find what would fail or mislead later, before any compute.
     #[command(
         after_help = "Example:\n  alambic doctor recipe.toml --set teacher.path=downloads/teacher"
@@ -138,6 +144,7 @@ impl Command {
             Self::Study(_) => "study",
             Self::Export(_) => "export",
             Self::Merge(_) => "merge",
+            Self::Benchmark(_) => "benchmark",
         }
     }
 }

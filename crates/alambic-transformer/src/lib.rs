@@ -106,7 +106,7 @@ pub use error::TransformerError;
 pub use families::Family;
 pub use generation::{
     DecodeSession, FinishReason, Generated, GenerationConfig, Sampling, Slot,
-    continuation_log_probs, generate, generate_batch,
+    continuation_log_probs, continuation_log_probs_batch, generate, generate_batch,
 };
 pub use kv_cache::KvCache;
 pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use alambic_transformer::{
     Architecture, AttentionContext, Decoder, DecoderConfig, FinishReason, Generated,
     GenerationConfig, KvCache, RopeScaling, Sampling, TransformerError, continuation_log_probs,
-    generate, generate_batch, load_checkpoint,
+    continuation_log_probs_batch, generate, generate_batch, load_checkpoint,
 };
 use burn::tensor::{Device, Tensor};
 use golden::{
@@ -180,6 +180,27 @@ fn what_was_generated_is_as_probable_as_the_same_text_that_is_given() {
             assert!(worst < CACHE_TOLERANCE, "{worst}");
         }
     }
+    // Texts of all lengths beside each other.
+    let texts: Vec<(Vec<u32>, Vec<u32>)> = (0..40)
+        .map(|index| {
+            let ids =
+                |count: usize, from: usize| (0..count).map(move |at| (from + 7 * at) as u32 % 61);
+            let prompt = ids(1 + index % 9, index).collect();
+            (prompt, ids(index * 5 % 14, index + 3).collect())
+        })
+        .collect();
+    let pairs: Vec<(&[u32], &[u32])> = texts.iter().map(|(p, c)| (&p[..], &c[..])).collect();
+    let together = continuation_log_probs_batch(&decoder, &pairs).unwrap();
+    for ((prompt, continuation), found) in pairs.iter().zip(&together) {
+        let alone = continuation_log_probs(&decoder, prompt, continuation).unwrap();
+        assert!(max_difference(found, &alone) < CACHE_TOLERANCE);
+    }
+    let bad: [(&[u32], &[u32]); 2] = [(&[1], &[2]), (&[1], &[61])];
+    let error = continuation_log_probs_batch(&decoder, &bad).unwrap_err();
+    assert!(matches!(
+        error,
+        TransformerError::TokenOutOfRange { prompt: 1, .. }
+    ));
     // A distribution over all that may follow.
     let vocab = decoder.config().vocab_size as u32;
     let probability =

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and the call that does its work.
 
+pub(crate) mod benchmark;
 pub(crate) mod cache;
 pub(crate) mod cache_conversion;
 pub(crate) mod cache_verification;
@@ -45,6 +46,7 @@ pub(crate) fn execute(
         Command::Study(arguments) => study::execute(arguments, progress),
         Command::Export(arguments) => export::execute(arguments),
         Command::Merge(arguments) => merge::execute(arguments),
+        Command::Benchmark(arguments) => benchmark::execute(arguments),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::decoder::Decoder;
 use crate::error::TransformerError;
 
 /// Largest intermediate tensor of a group, in elements; 64 MiB of f32.
-const MAX_GROUP_ELEMENTS: usize = 1 << 24;
+pub(super) const MAX_GROUP_ELEMENTS: usize = 1 << 24;
 
 /// Generates from prompts of any lengths; the results equal those of
 /// [`generate`](super::generate) one by one.
@@ -86,20 +86,24 @@ impl<'a> Prompt<'a> {
 fn group_size(prompts: &[Prompt], config: &DecoderConfig) -> usize {
     let fits = |rows: usize| {
         let seq = prompts[rows - 1].token_ids.len();
-        let widest = config.all_layer_sizes().map(|sizes| {
-            let heads = sizes.num_attention_heads;
-            (heads * seq)
-                .max(sizes.intermediate_size)
-                .max(heads * config.head_dim)
-        });
-        let widest = widest.max().unwrap_or(1);
-        let elements = (seq * widest).max(config.vocab_size);
+        let elements = row_elements(config, seq).max(config.vocab_size);
         rows * elements <= MAX_GROUP_ELEMENTS
     };
     (2..=prompts.len())
         .take_while(|&rows| fits(rows))
         .last()
         .unwrap_or(1)
+}
+
+/// Elements of the largest tensor inside of a layer that a row of `seq` tokens has.
+pub(super) fn row_elements(config: &DecoderConfig, seq: usize) -> usize {
+    let of_token = config.all_layer_sizes().map(|sizes| {
+        let heads = sizes.num_attention_heads;
+        (heads * seq)
+            .max(sizes.intermediate_size)
+            .max(heads * config.head_dim)
+    });
+    seq * of_token.max().unwrap_or(1)
 }
 
 /// Generates from prompts that fit into one batch; `on_token` gets the row and its new token.

@@ -1,0 +1,55 @@
+//! The tasks that come with the crate.
+
+use crate::EvalError;
+use crate::task::Task;
+
+/// File names and contents of `tasks/`.
+const TASKS: [(&str, &str); 7] = [
+    ("agieval", include_str!("../tasks/agieval.toml")),
+    ("arc_easy", include_str!("../tasks/arc_easy.toml")),
+    ("copa", include_str!("../tasks/copa.toml")),
+    ("hellaswag", include_str!("../tasks/hellaswag.toml")),
+    ("mmlu", include_str!("../tasks/mmlu.toml")),
+    ("openbook_qa", include_str!("../tasks/openbook_qa.toml")),
+    ("piqa", include_str!("../tasks/piqa.toml")),
+];
+
+/// The names of all tasks that come with the crate.
+///
+/// ```
+/// assert!(alambic_eval::shipped_tasks().any(|name| name == "mmlu"));
+/// ```
+pub fn shipped_tasks() -> impl Iterator<Item = &'static str> {
+    TASKS.iter().map(|(name, _)| *name)
+}
+
+/// A task by its name.
+///
+/// # Errors
+/// [`EvalError::Task`] naming all tasks, if there is none of the name.
+pub fn shipped_task(name: &str) -> Result<Task, EvalError> {
+    let found = TASKS.iter().find(|(known, _)| *known == name);
+    let Some((_, text)) = found else {
+        let names: Vec<&str> = shipped_tasks().collect();
+        return Err(EvalError::Task {
+            task: name.to_owned(),
+            problem: format!("expected one of {}", names.join(", ")),
+        });
+    };
+    text.parse()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_is_sound_and_named_as_its_file() {
+        for name in shipped_tasks() {
+            assert_eq!(shipped_task(name).unwrap().name, name);
+        }
+        let error = shipped_task("mmul").unwrap_err().to_string();
+        assert!(error.contains("mmlu"), "{error}");
+    }
+}
