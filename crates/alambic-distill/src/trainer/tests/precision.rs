@@ -1,12 +1,16 @@
 //! Students whose matrix products are rounded, and whose layers are computed again.
 
+use std::path::Path;
+
 use alambic_transformer::Precision;
 
-use super::small_run::{cache, config, settings, train, weights};
+use super::small_run::{cache, config, settings, student, train, watched, weights};
 use crate::DistillError;
 use crate::loss::{LossKind, Objective, ObjectiveTerm, TailTreatment};
 use crate::test_device::test_device;
-use crate::trainer::{RunSettings, StepMetrics, StopReason, TrainerConfig};
+use crate::trainer::{
+    RunSettings, StepMetrics, StopReason, Trainer, TrainerConfig, TrainingOutcome,
+};
 
 /// Relative error of losses after a few steps of rounded products.
 const ROUNDED_LOSS: f64 = 2e-2;
@@ -15,14 +19,29 @@ const ROUNDED_NORM: f64 = 1e-1;
 /// Relative error of norms of gradients whose sums are in another order.
 const REORDERED_NORM: f64 = 1e-4;
 
-/// Runs in all precisions that the device has, with layers kept and computed again: all stay beside the one in f32 that
-/// keeps them.
-pub(super) fn assert_variants_agree(run: impl Fn(Precision, RunSettings) -> Vec<StepMetrics>) {
-    let settings = |recompute_layers| RunSettings {
-        recompute_layers,
-        ..settings(4)
+/// Trains in all precisions that the device has, with layers kept and computed again: all runs stay beside the one in f32
+/// that keeps them.
+pub(super) fn assert_variants_agree(
+    config: &TrainerConfig,
+    train: impl Fn(Trainer, &Path) -> Result<TrainingOutcome, DistillError>,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |precision: Precision, recompute_layers: bool| {
+        let config = TrainerConfig {
+            precision,
+            ..config.clone()
+        };
+        let settings = RunSettings {
+            recompute_layers,
+            ..settings(4)
+        };
+        let (trainer, steps) = watched(Trainer::try_new(config, settings).unwrap(), None);
+        let name = format!("{}-{recompute_layers}", precision.name());
+        train(trainer, &dir.path().join(name)).unwrap();
+        let steps = steps.lock().unwrap();
+        steps.clone()
     };
-    let expected = run(Precision::F32, settings(false));
+    let expected = run(Precision::F32, false);
     let all = Precision::ALL.into_iter();
     let all = all.filter(|precision| precision.is_supported(&test_device()));
     let mut variants: Vec<(Precision, bool)> = all
@@ -34,7 +53,7 @@ pub(super) fn assert_variants_agree(run: impl Fn(Precision, RunSettings) -> Vec<
         variants.drain(..variants.len() - 1);
     }
     for (precision, recompute_layers) in variants {
-        let found = run(precision, settings(recompute_layers));
+        let found = run(precision, recompute_layers);
         let what = format!("{precision:?}, computed again: {recompute_layers}");
         let (of_loss, of_norm) = match precision {
             Precision::F32 => (REORDERED_NORM, REORDERED_NORM),
@@ -173,18 +192,8 @@ fn an_interrupted_run_in_f16_continues_bit_by_bit_with_its_loss_scale() {
 fn precision_and_recomputation_change_no_more_than_roundings() {
     let dir = tempfile::tempdir().unwrap();
     let cache = cache(&dir.path().join("cache"));
-    assert_variants_agree(|precision, settings| {
-        let again = settings.recompute_layers;
-        let directory = dir.path().join(format!("{}-{again}", precision.name()));
-        let (_, steps) = train(
-            in_precision(precision, 6),
-            settings,
-            &cache,
-            &directory,
-            None,
-        )
-        .unwrap();
-        steps
+    assert_variants_agree(&config(6), |trainer, directory| {
+        trainer.train(student(), cache.clone(), Some(cache.clone()), directory)
     });
 }
 
