@@ -123,16 +123,15 @@ pub fn causal_attention(
         (rows == 1 || rows == batch) && columns == seq,
         "visible keys are of [{rows}, {columns}], the batch is [{batch}, {seq}]"
     );
+    let (dtype, wide) = (keys.dtype(), widened(keys.dtype()));
+    let queries = queries.cast(wide);
     #[cfg(feature = "flex")]
-    {
-        let wide = widened(keys.dtype());
-        if computation.is_fused(&queries.clone().cast(wide)) {
-            let (dtype, first) = (keys.dtype(), visible.first.clone());
-            let [queries, keys, values] = [queries, keys, values].map(|it| it.cast(wide));
-            return crate::flex::causal_attention(queries, keys, values, first).cast(dtype);
-        }
+    if computation.is_fused(&queries) {
+        let (keys, values) = (keys.cast(wide), values.cast(wide));
+        let first = visible.first.clone();
+        return crate::flex::causal_attention(queries, keys, values, first).cast(dtype);
     }
-    let _ = computation;
+    let _ = (computation, dtype);
     let keys = keys.permute([0, 2, 3, 1]);
     let values = values.swap_dims(1, 2);
     attention_with_bias(queries, keys, values, Some(visible.bias()), None)
