@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Who may depend on whom, among our own crates.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("alambic-cli", &["alambic"]),
     (
         "alambic",
@@ -16,10 +16,12 @@ const ARROWS: [(&str, &[&str]); 8] = [
             "alambic-cache",
             "alambic-distill",
             "alambic-eval",
+            "alambic-synth",
             "alambic-text",
             "alambic-transformer",
         ],
     ),
+    ("alambic-synth", &["alambic-text"]),
     ("alambic-eval", &["alambic-text", "alambic-transformer"]),
     (
         "alambic-distill",
@@ -37,7 +39,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Crates that must not know burn.
-const WITHOUT_BURN: [&str; 2] = ["alambic-cache", "alambic-text"];
+const WITHOUT_BURN: [&str; 3] = ["alambic-cache", "alambic-synth", "alambic-text"];
 /// The crate that alone may know burn-train.
 const TRAINS: &str = "alambic-distill";
 /// What distill's losses must not know: all of the workspace but tensors and kernels.

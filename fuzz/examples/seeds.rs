@@ -216,6 +216,14 @@ fn tokenizers(seeds: &Seeds, dir: &Path) {
     let fallback = json!({"type": "Sequence", "decoders": [
         {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "}, {"type": "ByteFallback"},
         {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]});
+    let twice = json!({"type": "Replace", "pattern": {"String": "e"}, "content": "ee"});
+    let doubling = json!({"type": "Sequence", "normalizers": vec![twice; 10]});
+    seeds.write(
+        "tokenizer",
+        "doubling",
+        whole(json!({"normalizer": doubling,
+            "model": {"type": "WordLevel", "vocab": {"<unk>": 0}, "unk_token": "<unk>"}})),
+    );
     let prepend = json!({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u{2581}"},
         {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"}]});
     seeds.write(

@@ -3,6 +3,7 @@
 mod byte_pair_training;
 mod dropped_text;
 mod fingerprint;
+mod lengthening;
 mod text_stream;
 mod token_bytes;
 
@@ -152,6 +153,7 @@ impl Tokenizer {
                 vocab_size - 1
             ))));
         }
+        contained(LIBRARY, || lengthening::check(&inner)).map_err(failed)?;
         let fingerprint = contained(LIBRARY, || fingerprint::of(&inner)).map_err(failed)?;
         let may_drop_text =
             contained(LIBRARY, || dropped_text::may_drop(&inner)).map_err(failed)?;

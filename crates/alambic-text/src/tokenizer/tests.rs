@@ -258,6 +258,31 @@ fn ids_far_beyond_the_number_of_tokens_are_refused() {
 }
 
 #[test]
+fn steps_that_could_fill_the_memory_are_refused() {
+    let twice = json!({"type": "Replace", "pattern": {"String": "e"}, "content": "ee"});
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let template = json!({"type": "TemplateProcessing", "single": [text, text], "pair": [text],
+        "special_tokens": {}});
+    let encoding = "normalizer, pre-tokenizer and post-processor";
+    for (part, list, step, steps) in [
+        ("normalizer", "normalizers", twice.clone(), encoding),
+        ("pre_tokenizer", "pretokenizers", bytes, encoding),
+        ("post_processor", "processors", template, encoding),
+        ("decoder", "decoders", twice, "decoder"),
+    ] {
+        let mut json = as_json(&trained());
+        json[part] = json!({"type": "Sequence", list: vec![step.clone(); 30]});
+        let error = reload(&json).unwrap_err();
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        let expected = format!("its {steps} can make a text ");
+        assert!(reason.starts_with(&expected), "{part}: {reason}");
+        json[part] = json!({"type": "Sequence", list: [step]});
+        reload(&json).unwrap();
+    }
+}
+
+#[test]
 fn a_broken_file_is_an_error_that_names_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tokenizer.json");
