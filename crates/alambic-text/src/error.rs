@@ -129,6 +129,14 @@ pub enum TextError {
         /// The role in the file.
         found: String,
     },
+    /// A record says what the student sees in a way that cannot be, or in two ways.
+    #[error("{place}: it has a `teacher_system`, but {problem}")]
+    TeacherSystem {
+        /// The file and record.
+        place: DocumentSource,
+        /// What contradicts it.
+        problem: &'static str,
+    },
     /// A Parquet file lacks a column or has it with another type.
     #[error("{path}: expected {expected}, found {found}")]
     ParquetColumns {
