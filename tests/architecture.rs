@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "alambic-transformer",
         ],
     ),
-    ("alambic-synth", &["alambic-text"]),
+    ("alambic-synth", &["alambic-text", "alambic-transformer"]),
     ("alambic-eval", &["alambic-text", "alambic-transformer"]),
     (
         "alambic-distill",

@@ -6,6 +6,7 @@ use alambic_cache::CacheError;
 use alambic_distill::DistillError;
 use alambic_distill::loss::LossError;
 use alambic_eval::EvalError;
+use alambic_synth::SynthError;
 use alambic_text::TextError;
 use alambic_transformer::TransformerError;
 
@@ -43,6 +44,9 @@ pub enum PipelineError {
     /// A benchmark's task, records or questions do not fit.
     #[error(transparent)]
     Eval(#[from] EvalError),
+    /// Prompts, strategies, answers or their teacher do not fit.
+    #[error(transparent)]
+    Synth(#[from] SynthError),
     /// A report cannot be written or read.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -96,6 +100,11 @@ impl PipelineError {
             | Self::Text(TextError::File { action, .. })
             | Self::Report(ReportError::Io { action, .. })
             | Self::Io { action, .. } => is_reading(action),
+            Self::Synth(SynthError::File { action, .. }) => is_reading(action),
+            Self::Synth(error) => !matches!(
+                error,
+                SynthError::Endpoint { .. } | SynthError::Locked { .. } | SynthError::Model(_)
+            ),
             Self::Recipe(_)
             | Self::Variant { .. }
             | Self::Text(_)

@@ -15,6 +15,7 @@ use crate::commands::recipe::RecipeArguments;
 use crate::commands::report::ReportArguments;
 use crate::commands::score::ScoreArguments;
 use crate::commands::study::StudyArguments;
+use crate::commands::synthesize::SynthesizeArguments;
 use crate::output::OutputFormat;
 
 /// Distil small language models from large ones.
@@ -78,6 +79,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  alambic benchmark runs/first/student --task mmlu --data mmlu/test/virology_test.csv"
     )]
     Benchmark(BenchmarkArguments),
+    /// Let a teacher write training conversations: strategies, answers, checks; or go on where it ended.
+    #[command(
+        after_help = "Example:\n  alambic synthesize configs/synthesis/textbook.toml --out data/solved"
+    )]
+    Synthesize(SynthesizeArguments),
     /// Find what would fail or mislead later, before any compute.
     #[command(
         after_help = "Example:\n  alambic doctor recipe.toml --set teacher.path=downloads/teacher"
@@ -145,6 +151,7 @@ impl Command {
             Self::Export(_) => "export",
             Self::Merge(_) => "merge",
             Self::Benchmark(_) => "benchmark",
+            Self::Synthesize(_) => "synthesize",
         }
     }
 }

@@ -67,6 +67,10 @@ pub enum SynthError {
     /// A template or a tokenizer refused something.
     #[error(transparent)]
     Text(#[from] alambic_text::TextError),
+    /// A model in this process refused its input.
+    #[cfg(feature = "local")]
+    #[error(transparent)]
+    Model(#[from] alambic_transformer::TransformerError),
     /// An endpoint refuses everything that it is asked, or cannot be asked.
     #[error("{url}: {problem}")]
     Endpoint {

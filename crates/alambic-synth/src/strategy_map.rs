@@ -159,7 +159,7 @@ mod tests {
             id: "p1".into(),
             kind: kind.into(),
             user: user.into(),
-            reference: None,
+            accepted: None,
             source: Source {
                 name: source.into(),
                 licence: "MIT".into(),

@@ -43,6 +43,14 @@ pub enum RecipeError {
         /// Every problem.
         problems: Vec<Problem>,
     },
+    /// A key of settings that are no recipe of a run is missing or wrong.
+    #[error("{name}: {problem}")]
+    Settings {
+        /// The file's name in messages.
+        name: String,
+        /// The first problem, with its place.
+        problem: String,
+    },
     /// A relative path could not be resolved.
     #[error("cannot find the current directory, where relative paths start")]
     CurrentDirectory {
@@ -82,6 +90,9 @@ impl RecipeError {
             }
             Self::Invalid { .. } => {
                 "correct the keys named above, in the file or with --set key.path=value"
+            }
+            Self::Settings { .. } => {
+                "correct the key named above, in the file or with --set key.path=value"
             }
             Self::CurrentDirectory { .. } => "start the command in a directory that exists",
             Self::Serialize { .. } => "use paths that are valid UTF-8",

@@ -50,18 +50,11 @@ impl Recipe {
     /// [`RecipeError::Read`] and [`RecipeError::NotUtf8`] for the file, [`RecipeError::Syntax`] for
     /// text that is not TOML, and [`RecipeError::Invalid`] with every problem of keys and values.
     pub fn load(path: &Path, overrides: &[String]) -> Result<LoadedRecipe, RecipeError> {
-        let read_error = |source| RecipeError::Read {
-            path: path.into(),
-            source,
-        };
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(read_error)?;
-        let text = decode(&name, bytes)?;
-        let directory = path.parent().unwrap_or(Path::new(""));
+        let (name, text) = read_text(path)?;
         let source = RecipeText {
             name: &name,
             text: &text,
-            directory,
+            directory: path.parent().unwrap_or(Path::new("")),
         };
         Self::parse(&source, overrides)
     }
@@ -86,28 +79,12 @@ impl Recipe {
         source: &RecipeText<'_>,
         overrides: &[String],
     ) -> Result<LoadedRecipe, RecipeError> {
-        let current_directory =
-            std::env::current_dir().map_err(|source| RecipeError::CurrentDirectory { source })?;
-        let directory = current_directory.join(source.directory);
-        let mut tree = Node::parse_document(source.text).map_err(|faults| RecipeError::Syntax {
-            name: source.name.into(),
-            faults,
-        })?;
-        let mut problems = Vec::new();
-        for text in overrides {
-            let applied =
-                Assignment::parse(text).and_then(|assignment| assignment.apply(&mut tree));
-            problems.extend(applied.err());
-        }
-        let bases = Bases {
-            text: &directory,
-            overrides: &current_directory,
-        };
-        match read_tree(&tree, &bases, problems) {
+        let (document, problems) = Document::parse(source, overrides)?;
+        match read_tree(&document, problems) {
             Ok(recipe) => Ok(LoadedRecipe {
                 recipe,
                 name: source.name.into(),
-                directory,
+                directory: document.directory,
                 text: source.text.into(),
                 overrides: overrides.to_vec(),
             }),
@@ -117,6 +94,18 @@ impl Recipe {
             }),
         }
     }
+}
+
+/// The file's name in messages, and its text.
+pub(super) fn read_text(path: &Path) -> Result<(String, String), RecipeError> {
+    let read_error = |source| RecipeError::Read {
+        path: path.into(),
+        source,
+    };
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(read_error)?;
+    let text = decode(&name, bytes)?;
+    Ok((name, text))
 }
 
 /// Reads the file's bytes as text.
@@ -131,17 +120,14 @@ pub(super) fn decode(name: &str, bytes: Vec<u8>) -> Result<String, RecipeError> 
 }
 
 /// Types, resolves and validates a tree; `problems` are those known before.
-fn read_tree(
-    tree: &Node,
-    bases: &Bases<'_>,
-    mut problems: Vec<Problem>,
-) -> Result<Recipe, Vec<Problem>> {
+fn read_tree(document: &Document, mut problems: Vec<Problem>) -> Result<Recipe, Vec<Problem>> {
+    let tree = &document.tree;
     let shaped = shape::read::<Recipe>(tree);
     problems.extend(shaped.problems);
     let Some(mut recipe) = shaped.value else {
         return Err(problems);
     };
-    bases.resolve(&mut recipe, tree);
+    document.resolve_recipe(&mut recipe);
     let found = recipe
         .problems(&shaped.broken)
         .into_iter()
@@ -173,45 +159,74 @@ fn locate(mut problem: Problem, tree: &Node) -> Problem {
     problem
 }
 
-/// Where relative paths start.
-struct Bases<'a> {
-    text: &'a Path,
-    overrides: &'a Path,
+/// A TOML document with its overrides, before it is read as anything.
+pub(super) struct Document {
+    /// The values, with where each was written.
+    pub(super) tree: Node,
+    /// Where the text's relative paths start, absolute.
+    pub(super) directory: PathBuf,
+    current_directory: PathBuf,
 }
 
-impl Bases<'_> {
+impl Document {
+    /// Parses the text and applies overrides; also what is wrong with these.
+    pub(super) fn parse(
+        source: &RecipeText<'_>,
+        overrides: &[String],
+    ) -> Result<(Self, Vec<Problem>), RecipeError> {
+        let current_directory =
+            std::env::current_dir().map_err(|source| RecipeError::CurrentDirectory { source })?;
+        let mut tree = Node::parse_document(source.text).map_err(|faults| RecipeError::Syntax {
+            name: source.name.into(),
+            faults,
+        })?;
+        let mut problems = Vec::new();
+        for text in overrides {
+            let applied =
+                Assignment::parse(text).and_then(|assignment| assignment.apply(&mut tree));
+            problems.extend(applied.err());
+        }
+        let document = Self {
+            tree,
+            directory: current_directory.join(source.directory),
+            current_directory,
+        };
+        Ok((document, problems))
+    }
+
     /// Makes every path of the recipe absolute; empty ones are left for validation to report.
-    fn resolve(&self, recipe: &mut Recipe, tree: &Node) {
+    fn resolve_recipe(&self, recipe: &mut Recipe) {
         for (index, file) in recipe.data.files.iter_mut().enumerate() {
-            self.resolve_path(file, &format!("data.files.{index}"), tree);
+            self.resolve(file, &format!("data.files.{index}"));
         }
         if let Some(ChatTemplateSource::File(path)) = &mut recipe.data.chat_template {
-            self.resolve_path(path, "data.chat_template", tree);
+            self.resolve(path, "data.chat_template");
         }
         if !is_hub_path(&recipe.teacher.path) {
-            self.resolve_path(&mut recipe.teacher.path, "teacher.path", tree);
+            self.resolve(&mut recipe.teacher.path, "teacher.path");
         }
         if let Some(path) = &mut recipe.student.tokenizer
             && !is_hub_path(path)
         {
-            self.resolve_path(path, STUDENT_TOKENIZER, tree);
+            self.resolve(path, STUDENT_TOKENIZER);
         }
         let Some(cache) = &mut recipe.cache else {
             return;
         };
         let reused = cache.reuse.iter_mut().flatten().enumerate();
         for (index, cache) in reused.filter(|(_, path)| is_plain_path(path)) {
-            self.resolve_path(cache, &format!("cache.reuse.{index}"), tree);
+            self.resolve(cache, &format!("cache.reuse.{index}"));
         }
         if let Some(path) = cache.path.as_mut().filter(|path| is_plain_path(path)) {
-            self.resolve_path(path, CACHE_PATH, tree);
+            self.resolve(path, CACHE_PATH);
         }
     }
 
-    fn resolve_path(&self, path: &mut PathBuf, key: &str, tree: &Node) {
-        let base = match tree.get(key).map(|node| &node.location) {
-            Some(Location::Override { .. }) => self.overrides,
-            Some(Location::Text { .. }) | None => self.text,
+    /// Makes the path at a key absolute.
+    pub(super) fn resolve(&self, path: &mut PathBuf, key: &str) {
+        let base = match self.tree.get(key).map(|node| &node.location) {
+            Some(Location::Override { .. }) => &self.current_directory,
+            Some(Location::Text { .. }) | None => &self.directory,
         };
         if !path.as_os_str().is_empty() {
             *path = base.join(&*path);

@@ -15,6 +15,7 @@ pub(crate) mod recipe;
 pub(crate) mod report;
 pub(crate) mod score;
 pub(crate) mod study;
+pub(crate) mod synthesize;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) fn execute(
         Command::Export(arguments) => export::execute(arguments),
         Command::Merge(arguments) => merge::execute(arguments),
         Command::Benchmark(arguments) => benchmark::execute(arguments),
+        Command::Synthesize(arguments) => synthesize::execute(arguments, progress),
     }
 }
 

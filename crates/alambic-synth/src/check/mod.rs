@@ -2,12 +2,14 @@
 
 mod agreement;
 mod answer_check;
+mod checks;
 mod rubric;
 mod selection;
 mod verdict;
 
 pub use agreement::Agreement;
 pub use answer_check::{AnswerCheck, WithoutReference};
+pub use checks::Checks;
 pub use rubric::{Rubric, shipped_rubric, shipped_rubrics};
 pub use selection::{Keep, select};
 pub use verdict::{CheckKind, Verdict};

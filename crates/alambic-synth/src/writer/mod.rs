@@ -2,6 +2,9 @@
 
 #[cfg(feature = "endpoint")]
 mod endpoint;
+mod endpoint_config;
+#[cfg(feature = "local")]
+mod local;
 mod ready;
 
 use crate::SynthError;
@@ -9,7 +12,10 @@ use crate::answer::Delivery;
 use crate::request::AnswerRequest;
 
 #[cfg(feature = "endpoint")]
-pub use endpoint::{Budget, Endpoint, EndpointApi, EndpointConfig, Prices, Retries};
+pub use endpoint::Endpoint;
+pub use endpoint_config::{Budget, EndpointApi, EndpointConfig, Prices, Retries};
+#[cfg(feature = "local")]
+pub use local::LocalModel;
 pub use ready::ReadyAnswers;
 
 /// Something that answers requests: a model in this process, a server, a file.

@@ -74,6 +74,17 @@ impl ReadyAnswers {
         })
     }
 
+    /// One answer to each prompt, by the prompt's identity, whatever the strategy.
+    pub fn of_prompts(model: &str, answers: impl IntoIterator<Item = (String, String)>) -> Self {
+        let answers = answers.into_iter();
+        Self {
+            model: model.to_owned(),
+            answers: answers
+                .map(|(prompt, answer)| ((prompt, None, 0), answer))
+                .collect(),
+        }
+    }
+
     fn answer(&self, request: &AnswerRequest) -> Option<&str> {
         let found = |strategy: Option<String>| {
             let key = (request.prompt.clone(), strategy, request.sample);

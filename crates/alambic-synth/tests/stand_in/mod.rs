@@ -1,7 +1,7 @@
 //! A server that speaks OpenAI's protocol and misbehaves when it is told to.
 
 // Each test program uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

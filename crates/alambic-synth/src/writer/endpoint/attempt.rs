@@ -9,13 +9,13 @@ use reqwest::{Client, Response};
 
 use super::api_key::ApiKey;
 use super::budget::Purse;
-use super::config::{EndpointApi, EndpointConfig};
 use super::failure::Failure;
 use super::pace::Pace;
 use super::wire::{self, Unreadable};
 use crate::SynthError;
 use crate::answer::{Answer, Usage};
 use crate::request::AnswerRequest;
+use crate::writer::endpoint_config::{EndpointApi, EndpointConfig};
 
 /// The longest reply that is read.
 const MOST_REPLY_BYTES: usize = 64 << 20;
@@ -92,7 +92,7 @@ impl Attempts {
             Err(reason) => return (Err(Failure::OfRequest(reason)), Usage::default()),
         };
         let bound = bound(request);
-        if !self.purse.reserve(bound) {
+        if !self.purse.reserve(bound).await {
             return (Err(Failure::NoBudget), Usage::default());
         }
         self.pace.turn().await;

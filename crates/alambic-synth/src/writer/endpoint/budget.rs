@@ -2,14 +2,24 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::config::Budget;
+use tokio::sync::Notify;
+
 use crate::answer::Usage;
+use crate::writer::endpoint_config::Budget;
 
 /// What was taken, and what requests that are under way may still take.
 #[derive(Debug)]
 pub(super) struct Purse {
     budget: Budget,
-    taken: Mutex<Usage>,
+    state: Mutex<State>,
+    settled: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// With the bounds of all requests that are under way.
+    taken: Usage,
+    under_way: usize,
 }
 
 impl Purse {
@@ -17,31 +27,53 @@ impl Purse {
     pub(super) fn new(budget: Budget, taken: Usage) -> Self {
         Self {
             budget,
-            taken: Mutex::new(taken),
+            state: Mutex::new(State {
+                taken,
+                under_way: 0,
+            }),
+            settled: Notify::new(),
         }
     }
 
-    /// Sets an upper bound aside; false if the budget does not allow it.
-    pub(super) fn reserve(&self, bound: Usage) -> bool {
-        let mut taken = self.taken();
-        let mut all = *taken;
+    /// Sets an upper bound aside, if need be once requests that are under way have taken less than theirs; false if the budget
+    /// does not allow it.
+    pub(super) async fn reserve(&self, bound: Usage) -> bool {
+        loop {
+            // Before looking, so that nothing is settled between looking and waiting.
+            let settled = self.settled.notified();
+            match self.try_reserve(bound) {
+                Some(reserved) => return reserved,
+                None => settled.await,
+            }
+        }
+    }
+
+    /// None if it may become possible.
+    fn try_reserve(&self, bound: Usage) -> Option<bool> {
+        let mut state = self.state();
+        let mut all = state.taken;
         all += bound;
         let tokens_fit = self
             .budget
             .tokens
             .is_none_or(|tokens| all.tokens() <= tokens);
-        let fits = tokens_fit && self.budget.cost.is_none_or(|cost| self.cost(all) <= cost);
-        if fits {
-            *taken = all;
+        if tokens_fit && self.budget.cost.is_none_or(|cost| self.cost(all) <= cost) {
+            state.taken = all;
+            state.under_way += 1;
+            return Some(true);
         }
-        fits
+        (state.under_way == 0).then_some(false)
     }
 
     /// Puts what was taken in the place of its bound.
     pub(super) fn settle(&self, bound: Usage, used: Usage) {
-        let mut taken = self.taken();
+        let mut state = self.state();
+        let taken = &mut state.taken;
         taken.prompt_tokens = taken.prompt_tokens - bound.prompt_tokens + used.prompt_tokens;
         taken.answer_tokens = taken.answer_tokens - bound.answer_tokens + used.answer_tokens;
+        state.under_way -= 1;
+        drop(state);
+        self.settled.notify_waiters();
     }
 
     fn cost(&self, usage: Usage) -> f64 {
@@ -53,15 +85,15 @@ impl Purse {
             / 1e6
     }
 
-    fn taken(&self) -> MutexGuard<'_, Usage> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Prices;
     use super::*;
+    use crate::writer::Prices;
 
     fn usage(prompt_tokens: u64, answer_tokens: u64) -> Usage {
         Usage {
@@ -78,11 +110,13 @@ mod tests {
             ..Budget::default()
         };
         let purse = Purse::new(budget, usage(10, 10));
-        assert!(purse.reserve(usage(20, 30)));
-        assert!(!purse.reserve(usage(20, 30)));
+        assert_eq!(purse.try_reserve(usage(20, 30)), Some(true));
+        // It may fit once the first has taken less.
+        assert_eq!(purse.try_reserve(usage(20, 40)), None);
         purse.settle(usage(20, 30), usage(12, 8));
-        assert!(purse.reserve(usage(20, 40)));
-        assert!(!purse.reserve(usage(1, 0)));
+        assert_eq!(purse.try_reserve(usage(20, 40)), Some(true));
+        purse.settle(usage(20, 40), usage(20, 40));
+        assert_eq!(purse.try_reserve(usage(1, 0)), Some(false));
     }
 
     #[test]
@@ -96,7 +130,7 @@ mod tests {
             }),
         };
         let purse = Purse::new(budget, Usage::default());
-        assert!(purse.reserve(usage(200_000, 200_000)));
-        assert!(!purse.reserve(usage(1, 0)));
+        assert_eq!(purse.try_reserve(usage(200_000, 200_000)), Some(true));
+        assert_eq!(purse.try_reserve(usage(1, 0)), None);
     }
 }

@@ -47,7 +47,7 @@ impl Failure {
         };
         match status {
             408 | 425 | 429 | 500.. => Self::Passing { reason, wait },
-            300..400 | 401 | 403..=405 => Self::OfEndpoint(reason),
+            300..=399 | 401 | 403..=405 => Self::OfEndpoint(reason),
             _ => Self::OfRequest(reason),
         }
     }

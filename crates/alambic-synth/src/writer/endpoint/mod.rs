@@ -3,7 +3,6 @@
 mod api_key;
 mod attempt;
 mod budget;
-mod config;
 mod failure;
 mod pace;
 mod wire;
@@ -17,12 +16,11 @@ use tokio::task::JoinSet;
 
 use self::attempt::Attempts;
 use self::failure::Failure;
+use super::endpoint_config::EndpointConfig;
 use super::{AnswerWriter, WriteEnd};
 use crate::SynthError;
 use crate::answer::{Delivery, Outcome, Usage};
 use crate::request::AnswerRequest;
-
-pub use config::{Budget, EndpointApi, EndpointConfig, Prices, Retries};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

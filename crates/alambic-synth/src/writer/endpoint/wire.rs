@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::config::{EndpointApi, EndpointConfig};
 use crate::answer::{Answer, Finish, ServedToken, TokenLogProb, Usage};
 use crate::request::AnswerRequest;
+use crate::writer::endpoint_config::{EndpointApi, EndpointConfig};
 
 /// The body of a request. `prompt` is the rendered conversation, where the server applies no template.
 pub(super) fn body(

@@ -105,18 +105,27 @@ pub struct Prices {
 }
 
 impl EndpointConfig {
+    /// The file of the template, if the server applies none: for resolving relative paths.
+    pub fn template_mut(&mut self) -> Option<&mut PathBuf> {
+        match &mut self.api {
+            EndpointApi::Chat => None,
+            EndpointApi::Completions { template, .. } => Some(template),
+        }
+    }
+
     /// Checks all settings.
     ///
     /// # Errors
     /// [`SynthError::Settings`] with all problems at once.
     pub fn validate(&self) -> Result<(), SynthError> {
         let mut problems = Problems::default();
-        let url = reqwest::Url::parse(&self.base_url).ok();
-        let is_plain = url.is_some_and(|url| {
-            ["http", "https"].contains(&url.scheme())
-                && url.username().is_empty()
-                && url.password().is_none()
-                && url.query().is_none()
+        let host = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| self.base_url.strip_prefix(scheme));
+        let is_plain = host.is_some_and(|rest| {
+            let odd =
+                |sign: char| "@?#".contains(sign) || sign.is_whitespace() || sign.is_control();
+            !rest.is_empty() && !rest.starts_with('/') && !rest.contains(odd)
         });
         // The URL may hold a secret where none belongs: it is not repeated.
         problems.expect(

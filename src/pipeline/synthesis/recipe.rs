@@ -1,0 +1,184 @@
+//! What a dataset is made from, and how: a TOML file.
+
+use std::path::{Path, PathBuf};
+
+use alambic_synth::{
+    Checks, DatasetFormat, EndpointConfig, Keep, PromptFiles, Sampling, Source, StrategyMap,
+};
+use alambic_text::{PromptErasing, Split};
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::hub::is_hub_path;
+use crate::pipeline::recipe::{RecipeError, Settings};
+
+/// What a dataset is made from, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SynthesisRecipe {
+    /// The dataset's name.
+    pub name: String,
+    /// Prompts of files.
+    #[serde(default)]
+    pub prompts: Vec<PromptFiles>,
+    /// Problems of the textbook as prompts.
+    #[serde(default)]
+    pub textbook: Option<TextbookPrompts>,
+    /// How the teacher is told to go about the prompts; without it the teacher sees them alone.
+    #[serde(default)]
+    pub strategies: Option<StrategySection>,
+    /// Who answers.
+    pub teacher: TeacherSource,
+    /// How answers are drawn, and which are kept.
+    pub answers: AnswerSection,
+    /// Which answers are right. Without checks an answer passes if the teacher ended it.
+    #[serde(default)]
+    pub check: Checks,
+    /// Who judges the answers that pass.
+    #[serde(default)]
+    pub judge: Option<JudgeSection>,
+    /// What the student sees of the strategies.
+    pub erase: PromptErasing,
+    /// How the conversations are written.
+    pub format: DatasetFormat,
+}
+
+/// Problems of the textbook as prompts, their family as their kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextbookPrompts {
+    /// Another seed gives other problems.
+    pub seed: u64,
+    /// Train and validation share templates; test has its own.
+    pub split: Split,
+    /// How many.
+    pub problems: usize,
+    /// What they are called, and under which licence they go on.
+    pub source: Source,
+}
+
+/// How the teacher is told to go about the prompts. Of `map`, `map_file` and `trial` there is exactly one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrategySection {
+    /// Strategies of your own, beside those that come with Alambic.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
+    /// Which strategy a prompt is answered under.
+    #[serde(default)]
+    pub map: Option<StrategyMap>,
+    /// The same as a file of its own.
+    #[serde(default)]
+    pub map_file: Option<PathBuf>,
+    /// Try several, and take the best for each kind.
+    #[serde(default)]
+    pub trial: Option<TrialSection>,
+}
+
+/// Which strategies are tried, and on how many prompts of each kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialSection {
+    /// Their names; of two that are equally good the first is taken.
+    pub strategies: Vec<String>,
+    /// Prompts of each kind, whose right answers are known.
+    pub prompts_per_kind: usize,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TeacherSource {
+    /// A server that speaks OpenAI's protocol.
+    Endpoint(EndpointConfig),
+    /// A model in this process.
+    Checkpoint {
+        /// A directory in the Hugging Face layout with a chat template, or `hub:ORG/NAME@REVISION`.
+        path: PathBuf,
+        /// Requests at a time.
+        batch_requests: usize,
+    },
+    /// Answers that exist already: lines of `{"prompt": ..., "answer": ...}`.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Who wrote them.
+        model: String,
+    },
+    /// The worked solutions of the textbook's own problems.
+    WorkedSolutions,
+}
+
+/// How answers are drawn, and which are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerSection {
+    /// Answers to each prompt.
+    pub samples: u32,
+    /// How each is drawn.
+    pub sampling: Sampling,
+    /// Which of those that pass all checks are kept.
+    pub keep: Keep,
+    /// So many failures one after the other end the run.
+    pub most_failures_in_a_row: usize,
+}
+
+/// Who judges the answers that pass, and by what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgeSection {
+    /// A rubric that comes with Alambic, or a TOML file.
+    pub rubric: String,
+    /// Who judges.
+    pub teacher: TeacherSource,
+    /// How judgements are drawn.
+    pub sampling: Sampling,
+}
+
+impl SynthesisRecipe {
+    /// Reads a recipe, and applies overrides; relative paths start at the file's directory.
+    ///
+    /// # Errors
+    /// Those of [`RecipeError`].
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let settings = Settings::<Self>::load(path, overrides)?;
+        let mut recipe = settings.value.clone();
+        for (place, prompts) in recipe.prompts.iter_mut().enumerate() {
+            for (index, file) in prompts.files.iter_mut().enumerate() {
+                settings.resolve(file, &format!("prompts.{place}.files.{index}"));
+            }
+        }
+        if let Some(strategies) = &mut recipe.strategies {
+            for (index, file) in strategies.files.iter_mut().enumerate() {
+                settings.resolve(file, &format!("strategies.files.{index}"));
+            }
+            if let Some(file) = &mut strategies.map_file {
+                settings.resolve(file, "strategies.map_file");
+            }
+        }
+        recipe.teacher.resolve("teacher", &settings);
+        if let Some(judge) = &mut recipe.judge {
+            judge.teacher.resolve("judge.teacher", &settings);
+        }
+        Ok(recipe)
+    }
+}
+
+impl TeacherSource {
+    fn resolve(&mut self, key: &str, settings: &Settings<SynthesisRecipe>) {
+        match self {
+            Self::Checkpoint { path, .. } if !is_hub_path(path) => {
+                settings.resolve(path, &format!("{key}.checkpoint.path"));
+            }
+            Self::File { path, .. } => settings.resolve(path, &format!("{key}.file.path")),
+            Self::Endpoint(config) => {
+                if let Some(template) = config.template_mut() {
+                    settings.resolve(
+                        template,
+                        &format!("{key}.endpoint.api.completions.template"),
+                    );
+                }
+            }
+            Self::Checkpoint { .. } | Self::WorkedSolutions => {}
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! From a recipe to a dataset.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alambic::distill::StopHandle;
+use alambic::pipeline::{
+    NoProgress, PipelineError, SynthesisOptions, SynthesisRecipe, SynthesisReport, synthesize,
+};
+use alambic::synth::{EarlierFailures, RunEnd, read_conversations};
+use alambic::text::Role;
+use alambic::transformer::DeviceChoice;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn run(recipe: &SynthesisRecipe, out: &Path) -> Result<SynthesisReport, PipelineError> {
+    let options = SynthesisOptions {
+        out: out.to_owned(),
+        device: DeviceChoice::Cpu.open()?,
+        earlier_failures: EarlierFailures::Keep,
+        stop: StopHandle::new(),
+        progress: Arc::new(NoProgress),
+    };
+    synthesize(recipe, &options)
+}
+
+fn load(name: &str, overrides: &[&str]) -> SynthesisRecipe {
+    let overrides: Vec<String> = overrides.iter().map(|it| (*it).to_owned()).collect();
+    SynthesisRecipe::load(&root().join("configs/synthesis").join(name), &overrides).unwrap()
+}
+
+#[test]
+fn worked_solutions_become_conversations_without_strategies() {
+    let recipe = load("textbook.toml", &["textbook.problems=60"]);
+    let dir = tempfile::tempdir().unwrap();
+    let report = run(&recipe, dir.path()).unwrap();
+    let card = report.card.as_ref().unwrap();
+    assert_eq!((card.prompts, card.conversations), (60, 60));
+    assert!(card.rejections.is_empty(), "{card:?}");
+    let conversations = read_conversations(report.conversations.as_ref().unwrap()).unwrap();
+    for conversation in &conversations {
+        let roles: Vec<Role> = conversation.messages.iter().map(|it| it.role).collect();
+        assert_eq!(roles, [Role::User, Role::Assistant]);
+        assert!(conversation.teacher_system.is_some());
+        assert!(conversation.verdicts.iter().all(|verdict| verdict.passed));
+    }
+    let strategies = conversations.iter().filter_map(|it| it.strategy.as_deref());
+    let strategies: std::collections::BTreeSet<&str> = strategies.collect();
+    assert!(strategies.contains("eliminate") && strategies.contains("step_by_step"));
+    let page = std::fs::read_to_string(dir.path().join("README.md")).unwrap();
+    assert!(
+        page.contains("| textbook | MIT OR Apache-2.0 | 60 |"),
+        "{page}"
+    );
+
+    // A second run finds everything there, and more prompts are asked alone.
+    let again = run(&recipe, dir.path()).unwrap();
+    assert_eq!(again.answers.unwrap().finished_before, 60);
+    let more = load("textbook.toml", &["textbook.problems=70"]);
+    let more = run(&more, dir.path()).unwrap().answers.unwrap();
+    assert_eq!((more.finished_before, more.answered), (60, 10));
+}
+
+/// Answers of two strategies in a file: the right ones decide.
+#[test]
+fn a_trial_takes_the_strategy_that_is_right_most_often() {
+    let dir = tempfile::tempdir().unwrap();
+    let prompts = dir.path().join("prompts.jsonl");
+    let answers = dir.path().join("answers.jsonl");
+    let (mut prompt_lines, mut answer_lines) = (String::new(), String::new());
+    for number in 0..12 {
+        let kind = if number % 2 == 0 { "even" } else { "odd" };
+        let line = serde_json::json!({"n": number, "kind": kind, "twice": 2 * number});
+        prompt_lines += &format!("{line}\n");
+        for (strategy, right_for) in [("direct", "even"), ("step_by_step", "odd")] {
+            let answer = if kind == right_for { 2 * number } else { 99 };
+            let line = serde_json::json!({"prompt": format!("n{number}"), "strategy": strategy,
+                                          "answer": format!("Answer: {answer}")});
+            answer_lines += &format!("{line}\n");
+        }
+    }
+    std::fs::write(&prompts, prompt_lines).unwrap();
+    std::fs::write(&answers, answer_lines).unwrap();
+    let recipe = r#"
+        name = "twice"
+        erase = "keep"
+        format = "parquet"
+        [[prompts]]
+        files = ["prompts.jsonl"]
+        records = { format = "json_lines" }
+        source = { name = "twice", licence = "CC0-1.0" }
+        id = "n{{ n }}"
+        kind = "{{ kind }}"
+        user = "Twice {{ n }}?"
+        reference = "twice"
+        [strategies.trial]
+        strategies = ["direct", "step_by_step"]
+        prompts_per_kind = 3
+        [teacher.file]
+        path = "answers.jsonl"
+        model = "someone"
+        [answers]
+        samples = 1
+        keep = "all"
+        most_failures_in_a_row = 5
+        sampling = { temperature = 0.0, max_new_tokens = 20, seed = 0 }
+        [check.default]
+        extraction = { find = "behind", mark = "Answer:", occurrence = "last", end = "line" }
+        comparison = { by = "number" }
+        without_reference = "reject"
+        "#;
+    let path = dir.path().join("recipe.toml");
+    std::fs::write(&path, recipe).unwrap();
+    let recipe = SynthesisRecipe::load(&path, &[]).unwrap();
+    let report = run(&recipe, &dir.path().join("out")).unwrap();
+    let map = report.trial.as_ref().unwrap().map();
+    assert_eq!(map.kinds["even"], "direct");
+    assert_eq!(map.kinds["odd"], "step_by_step");
+    let card = report.card.as_ref().unwrap();
+    assert_eq!((card.conversations, card.rejections.len()), (12, 0));
+    assert_eq!(report.answers.unwrap().end, RunEnd::Complete);
+    assert!(
+        report.summary().contains("| even | **3 of 3** | 0 of 3 |"),
+        "{}",
+        report.summary()
+    );
+
+    // The other way round nothing is right.
+    let wrong = std::fs::read_to_string(&path).unwrap();
+    let wrong = wrong.replace("twice\"\n        [strategies", "n\"\n        [strategies");
+    std::fs::write(&path, wrong).unwrap();
+    let recipe = SynthesisRecipe::load(&path, &[]).unwrap();
+    let report = run(&recipe, &dir.path().join("wrong")).unwrap();
+    let card = report.card.unwrap();
+    assert_eq!((card.conversations, card.rejections["reference"]), (1, 11));
+}
+
+#[test]
+fn recipes_that_cannot_work_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    for (overrides, told) in [
+        (
+            &[
+                "teacher.checkpoint.path=nowhere",
+                "teacher.checkpoint.batch_requests=1",
+            ][..],
+            "teacher",
+        ),
+        (
+            &["strategies.map=unset"],
+            "one of `map`, `map_file` and `trial`",
+        ),
+        (&["strategies.map.default=guess"], "no strategy `guess`"),
+        (&["textbook=unset"], "no"),
+    ] {
+        let overrides: Vec<String> = overrides.iter().map(|it| (*it).to_owned()).collect();
+        let path = root().join("configs/synthesis/textbook.toml");
+        let error = match SynthesisRecipe::load(&path, &overrides) {
+            Ok(recipe) => run(&recipe, dir.path()).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(told), "{overrides:?}: {error}");
+    }
+    load("endpoint.toml", &[]);
+}
