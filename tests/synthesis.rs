@@ -138,6 +138,47 @@ fn a_trial_takes_the_strategy_that_is_right_most_often() {
     assert_eq!((card.conversations, card.rejections["reference"]), (1, 11));
 }
 
+/// The twin of `tools/served_teacher`: the quickstart's teacher answers the textbook's problems, in this process.
+#[test]
+fn a_model_in_this_process_answers_and_its_mistakes_are_rejected() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("teacher");
+    std::fs::create_dir(&model).unwrap();
+    for file in [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ] {
+        std::fs::copy(
+            root().join("data/quickstart_teacher").join(file),
+            model.join(file),
+        )
+        .unwrap();
+    }
+    let tools = root().join("tools/served_teacher");
+    std::fs::copy(
+        tools.join("chat_template.jinja"),
+        model.join("chat_template.jinja"),
+    )
+    .unwrap();
+    let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>"}"#;
+    std::fs::write(model.join("tokenizer_config.json"), config).unwrap();
+    let overrides = [
+        "teacher.endpoint=unset".to_owned(),
+        format!("teacher.checkpoint.path={}", model.display()),
+        "teacher.checkpoint.batch_requests=16".to_owned(),
+        "textbook.problems=40".to_owned(),
+    ];
+    let recipe = SynthesisRecipe::load(&tools.join("recipe.toml"), &overrides).unwrap();
+    let report = run(&recipe, &dir.path().join("out")).unwrap();
+    let card = report.card.unwrap();
+    let rejected: usize = card.rejections.values().sum();
+    assert_eq!(card.conversations + rejected, 40);
+    // It solves at least 70 % of unseen templates; chance is far below a half.
+    assert!(card.conversations >= 24 && rejected > 0, "{card:?}");
+}
+
 #[test]
 fn recipes_that_cannot_work_say_why() {
     let dir = tempfile::tempdir().unwrap();
