@@ -1,4 +1,75 @@
-//! Synthetic training data from a large model: strategies, answers, checks, filters.
+//! Synthetic training data from a large model, the Orca 2 way (Mitra et al. 2023, arXiv:2311.11045).
+//!
+//! A teacher answers each task under the [`Strategy`] that suits it; answers are checked; the student sees them without the strategy.
+//!
+//! ```text
+//! PromptFiles -> Prompt -> Plan -> AnswerRequest -> AnswerWriter -> AnswerRun -> Checks -> SyntheticConversation
+//!   files                strategies                  a teacher      on disk               what the student sees
+//! ```
+//!
+//! # A guide in one example
+//!
+//! ```
+//! use alambic_synth::*;
+//! use alambic_text::PromptErasing;
+//!
+//! # #[derive(serde::Deserialize)] struct Settings { prompts: PromptFiles, check: Checks, sampling: Sampling }
+//! # let dir = tempfile::tempdir()?;
+//! // 1. Prompts of somebody's file, and when an answer is right.
+//! let settings: Settings = toml::from_str(r#"
+//!     sampling = { temperature = 0.0, max_new_tokens = 50, seed = 0 }
+//!     [prompts]
+//!     files = []
+//!     records = { format = "json_lines" }
+//!     source = { name = "sums", licence = "CC0-1.0" }
+//!     id = "{{ id }}"
+//!     kind = "arithmetic"
+//!     user = "{{ question }}"
+//!     reference = "answer"
+//!     [check.default]
+//!     extraction = { find = "number", occurrence = "last" }
+//!     comparison = { by = "number" }
+//!     without_reference = "reject"
+//! "#)?;
+//! let lines = br#"{"id": "a", "question": "7 + 5?", "answer": 12}
+//! {"id": "b", "question": "7 - 5?", "answer": 2}"#;
+//! let prompts = settings.prompts.prompts(lines, "sums.jsonl")?;
+//!
+//! // 2. Strategies by kind, and the requests that follow.
+//! let strategy = shipped_strategy("step_by_step")?;
+//! let plan = Plan {
+//!     map: Some("kinds = { arithmetic = 'step_by_step' }".parse()?),
+//!     strategies: [(strategy.name.clone(), strategy)].into(),
+//!     samples: 1,
+//!     sampling: settings.sampling,
+//! };
+//! let requests = plan.requests(&prompts)?;
+//!
+//! // 3. A teacher; this one has its answers ready, the second of them wrong. Every answer is on disk before it is counted.
+//! let ready = [("a", "7 and 3 is 10, and 2 is 12."), ("b", "It is 3.")];
+//! let ready = ready.map(|(prompt, answer)| (prompt.to_owned(), answer.to_owned()));
+//! let mut teacher = ReadyAnswers::of_prompts("somebody", ready);
+//! let policy = RunPolicy { earlier_failures: EarlierFailures::Keep, most_failures_in_a_row: 10 };
+//! let mut run = AnswerRun::open(dir.path())?;
+//! let summary = run.complete(requests.clone(), &mut teacher, policy, &|| false, &mut |_| ())?;
+//! assert_eq!((summary.end, summary.answered), (RunEnd::Complete, 2));
+//!
+//! // 4. Right answers become conversations of which the student sees no strategy.
+//! let records = run.records(&requests, &teacher.identity())?.into_iter().flatten().collect();
+//! let mut checked = check_answers(&prompts, records, &settings.check);
+//! let kept = keep_answers(&prompts, &mut checked, Keep::All, &PromptErasing::RemoveSystem);
+//! assert_eq!(kept.len(), 1);
+//! assert_eq!(kept[0].messages.len(), 2);
+//! assert!(kept[0].teacher_system.as_ref().unwrap().contains("small steps"));
+//! write_conversations(dir.path(), DatasetFormat::Jsonl, &kept)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Promises
+//!
+//! - A strategy's prompt cannot be trained on by mistake: `messages` of a [`SyntheticConversation`] is what the student sees.
+//! - Nothing is asked twice: a run goes on with the requests that have no answer yet ([`AnswerRun`]).
+//! - A budget is never exceeded, and keys stand in no file and no message ([`EndpointConfig`]).
 
 mod answer;
 mod answer_run;
