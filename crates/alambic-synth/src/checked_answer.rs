@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use alambic_text::PromptErasing;
 
-use crate::answer::Outcome;
+use crate::answer::{Outcome, TokenLogProb};
 use crate::answer_run::AnswerRecord;
 use crate::check::{Checks, Keep, Verdict, select};
 use crate::prompt::Prompt;
-use crate::synthetic_conversation::SyntheticConversation;
+use crate::synthetic_conversation::{SyntheticConversation, identity};
 
 /// An answer, or a failure to get one, with what the checks found.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,21 @@ impl CheckedAnswer {
     #[must_use]
     pub fn passes(&self) -> bool {
         self.verdicts.iter().all(|verdict| verdict.passed)
+    }
+
+    /// The identity of its conversation, if it is kept.
+    #[must_use]
+    pub fn id(&self) -> String {
+        identity(&self.record.delivery.request)
+    }
+
+    /// What the writer said about its tokens.
+    #[must_use]
+    pub fn log_probs(&self) -> Option<&[TokenLogProb]> {
+        match &self.record.delivery.outcome {
+            Outcome::Answer(answer) => answer.log_probs.as_deref(),
+            Outcome::Failure(_) => None,
+        }
     }
 
     /// What the teacher wrote.

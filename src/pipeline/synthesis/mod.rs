@@ -1,5 +1,6 @@
 //! From prompts to a dataset: strategies, answers, checks, conversations.
 
+mod log_probs;
 mod recipe;
 mod report;
 mod writer;
@@ -20,9 +21,10 @@ use burn::tensor::Device;
 use self::writer::Writer;
 use super::{PipelineError, Progress};
 
+pub use log_probs::LogProbCounts;
 pub use recipe::{
-    AnswerSection, JudgeSection, StrategySection, SynthesisRecipe, TeacherSource, TextbookPrompts,
-    TrialSection,
+    AnswerSection, JudgeSection, LogProbSection, StrategySection, SynthesisRecipe, TeacherSource,
+    TextbookPrompts, TrialSection,
 };
 pub use report::SynthesisReport;
 
@@ -78,6 +80,9 @@ pub fn synthesize(
     let kept = keep_answers(&prompts, &mut checked, recipe.answers.keep, &recipe.erase);
     let card = DatasetCard::new(&recipe.name, &prompts, &checked, &kept);
     let path = write_conversations(&options.out, recipe.format, &kept)?;
+    if let Some(section) = &recipe.log_probs {
+        report.log_probs = Some(log_probs::write(section, &checked, &kept, &options.out)?);
+    }
     report.finish(&options.out, path, card)?;
     Ok(report)
 }

@@ -36,6 +36,9 @@ pub struct SynthesisRecipe {
     /// Who judges the answers that pass.
     #[serde(default)]
     pub judge: Option<JudgeSection>,
+    /// Keep what a server says about the tokens of its answers.
+    #[serde(default)]
+    pub log_probs: Option<LogProbSection>,
     /// What the student sees of the strategies.
     pub erase: PromptErasing,
     /// How the conversations are written.
@@ -134,6 +137,17 @@ pub struct JudgeSection {
     pub sampling: Sampling,
 }
 
+/// What is kept of what a server says about the tokens of its answers (`top_log_probs` of the endpoint), for
+/// `alambic cache convert --from jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogProbSection {
+    /// A directory with the server's tokenizer and chat template.
+    pub tokenizer: PathBuf,
+    /// Likely tokens that are kept in each place.
+    pub top: usize,
+}
+
 impl SynthesisRecipe {
     /// Reads a recipe, and applies overrides; relative paths start at the file's directory.
     ///
@@ -154,6 +168,9 @@ impl SynthesisRecipe {
             if let Some(file) = &mut strategies.map_file {
                 settings.resolve(file, "strategies.map_file");
             }
+        }
+        if let Some(log_probs) = &mut recipe.log_probs {
+            settings.resolve(&mut log_probs.tokenizer, "log_probs.tokenizer");
         }
         recipe.teacher.resolve("teacher", &settings);
         if let Some(judge) = &mut recipe.judge {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use alambic_synth::{DatasetCard, RunEnd, RunSummary, StrategyTrial};
 use serde::{Deserialize, Serialize};
 
-use super::SynthesisRecipe;
+use super::{LogProbCounts, SynthesisRecipe};
 use crate::pipeline::PipelineError;
 
 /// Names of the files beside the conversations.
@@ -33,6 +33,9 @@ pub struct SynthesisReport {
     /// The judge's answers, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<RunSummary>,
+    /// What became of the log-probabilities of their tokens, if they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_probs: Option<LogProbCounts>,
     /// The file with the conversations, once all answers are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversations: Option<PathBuf>,
@@ -50,6 +53,7 @@ impl SynthesisReport {
             trial: None,
             answers: None,
             judgements: None,
+            log_probs: None,
             conversations: None,
             card: None,
         }
@@ -103,6 +107,13 @@ impl SynthesisReport {
         }
         if let Some(trial) = &self.trial {
             let _ = write!(text, "\n{}\n", trial.markdown());
+        }
+        if let Some(LogProbCounts { lines, left_out }) = &self.log_probs {
+            let _ = write!(text, "log-probabilities of {lines} answers");
+            if let Some((id, reason)) = left_out.first() {
+                let _ = write!(text, ", not of {}; of {id}: {reason}", left_out.len());
+            }
+            text.push('\n');
         }
         match (&self.card, &self.conversations) {
             (Some(card), Some(path)) => {

@@ -4,9 +4,10 @@ use alambic_synth::{
     AnswerRequest, AnswerWriter, Delivery, LocalModel, Prompt, ReadyAnswers, SynthError, Usage,
     WriteEnd,
 };
-use alambic_text::{ChatTemplate, Textbook, TextbookConfig, TextbookItem};
+use alambic_text::{Textbook, TextbookConfig, TextbookItem};
 use burn::tensor::Device;
 
+use super::log_probs::chat_template;
 use super::recipe::{SynthesisRecipe, TeacherSource, TextbookPrompts};
 use crate::pipeline::hub::find_model;
 use crate::pipeline::{LanguageModel, PipelineError, Progress};
@@ -53,14 +54,7 @@ impl Writer {
             } => {
                 let directory = find_model(path, progress)?;
                 let model = LanguageModel::load(&directory, device)?;
-                let template = ChatTemplate::from_directory(&directory)?;
-                let template = template.ok_or_else(|| PipelineError::Input {
-                    what: directory.display().to_string(),
-                    expected: "a chat template".into(),
-                    found: "none".into(),
-                    advice: "add chat_template.jinja, or name a model that was trained on chats"
-                        .into(),
-                })?;
+                let template = chat_template(&directory)?;
                 Ok(Self::Local(Box::new(LocalModel {
                     name: model.name(),
                     decoder: model.teacher.decoder().clone(),
