@@ -5,10 +5,5 @@ mod filter;
 mod strategy;
 
 pub use error::SynthError;
-pub use filter::{
-    ContaminatedDocument, Contamination, ContaminationIndex, DecontaminationConfig,
-    DecontaminationReport, DuplicateClusters, EvaluationQuestion, ExactDuplicates,
-    ExactDuplicatesConfig, MinHasher, NearDuplicates, NearDuplicatesConfig, SameText, SearchedBy,
-    SetReport, ShingleUnit, Shingling, Verification, estimated_jaccard,
-};
+pub use filter::{Bound, BrokenRule, CalibrationBin, ClassifierReport, ContaminatedDocument, Contamination, ContaminationIndex, DecontaminationConfig, DecontaminationReport, DuplicateClusters, EvaluationQuestion, ExactDuplicates, ExactDuplicatesConfig, FeatureVector, HeuristicRule, HeuristicsConfig, JudgedText, LanguageConfig, LanguageVerdict, LengthConfig, LogisticRegression, LogisticRegressionConfig, MinHasher, NearDuplicates, NearDuplicatesConfig, QualityClassifier, QualityFeatures, QualityTraining, RepetitionConfig, RepetitionRule, SameText, SearchedBy, SetReport, ShingleUnit, Shingling, TextStatistics, UnsureLanguage, Verification, estimated_jaccard};
 pub use strategy::Strategy;

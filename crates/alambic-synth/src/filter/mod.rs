@@ -1,24 +1,47 @@
 //! Filters of documents: what is removed, and why.
 
+mod bound;
+mod classifier_report;
 mod config_problems;
 mod contamination_index;
 mod decontamination_report;
 mod disjoint_sets;
 mod duplicate_bucket;
+mod end_loop;
 mod evaluation_questions;
 mod exact_duplicates;
+mod feature_vector;
+mod heuristics;
+mod language;
+mod length;
+mod logistic_regression;
 mod markdown;
 mod min_hash;
 mod near_duplicates;
 mod near_duplicates_config;
 mod normalised_words;
+mod quality;
+mod quality_features;
+mod repetition;
 mod shingles;
+mod text_statistics;
 
+pub use bound::{Bound, BrokenRule};
+pub use classifier_report::{CalibrationBin, ClassifierReport};
 pub use contamination_index::{Contamination, ContaminationIndex};
 pub use decontamination_report::{ContaminatedDocument, DecontaminationReport, SetReport};
 pub use evaluation_questions::{DecontaminationConfig, EvaluationQuestion, SearchedBy};
 pub use exact_duplicates::{ExactDuplicates, ExactDuplicatesConfig, SameText};
+pub use feature_vector::FeatureVector;
+pub use heuristics::{HeuristicRule, HeuristicsConfig};
+pub use language::{LanguageConfig, LanguageVerdict, UnsureLanguage};
+pub use length::LengthConfig;
+pub use logistic_regression::{LogisticRegression, LogisticRegressionConfig};
 pub use min_hash::{MinHasher, estimated_jaccard};
 pub use near_duplicates::{DuplicateClusters, NearDuplicates};
 pub use near_duplicates_config::{NearDuplicatesConfig, Verification};
+pub use quality::{JudgedText, QualityClassifier, QualityTraining};
+pub use quality_features::QualityFeatures;
+pub use repetition::{RepetitionConfig, RepetitionRule};
 pub use shingles::{ShingleUnit, Shingling};
+pub use text_statistics::TextStatistics;
