@@ -1,8 +1,11 @@
 //! Texts that a model is to be evaluated on, and how documents are searched for them.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::config_problems::ConfigProblems;
+use crate::SynthError;
 
 /// A question that a model is to be evaluated on, which no training text may contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +17,28 @@ pub struct EvaluationQuestion {
     pub question: String,
     /// What is looked for: the question, with or without choices and answer.
     pub text: String,
+}
+
+impl EvaluationQuestion {
+    /// Reads questions from a file of JSON lines, each an object of `set`, `question` and `text`.
+    ///
+    /// # Errors
+    /// [`SynthError::File`], and [`SynthError::FilterSource`] that names the line.
+    pub fn read_json_lines(path: &Path) -> Result<Vec<Self>, SynthError> {
+        let lines = std::fs::read_to_string(path).map_err(|source| SynthError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        let filled = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let question = |(number, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|error| SynthError::FilterSource {
+                origin: format!("{}, line {}", path.display(), number + 1),
+                problem: error.to_string(),
+            })
+        };
+        filled.map(question).collect()
+    }
 }
 
 /// Options of [`ContaminationIndex`](super::contamination_index::ContaminationIndex).

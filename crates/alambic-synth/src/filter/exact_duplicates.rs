@@ -62,8 +62,12 @@ impl ExactDuplicates {
 
     /// The position, counted from 0, of the first text that is the same; `None` if this is the first.
     pub fn first_of(&mut self, text: &str) -> Option<u64> {
-        let position = self.texts;
-        self.texts += 1;
+        self.first_at(self.texts, text)
+    }
+
+    /// [`first_of`](Self::first_of) for a text at a position of the caller's; positions rise.
+    pub(crate) fn first_at(&mut self, position: u64, text: &str) -> Option<u64> {
+        self.texts = position + 1;
         match self.first_with.entry(self.hash(text)) {
             Entry::Occupied(first) => Some(*first.get()),
             Entry::Vacant(vacant) => {

@@ -11,7 +11,7 @@ use super::classifier_report::ClassifierReport;
 use super::config_problems::{ConfigProblems, checked};
 use super::feature_vector::FeatureVector;
 use super::logistic_regression::{LogisticRegression, LogisticRegressionConfig};
-use super::quality_features::QualityFeatures;
+use super::quality_features::{DENSE_FEATURES, QualityFeatures};
 use crate::SynthError;
 
 /// The version of the file; another one is refused.
@@ -152,9 +152,11 @@ impl QualityClassifier {
         }
         checked(|problems| classifier.features.check(problems))?;
         let model = &classifier.model;
-        let dense = model.dense_weights.len();
-        if model.dense_means.len() != dense || model.dense_deviations.len() != dense {
-            return Err(wrong(format!("expected {dense} means and deviations, as there are weights")));
+        for dense in [&model.dense_weights, &model.dense_means, &model.dense_deviations] {
+            if dense.len() != DENSE_FEATURES {
+                let found = dense.len();
+                return Err(wrong(format!("expected {DENSE_FEATURES} dense features, found {found}")));
+            }
         }
         Ok(classifier)
     }

@@ -13,6 +13,9 @@ use super::text_statistics::TextStatistics;
 /// Most bits of a hash bucket, so that weights stay a few megabytes.
 const MAX_BUCKET_BITS: usize = 22;
 
+/// Dense features of a text.
+pub(crate) const DENSE_FEATURES: usize = 15;
+
 /// How a text becomes features, in the manner of fastText's classifiers (Joulin et al. 2017, arXiv:1607.01759): counts of words
 /// and of n-grams in hash buckets, divided by their Euclidean norm; and, as dense features, what the heuristics measure.
 ///
@@ -46,7 +49,7 @@ impl QualityFeatures {
     #[must_use]
     pub fn of(&self, text: &str) -> FeatureVector {
         FeatureVector {
-            dense: dense(text),
+            dense: dense(text).to_vec(),
             sparse: self.buckets(text),
         }
     }
@@ -78,10 +81,10 @@ impl QualityFeatures {
 }
 
 /// What the heuristics measure; counts as ln (1 + count).
-fn dense(text: &str) -> Vec<f64> {
+fn dense(text: &str) -> [f64; DENSE_FEATURES] {
     let found = TextStatistics::new(text);
     let logarithm = |count: usize| (count as f64).ln_1p();
-    vec![
+    [
         logarithm(found.words),
         found.mean_word_characters,
         found.hash_word_ratio,
