@@ -37,7 +37,9 @@ fn index(texts: impl IntoIterator<Item = String>) -> ContaminationIndex {
 }
 
 fn is_found(index: &ContaminationIndex, number: usize, document: &str) -> bool {
-    index.find(document).is_some_and(|found| found.question == number.to_string())
+    index
+        .find(document)
+        .is_some_and(|found| found.question == number.to_string())
 }
 
 /// The text with its word at `place` replaced.
@@ -51,7 +53,10 @@ fn with_word(text: &str, place: usize, word: &str) -> String {
 fn questions_are_found_verbatim_and_with_other_case_punctuation_and_white_space() {
     let index = index(QUESTIONS.map(String::from));
     for (number, question) in QUESTIONS.iter().enumerate() {
-        let bare: String = question.chars().filter(|c| !c.is_ascii_punctuation()).collect();
+        let bare: String = question
+            .chars()
+            .filter(|c| !c.is_ascii_punctuation())
+            .collect();
         for document in [
             question.to_string(),
             question.to_uppercase(),
@@ -67,12 +72,21 @@ fn questions_are_found_verbatim_and_with_other_case_punctuation_and_white_space(
 #[test]
 fn questions_are_found_in_the_middle_of_longer_documents() {
     let index = index(QUESTIONS.map(String::from));
-    let around = "The miller had a donkey that did not want to walk, whatever he gave it to eat. ".repeat(200);
+    let around = "The miller had a donkey that did not want to walk, whatever he gave it to eat. "
+        .repeat(200);
     for (number, question) in QUESTIONS.iter().enumerate() {
-        let document = format!("{around}\n\nExercise 7. {question} Write down your reasons.\n\n{around}");
+        let document =
+            format!("{around}\n\nExercise 7. {question} Write down your reasons.\n\n{around}");
         let found = index.find(&document).unwrap();
-        assert_eq!((found.question.clone(), found.overlap()), (number.to_string(), 1.0));
-        assert!(found.passage.len() < question.len() + 40, "{}", found.passage);
+        assert_eq!(
+            (found.question.clone(), found.overlap()),
+            (number.to_string(), 1.0)
+        );
+        assert!(
+            found.passage.len() < question.len() + 40,
+            "{}",
+            found.passage
+        );
     }
 }
 
@@ -95,7 +109,9 @@ fn two_words_may_be_changed_where_that_is_asked_for_and_questions_are_long_enoug
         edited_words: 2,
         ..Default::default()
     };
-    let long = QUESTIONS.into_iter().filter(|question| question.split(' ').count() >= 19);
+    let long = QUESTIONS
+        .into_iter()
+        .filter(|question| question.split(' ').count() >= 19);
     let long: Vec<String> = long.map(String::from).collect();
     let index = ContaminationIndex::new(config, questions(long.clone())).unwrap();
     for (number, question) in long.iter().enumerate() {
@@ -126,8 +142,15 @@ fn documents_about_the_same_things_are_kept() {
 fn short_questions_are_found_as_a_whole_and_the_shortest_are_named_as_not_looked_for() {
     let texts = ["How many legs has a spider?", "Who is it?"].map(String::from);
     let index = index(texts);
-    assert_eq!(index.searches(), [SearchedBy::AllWords, SearchedBy::Nothing]);
-    assert!(is_found(&index, 0, "Tell me: how many legs has a spider, please"));
+    assert_eq!(
+        index.searches(),
+        [SearchedBy::AllWords, SearchedBy::Nothing]
+    );
+    assert!(is_found(
+        &index,
+        0,
+        "Tell me: how many legs has a spider, please"
+    ));
     assert_eq!(index.find("How many legs has a beetle?"), None);
     assert_eq!(index.find("Who is it?"), None);
     let report = DecontaminationReport::new(&index, 0, Vec::new());
@@ -143,7 +166,12 @@ fn the_report_counts_sets_questions_and_documents() {
         text: QUESTIONS[2].to_lowercase(),
     });
     let index = ContaminationIndex::new(DecontaminationConfig::default(), all).unwrap();
-    let documents = [QUESTIONS[2], "Nothing of the kind.", QUESTIONS[2], QUESTIONS[5]];
+    let documents = [
+        QUESTIONS[2],
+        "Nothing of the kind.",
+        QUESTIONS[2],
+        QUESTIONS[5],
+    ];
     let found = index.find_all(&documents).into_iter().enumerate();
     let removed = found.filter_map(|(number, found)| {
         Some(ContaminatedDocument {
@@ -157,10 +185,19 @@ fn the_report_counts_sets_questions_and_documents() {
     assert_eq!(report.sets["other"].documents_removed, 0);
     assert_eq!(report.removed[0].contamination.same_questions, 1);
     let markdown = report.to_markdown();
-    assert!(markdown.contains("3 of 4 documents were removed"), "{markdown}");
-    assert!(markdown.contains("| document 3 | planted | 5 |"), "{markdown}");
+    assert!(
+        markdown.contains("3 of 4 documents were removed"),
+        "{markdown}"
+    );
+    assert!(
+        markdown.contains("| document 3 | planted | 5 |"),
+        "{markdown}"
+    );
     let json = serde_json::to_string(&report).unwrap();
-    assert_eq!(serde_json::from_str::<DecontaminationReport>(&json).unwrap(), report);
+    assert_eq!(
+        serde_json::from_str::<DecontaminationReport>(&json).unwrap(),
+        report
+    );
 }
 
 fn problems(seed: u64, split: Split, count: u64) -> Vec<String> {
@@ -180,7 +217,10 @@ fn problems(seed: u64, split: Split, count: u64) -> Vec<String> {
 /// Words as the index compares them.
 fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 /// Share of 4,000 training problems that are removed for 1,000 validation problems of the same templates.
@@ -188,7 +228,9 @@ fn removed_ratio(config: DecontaminationConfig) -> f64 {
     let asked = questions(problems(1, Split::Validation, 1000));
     let index = ContaminationIndex::new(config, asked).unwrap();
     let documents = problems(2, Split::Train, 4000);
-    let removed = documents.iter().filter(|document| index.find(document).is_some());
+    let removed = documents
+        .iter()
+        .filter(|document| index.find(document).is_some());
     removed.count() as f64 / documents.len() as f64
 }
 
@@ -208,7 +250,10 @@ fn problems_of_the_same_templates_are_kept_but_for_those_that_are_almost_questio
         ..Default::default()
     });
     let found = [by_own_ngrams, by_all_ngrams, by_any_common_8_gram];
-    assert!(found[0] < 0.05 && found[0] < found[1] && found[1] < found[2], "{found:?}");
+    assert!(
+        found[0] < 0.05 && found[0] < found[1] && found[1] < found[2],
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use alambic_synth::{
-    NearDuplicates, NearDuplicatesConfig, ShingleUnit, Shingling, Verification, estimated_jaccard,
-    MinHasher,
+    MinHasher, NearDuplicates, NearDuplicatesConfig, ShingleUnit, Shingling, Verification,
+    estimated_jaccard,
 };
 use serde::Deserialize;
 
@@ -82,12 +82,22 @@ fn estimated_verification_errs_by_the_deviation_of_the_estimate() {
 #[test]
 fn clusters_keep_their_first_text_and_join_through_others() {
     let mut search = NearDuplicates::new(of_words(Verification::ExactJaccard)).unwrap();
-    let text = |range: std::ops::Range<u32>| range.map(|word| format!("w{word} ")).collect::<String>();
+    let text =
+        |range: std::ops::Range<u32>| range.map(|word| format!("w{word} ")).collect::<String>();
     // Each resembles the next by 90 / 100, the first the last by 70 / 115.
-    let texts = [text(900..999), text(5..100), text(15..110), text(0..95), text(10..105), String::new()];
+    let texts = [
+        text(900..999),
+        text(5..100),
+        text(15..110),
+        text(0..95),
+        text(10..105),
+        String::new(),
+    ];
     search.add(&texts.each_ref().map(String::as_str));
     let clusters = search.clusters();
-    let firsts: Vec<Option<usize>> = (0..texts.len()).map(|text| clusters.first_of(text)).collect();
+    let firsts: Vec<Option<usize>> = (0..texts.len())
+        .map(|text| clusters.first_of(text))
+        .collect();
     assert_eq!(firsts, [None, None, Some(1), Some(1), Some(1), None]);
     // Kept in f32.
     assert!((clusters.similarity_to_first(4) - 0.9).abs() < 1e-7);
@@ -95,15 +105,22 @@ fn clusters_keep_their_first_text_and_join_through_others() {
 
 #[test]
 fn neither_threads_nor_batches_change_the_clusters() {
-    let texts: Vec<String> = (0..300).flat_map(|number| pair(number / 2, 85, 100)).collect();
+    let texts: Vec<String> = (0..300)
+        .flat_map(|number| pair(number / 2, 85, 100))
+        .collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let firsts = |threads: usize, batch: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| {
             let mut search = NearDuplicates::new(of_words(Verification::EstimatedJaccard)).unwrap();
             texts.chunks(batch).for_each(|batch| search.add(batch));
             let clusters = search.clusters();
-            (0..texts.len()).map(|text| clusters.first_of(text)).collect::<Vec<_>>()
+            (0..texts.len())
+                .map(|text| clusters.first_of(text))
+                .collect::<Vec<_>>()
         })
     };
     let expected = firsts(1, texts.len());
@@ -125,7 +142,10 @@ struct Recorded {
 }
 
 fn recorded() -> Recorded {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/near_duplicates.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/golden/near_duplicates.json"
+    );
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -149,7 +169,11 @@ fn clusters_are_those_of_exact_similarities_in_python() {
     search.add(&texts);
     let clusters = search.clusters();
     for (text, &first) in recorded.clusters.iter().enumerate() {
-        assert_eq!(clusters.first_of(text).unwrap_or(text), first, "text {text}");
+        assert_eq!(
+            clusters.first_of(text).unwrap_or(text),
+            first,
+            "text {text}"
+        );
     }
 }
 
@@ -173,5 +197,8 @@ fn estimates_are_as_good_as_those_of_datasketch() {
     }
     let pairs = recorded.pairs.len() as f64;
     let (ours, theirs) = ((ours / pairs).sqrt(), (theirs / pairs).sqrt());
-    assert!(ours < 1.2 * theirs, "root mean squared errors {ours} and {theirs}");
+    assert!(
+        ours < 1.2 * theirs,
+        "root mean squared errors {ours} and {theirs}"
+    );
 }

@@ -47,7 +47,11 @@ pub struct BrokenRule {
 
 impl fmt::Display for BrokenRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {:.4}", self.rule, self.bound, self.value)
+        write!(
+            f,
+            "{}: expected {}, found {:.4}",
+            self.rule, self.bound, self.value
+        )
     }
 }
 
@@ -73,6 +77,9 @@ mod tests {
     #[test]
     fn a_broken_rule_says_what_was_expected_and_found() {
         let rule = broken("min_words", 3.0, Bound::AtLeast(50.0)).map(|rule| rule.to_string());
-        assert_eq!(rule.as_deref(), Some("min_words: expected at least 50, found 3.0000"));
+        assert_eq!(
+            rule.as_deref(),
+            Some("min_words: expected at least 50, found 3.0000")
+        );
     }
 }

@@ -113,12 +113,17 @@ mod tests {
         assert!((report.brier_score - 0.21).abs() < 1e-12);
         assert_eq!(report.accuracy, 0.7);
         let certain: Vec<(f64, f64)> = texts.iter().map(|(_, label)| (1.0, *label)).collect();
-        assert!((ClassifierReport::new(0, &certain).expected_calibration_error - 0.7).abs() < 1e-12);
+        assert!(
+            (ClassifierReport::new(0, &certain).expected_calibration_error - 0.7).abs() < 1e-12
+        );
     }
 
     #[test]
     fn nothing_held_out_gives_no_figure_that_is_not_a_number() {
         let report = ClassifierReport::new(5, &[]);
-        assert_eq!((report.auc, report.accuracy, report.brier_score), (None, 0.0, 0.0));
+        assert_eq!(
+            (report.auc, report.accuracy, report.brier_score),
+            (None, 0.0, 0.0)
+        );
     }
 }

@@ -210,11 +210,16 @@ impl ContaminationIndex {
                     searched.searched_by == SearchedBy::AllWords
                         || questions_with[hash] <= self.config.max_questions_of_ngram
                 };
-                let own = distinct_ngrams(&searched.words, size).into_iter().filter(is_own);
+                let own = distinct_ngrams(&searched.words, size)
+                    .into_iter()
+                    .filter(is_own);
                 let own: Vec<u64> = own.collect();
                 searched.own_ngrams = own.len();
                 for (ngram, hash) in own.into_iter().enumerate() {
-                    places.entry(hash).or_default().push((number as u32, ngram as u32));
+                    places
+                        .entry(hash)
+                        .or_default()
+                        .push((number as u32, ngram as u32));
                 }
             }
             self.sizes.push((size, places));
@@ -231,7 +236,11 @@ impl ContaminationIndex {
             for (position, hash) in ngram_hashes(&words, *size).enumerate() {
                 for &(searched, ngram) in places.get(&hash).into_iter().flatten() {
                     let position = position as u32;
-                    hits.push(Hit { searched, position, ngram });
+                    hits.push(Hit {
+                        searched,
+                        position,
+                        ngram,
+                    });
                 }
             }
         }
@@ -239,7 +248,12 @@ impl ContaminationIndex {
         let best = hits
             .chunk_by(|a, b| a.searched == b.searched)
             .filter_map(|hits| self.densest(hits))
-            .max_by(|a, b| self.rank(a).total_cmp(&self.rank(b)).then(a.matched.cmp(&b.matched)).then(b.searched.cmp(&a.searched)))?;
+            .max_by(|a, b| {
+                self.rank(a)
+                    .total_cmp(&self.rank(b))
+                    .then(a.matched.cmp(&b.matched))
+                    .then(b.searched.cmp(&a.searched))
+            })?;
         Some(self.contamination(&best, text))
     }
 

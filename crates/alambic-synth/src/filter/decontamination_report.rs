@@ -111,7 +111,10 @@ impl DecontaminationReport {
             let found = &removal.contamination;
             let ngrams = match found.searched_by {
                 SearchedBy::Ngrams(size) => {
-                    format!("{} of {} of {size} words", found.matched_ngrams, found.own_ngrams)
+                    format!(
+                        "{} of {} of {size} words",
+                        found.matched_ngrams, found.own_ngrams
+                    )
                 }
                 SearchedBy::AllWords | SearchedBy::Nothing => "all words".into(),
             };

@@ -114,7 +114,10 @@ fn mean_jaccard(texts: &[&str]) -> Option<f64> {
         for signature in &signatures {
             *counts.entry(signature[component]).or_insert(0) += 1;
         }
-        counts.values().map(|count| count * (count - 1) / 2).sum::<u64>()
+        counts
+            .values()
+            .map(|count| count * (count - 1) / 2)
+            .sum::<u64>()
     };
     let equal: u64 = (0..PERMUTATIONS).into_par_iter().map(equal_pairs).sum();
     Some(equal as f64 / (pairs * PERMUTATIONS as f64))
@@ -141,7 +144,9 @@ impl DiversityTable {
             }
         }
         let all: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
-        let measured = parts.into_iter().map(|(label, texts)| (label.to_owned(), Diversity::of(&texts)));
+        let measured = parts
+            .into_iter()
+            .map(|(label, texts)| (label.to_owned(), Diversity::of(&texts)));
         Self {
             all: Diversity::of(&all),
             parts: measured.collect(),
@@ -155,10 +160,15 @@ impl DiversityTable {
             "| texts of | texts | words | distinct-1 | distinct-2 | distinct-3 | compression ratio | mean Jaccard |\n\
              |---|---|---|---|---|---|---|---|\n",
         );
-        let parts = self.parts.iter().map(|(label, part)| (label.as_str(), part));
+        let parts = self
+            .parts
+            .iter()
+            .map(|(label, part)| (label.as_str(), part));
         for (label, part) in std::iter::once(("all", &self.all)).chain(parts) {
             let [one, two, three] = part.distinct;
-            let jaccard = part.mean_jaccard.map_or("".into(), |mean| format!("{mean:.4}"));
+            let jaccard = part
+                .mean_jaccard
+                .map_or("".into(), |mean| format!("{mean:.4}"));
             let _ = writeln!(
                 table,
                 "| {} | {} | {} | {one:.3} | {two:.3} | {three:.3} | {:.2} | {jaccard} |",
@@ -180,12 +190,22 @@ mod tests {
 
     #[test]
     fn the_mean_over_pairs_is_that_of_comparing_every_pair() {
-        let texts = ["a b c d e", "a b c d f", "x y z", "a b c d e", "x y z w", ""];
+        let texts = [
+            "a b c d e",
+            "a b c d f",
+            "x y z",
+            "a b c d e",
+            "x y z w",
+            "",
+        ];
         let hasher = MinHasher::new(PERMUTATIONS, SEED);
         let signatures = texts.map(|text| hasher.signature(&SHINGLING.shingles(text)));
         let mut sum = 0.0;
         for (i, first) in signatures.iter().enumerate() {
-            sum += signatures[..i].iter().map(|second| estimated_jaccard(first, second)).sum::<f64>();
+            sum += signatures[..i]
+                .iter()
+                .map(|second| estimated_jaccard(first, second))
+                .sum::<f64>();
         }
         assert!((mean_jaccard(&texts).unwrap() - sum / 15.0).abs() < 1e-12);
     }
@@ -193,7 +213,9 @@ mod tests {
     #[test]
     fn repetition_compresses_and_variety_does_not() {
         let same = vec!["The fox and the hen went to the river to look for the boat."; 50];
-        let different: Vec<String> = (0..50u64).map(|i| format!("{:x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+        let different: Vec<String> = (0..50u64)
+            .map(|i| format!("{:x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+            .collect();
         let different: Vec<&str> = different.iter().map(String::as_str).collect();
         assert!(Diversity::of(&same).compression_ratio > 10.0);
         assert!(Diversity::of(&different).compression_ratio < 2.5);

@@ -114,7 +114,11 @@ mod tests {
     use super::super::disjoint_sets::DisjointSets;
     use super::*;
 
-    fn joined(count: u32, max_comparisons: usize, resemble: impl Fn(u32, u32) -> bool) -> (Vec<u32>, BucketMatches) {
+    fn joined(
+        count: u32,
+        max_comparisons: usize,
+        resemble: impl Fn(u32, u32) -> bool,
+    ) -> (Vec<u32>, BucketMatches) {
         let mut bucket = Bucket::new(max_comparisons, resemble);
         for text in 0..count {
             bucket.add(text, text);
@@ -129,7 +133,9 @@ mod tests {
 
     #[test]
     fn what_resembles_through_others_is_joined() {
-        let (firsts, _) = joined(8, 100, |a, b| b - a == 4 || (a, b) == (0, 3) || (a, b) == (2, 7));
+        let (firsts, _) = joined(8, 100, |a, b| {
+            b - a == 4 || (a, b) == (0, 3) || (a, b) == (2, 7)
+        });
         assert_eq!(firsts, [0, 1, 0, 0, 0, 1, 0, 0]);
     }
 

@@ -61,7 +61,10 @@ mod tests {
 
     #[test]
     fn repetition_elsewhere_is_no_loop_at_the_end() {
-        assert_eq!(end_loop_characters(&format!("{}That was all.", "again ".repeat(9))), 0);
+        assert_eq!(
+            end_loop_characters(&format!("{}That was all.", "again ".repeat(9))),
+            0
+        );
         assert_eq!(end_loop_characters(""), 0);
         assert_eq!(end_loop_characters("…"), 0);
     }
@@ -70,7 +73,11 @@ mod tests {
     fn common_prefixes_are_those_of_a_direct_comparison() {
         let text: Vec<char> = "abaabaababaab".repeat(3).chars().collect();
         for (start, &length) in common_prefixes(&text).iter().enumerate().skip(1) {
-            let direct = text.iter().zip(&text[start..]).take_while(|(a, b)| a == b).count();
+            let direct = text
+                .iter()
+                .zip(&text[start..])
+                .take_while(|(a, b)| a == b)
+                .count();
             assert_eq!(length, direct);
         }
     }

@@ -30,7 +30,10 @@ impl EvaluationQuestion {
             path: path.to_owned(),
             source,
         })?;
-        let filled = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let filled = lines
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty());
         let question = |(number, line): (usize, &str)| {
             serde_json::from_str(line).map_err(|error| SynthError::FilterSource {
                 origin: format!("{}, line {}", path.display(), number + 1),
@@ -85,7 +88,11 @@ impl Default for DecontaminationConfig {
 impl DecontaminationConfig {
     pub(crate) fn check(&self, problems: &mut ConfigProblems) {
         problems.at_least("min_ngram_words", self.min_ngram_words, 1);
-        problems.at_least("max_ngram_words", self.max_ngram_words, self.min_ngram_words);
+        problems.at_least(
+            "max_ngram_words",
+            self.max_ngram_words,
+            self.min_ngram_words,
+        );
         problems.at_least("max_questions_of_ngram", self.max_questions_of_ngram, 1);
         problems.at_least("min_question_words", self.min_question_words, 1);
         problems.expect(

@@ -117,7 +117,13 @@ mod tests {
 
     #[test]
     fn texts_without_words_are_the_same_by_words_and_different_by_bytes() {
-        assert_eq!(firsts(SameText::Words, &["", "…", "?!"]), [None, Some(0), Some(0)]);
-        assert_eq!(firsts(SameText::Bytes, &["", "…", "?!"]), [None, None, None]);
+        assert_eq!(
+            firsts(SameText::Words, &["", "…", "?!"]),
+            [None, Some(0), Some(0)]
+        );
+        assert_eq!(
+            firsts(SameText::Bytes, &["", "…", "?!"]),
+            [None, None, None]
+        );
     }
 }

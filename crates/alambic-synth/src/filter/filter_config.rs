@@ -185,7 +185,11 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused() {
-        for text in ["[lenght]\nmin_words = 1", "[length]\nminimum = 1", "[near_duplicates]\nband = 4"] {
+        for text in [
+            "[lenght]\nmin_words = 1",
+            "[length]\nminimum = 1",
+            "[near_duplicates]\nband = 4",
+        ] {
             let message = FilterConfig::from_str(text).unwrap_err().to_string();
             assert!(message.contains("unknown field"), "{message}");
         }

@@ -56,11 +56,20 @@ impl FilterReport {
         );
         for stage in &self.stages {
             let reasons = stage.by_reason.iter();
-            let reasons: Vec<String> = reasons.map(|(reason, count)| format!("{} {count}", cell(reason))).collect();
+            let reasons: Vec<String> = reasons
+                .map(|(reason, count)| format!("{} {count}", cell(reason)))
+                .collect();
             let (name, documents, removed) = (stage.filter.name(), stage.documents, stage.removed);
-            let _ = writeln!(text, "| {name} | {documents} | {removed} | {} |", reasons.join(", "));
+            let _ = writeln!(
+                text,
+                "| {name} | {documents} | {removed} | {} |",
+                reasons.join(", ")
+            );
         }
-        if let Some(ComparisonReport { left_out, comparisons }) = self.near_duplicates
+        if let Some(ComparisonReport {
+            left_out,
+            comparisons,
+        }) = self.near_duplicates
             && left_out > 0
         {
             let _ = writeln!(

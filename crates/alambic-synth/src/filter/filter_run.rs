@@ -54,18 +54,26 @@ impl Filter {
     /// # Errors
     /// [`SynthError::FilterConfig`] lists what is wrong with the options; questions without a section `decontamination`, or the
     /// section without questions, are among it. [`SynthError::File`] and [`SynthError::FilterSource`] for the classifier.
-    pub fn new(config: FilterConfig, questions: Vec<EvaluationQuestion>) -> Result<Self, SynthError> {
+    pub fn new(
+        config: FilterConfig,
+        questions: Vec<EvaluationQuestion>,
+    ) -> Result<Self, SynthError> {
         config.validate()?;
         checked(|problems| {
             let (expected, found) = match config.decontamination {
                 Some(_) => ("evaluation questions, or no such section", "no questions"),
-                None => ("a section, or no evaluation questions", "questions without a section"),
+                None => (
+                    "a section, or no evaluation questions",
+                    "questions without a section",
+                ),
             };
             let agree = config.decontamination.is_some() != questions.is_empty();
             problems.expect(agree, "decontamination", expected, found);
         })?;
         let quality = config.quality.as_ref();
-        let classifier = quality.map(|quality| QualityClassifier::from_file(&quality.classifier)).transpose()?;
+        let classifier = quality
+            .map(|quality| QualityClassifier::from_file(&quality.classifier))
+            .transpose()?;
         let index = |options| ContaminationIndex::new(options, questions);
         Ok(Self {
             contamination: config.decontamination.clone().map(index).transpose()?,
@@ -105,7 +113,10 @@ impl Filter {
     fn alone(&self, text: &str) -> Result<Option<Removal>, SynthError> {
         let config = &self.config;
         let by_rule = |filter, broken: Option<BrokenRule>| {
-            broken.map(|broken| Removal { filter, reason: RemovalReason::BrokenRule(broken) })
+            broken.map(|broken| Removal {
+                filter,
+                reason: RemovalReason::BrokenRule(broken),
+            })
         };
         if let Some(length) = &config.length
             && let Some(removal) = by_rule(FilterStage::Length, length.broken_rule(text))
@@ -116,7 +127,10 @@ impl Filter {
             && let Some(verdict) = language.foreign(text)
         {
             let reason = RemovalReason::Language(verdict);
-            return Ok(Some(Removal { filter: FilterStage::Language, reason }));
+            return Ok(Some(Removal {
+                filter: FilterStage::Language,
+                reason,
+            }));
         }
         if let Some(heuristics) = &config.heuristics
             && let Some(removal) = by_rule(FilterStage::Heuristics, heuristics.broken_rule(text))
@@ -135,7 +149,10 @@ impl Filter {
                 return Ok(Some(removal));
             }
         }
-        let found = self.contamination.as_ref().and_then(|index| index.find(text));
+        let found = self
+            .contamination
+            .as_ref()
+            .and_then(|index| index.find(text));
         Ok(found.map(|found| Removal {
             filter: FilterStage::Decontamination,
             reason: RemovalReason::Contamination(found),
@@ -151,9 +168,18 @@ impl Filter {
             (FilterStage::Heuristics, config.heuristics.is_some()),
             (FilterStage::Repetition, config.repetition.is_some()),
             (FilterStage::Quality, config.quality.is_some()),
-            (FilterStage::Decontamination, config.decontamination.is_some()),
-            (FilterStage::ExactDuplicates, config.exact_duplicates.is_some()),
-            (FilterStage::NearDuplicates, config.near_duplicates.is_some()),
+            (
+                FilterStage::Decontamination,
+                config.decontamination.is_some(),
+            ),
+            (
+                FilterStage::ExactDuplicates,
+                config.exact_duplicates.is_some(),
+            ),
+            (
+                FilterStage::NearDuplicates,
+                config.near_duplicates.is_some(),
+            ),
         ]
         .into_iter()
         .filter_map(|(stage, applies)| applies.then_some(stage))
@@ -264,7 +290,10 @@ impl FilterRun<'_> {
             stages: self.stage_reports(),
             near_duplicates: comparisons,
             decontamination: self.filter.contamination.as_ref().map(|index| {
-                let asked = self.removals.values().filter(|removal| removal.filter < FilterStage::Decontamination);
+                let asked = self
+                    .removals
+                    .values()
+                    .filter(|removal| removal.filter < FilterStage::Decontamination);
                 let documents = self.documents as usize - asked.count();
                 DecontaminationReport::new(index, documents, self.contaminated)
             }),
@@ -285,7 +314,12 @@ impl FilterRun<'_> {
         let report = |filter| {
             let by_reason = by_stage.remove(&filter).unwrap_or_default();
             let removed = by_reason.values().sum();
-            let report = StageReport { filter, documents, removed, by_reason };
+            let report = StageReport {
+                filter,
+                documents,
+                removed,
+                by_reason,
+            };
             documents -= removed;
             report
         };
@@ -310,6 +344,8 @@ impl FilterOutcome {
 
     /// All removals, by position.
     pub fn removals(&self) -> impl Iterator<Item = (u64, &Removal)> {
-        self.removals.iter().map(|(&position, removal)| (position, removal))
+        self.removals
+            .iter()
+            .map(|(&position, removal)| (position, removal))
     }
 }

@@ -138,7 +138,12 @@ impl HeuristicsConfig {
 
     pub(crate) fn check(&self, problems: &mut ConfigProblems) {
         for (rule, &bound) in &self.bounds {
-            problems.expect(bound >= 0.0 && bound.is_finite(), rule.name(), "a number from 0", bound);
+            problems.expect(
+                bound >= 0.0 && bound.is_finite(),
+                rule.name(),
+                "a number from 0",
+                bound,
+            );
         }
     }
 }
@@ -156,7 +161,8 @@ impl FromIterator<(HeuristicRule, f64)> for HeuristicsConfig {
 mod tests {
     use super::*;
 
-    const PROSE: &str = "The old miller had to walk with his donkey to the market, and that was a long way to go.";
+    const PROSE: &str =
+        "The old miller had to walk with his donkey to the market, and that was a long way to go.";
 
     #[test]
     fn every_rule_of_gopher_removes_what_it_is_for() {
@@ -170,7 +176,10 @@ mod tests {
             (many(&"long".repeat(9)), "max_mean_word_characters"),
             (many("#tagged words"), "max_hash_word_ratio"),
             (many("and so..."), "max_ellipsis_word_ratio"),
-            ([PROSE; 4].join("\n- ").replacen("The", "- The", 1), "max_bullet_line_ratio"),
+            (
+                [PROSE; 4].join("\n- ").replacen("The", "- The", 1),
+                "max_bullet_line_ratio",
+            ),
             ([PROSE; 8].join("..\n"), "max_ellipsis_line_ratio"),
             (many("1234"), "min_alphabetic_word_ratio"),
             (["good words only"; 20].join(" "), "min_stop_words"),
@@ -181,16 +190,24 @@ mod tests {
 
     #[test]
     fn rules_are_read_by_name_and_unknown_ones_are_refused() {
-        let config: HeuristicsConfig = toml::from_str("min_words = 3\nmax_curly_brackets = 0.0").unwrap();
+        let config: HeuristicsConfig =
+            toml::from_str("min_words = 3\nmax_curly_brackets = 0.0").unwrap();
         assert_eq!(config.bounds[&HeuristicRule::MinWords], 3.0);
-        assert_eq!(config.broken_rule("let a = {1};").unwrap().rule, "max_curly_brackets");
+        assert_eq!(
+            config.broken_rule("let a = {1};").unwrap().rule,
+            "max_curly_brackets"
+        );
         let error = toml::from_str::<HeuristicsConfig>("min_wrods = 3").unwrap_err();
         assert!(error.to_string().contains("min_words"), "{error}");
     }
 
     #[test]
     fn names_are_those_of_configurations() {
-        for rule in HeuristicsConfig::gopher().bounds.keys().chain(HeuristicsConfig::c4().bounds.keys()) {
+        for rule in HeuristicsConfig::gopher()
+            .bounds
+            .keys()
+            .chain(HeuristicsConfig::c4().bounds.keys())
+        {
             assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
         }
     }

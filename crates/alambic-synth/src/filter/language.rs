@@ -76,10 +76,20 @@ impl LanguageConfig {
     }
 
     pub(crate) fn check(&self, problems: &mut ConfigProblems) {
-        problems.expect(!self.keep.is_empty(), "keep", "one language or more", "none");
+        problems.expect(
+            !self.keep.is_empty(),
+            "keep",
+            "one language or more",
+            "none",
+        );
         for code in &self.keep {
             let known = whatlang::Lang::from_code(code).is_some();
-            problems.expect(known, "keep", "ISO 639-3 codes of known languages, such as `eng`", code);
+            problems.expect(
+                known,
+                "keep",
+                "ISO 639-3 codes of known languages, such as `eng`",
+                code,
+            );
         }
         problems.ratio("min_confidence", self.min_confidence);
     }
@@ -105,14 +115,20 @@ mod tests {
         let config = english(UnsureLanguage::Keep);
         assert_eq!(config.foreign(ENGLISH), None);
         let verdict = config.foreign(GERMAN);
-        assert_eq!(verdict.and_then(|verdict| verdict.language).as_deref(), Some("deu"));
+        assert_eq!(
+            verdict.and_then(|verdict| verdict.language).as_deref(),
+            Some("deu")
+        );
     }
 
     #[test]
     fn what_is_not_sure_is_decided_by_the_option() {
         for text in ["", "7 + 5 = 12", "Hm."] {
             assert_eq!(english(UnsureLanguage::Keep).foreign(text), None, "{text}");
-            assert!(english(UnsureLanguage::Remove).foreign(text).is_some(), "{text}");
+            assert!(
+                english(UnsureLanguage::Remove).foreign(text).is_some(),
+                "{text}"
+            );
         }
     }
 }

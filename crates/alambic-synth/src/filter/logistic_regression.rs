@@ -77,7 +77,11 @@ impl LogisticRegression {
             .iter()
             .map(|(features, label)| Row {
                 dense: model.scaled(features).collect(),
-                sparse: features.sparse.iter().map(|(index, &value)| (columns[index], value)).collect(),
+                sparse: features
+                    .sparse
+                    .iter()
+                    .map(|(index, &value)| (columns[index], value))
+                    .collect(),
                 label: *label,
             })
             .collect();
@@ -85,7 +89,10 @@ impl LogisticRegression {
         let (dense, rest) = weights.split_at(model.dense_weights.len());
         let (sparse, bias) = rest.split_at(columns.len());
         model.dense_weights.copy_from_slice(dense);
-        model.sparse_weights = columns.iter().map(|(&index, &column)| (index, sparse[column])).collect();
+        model.sparse_weights = columns
+            .iter()
+            .map(|(&index, &column)| (index, sparse[column]))
+            .collect();
         model.bias = bias[0];
         Ok(model)
     }
@@ -97,11 +104,21 @@ impl LogisticRegression {
     pub fn logit(&self, features: &FeatureVector) -> Result<f64, SynthError> {
         let (expected, found) = (self.dense_weights.len(), features.dense.len());
         if expected != found {
-            return Err(wrong(format!("expected {expected} dense features, found {found}")));
+            return Err(wrong(format!(
+                "expected {expected} dense features, found {found}"
+            )));
         }
-        let dense: f64 = self.scaled(features).zip(&self.dense_weights).map(|(x, w)| x * w).sum();
+        let dense: f64 = self
+            .scaled(features)
+            .zip(&self.dense_weights)
+            .map(|(x, w)| x * w)
+            .sum();
         let weight = |index| self.sparse_weights.get(index).copied().unwrap_or(0.0);
-        let sparse: f64 = features.sparse.iter().map(|(index, x)| x * weight(index)).sum();
+        let sparse: f64 = features
+            .sparse
+            .iter()
+            .map(|(index, x)| x * weight(index))
+            .sum();
         Ok(self.bias + dense + sparse)
     }
 
@@ -115,7 +132,11 @@ impl LogisticRegression {
 
     fn scaled(&self, features: &FeatureVector) -> impl Iterator<Item = f64> {
         let scale = self.dense_means.iter().zip(&self.dense_deviations);
-        features.dense.iter().zip(scale).map(|(x, (mean, deviation))| (x - mean) / deviation)
+        features
+            .dense
+            .iter()
+            .zip(scale)
+            .map(|(x, (mean, deviation))| (x - mean) / deviation)
     }
 }
 
@@ -123,7 +144,10 @@ fn wrong(problem: String) -> SynthError {
     SynthError::Classifier { problem }
 }
 
-fn check(examples: &[(FeatureVector, f64)], config: &LogisticRegressionConfig) -> Result<(), SynthError> {
+fn check(
+    examples: &[(FeatureVector, f64)],
+    config: &LogisticRegressionConfig,
+) -> Result<(), SynthError> {
     if !(config.l2 > 0.0 && config.l2.is_finite()) {
         return Err(wrong(format!("expected l2 above 0, found {}", config.l2)));
     }
@@ -133,19 +157,27 @@ fn check(examples: &[(FeatureVector, f64)], config: &LogisticRegressionConfig) -
     for (number, (features, label)) in examples.iter().enumerate() {
         let (expected, found) = (first.dense.len(), features.dense.len());
         if expected != found {
-            return Err(wrong(format!("example {number}: expected {expected} dense features, found {found}")));
+            return Err(wrong(format!(
+                "example {number}: expected {expected} dense features, found {found}"
+            )));
         }
         if !(0.0..=1.0).contains(label) {
-            return Err(wrong(format!("example {number}: expected a label from 0 to 1, found {label}")));
+            return Err(wrong(format!(
+                "example {number}: expected a label from 0 to 1, found {label}"
+            )));
         }
         let mut values = features.dense.iter().chain(features.sparse.values());
         if let Some(value) = values.find(|value| !value.is_finite()) {
-            return Err(wrong(format!("example {number}: expected finite features, found {value}")));
+            return Err(wrong(format!(
+                "example {number}: expected finite features, found {value}"
+            )));
         }
     }
     let one_class = *first_label == 0.0 || *first_label == 1.0;
     if one_class && examples.iter().all(|(_, label)| label == first_label) {
-        return Err(wrong(format!("expected labels of both kinds, found {first_label} only")));
+        return Err(wrong(format!(
+            "expected labels of both kinds, found {first_label} only"
+        )));
     }
     Ok(())
 }
@@ -153,8 +185,12 @@ fn check(examples: &[(FeatureVector, f64)], config: &LogisticRegressionConfig) -
 /// Means and standard deviations of the dense features.
 fn scaling(examples: &[(FeatureVector, f64)]) -> (Vec<f64>, Vec<f64>) {
     let count = examples.len() as f64;
-    let features = examples.first().map_or(0, |(features, _)| features.dense.len());
-    let mean = |of: &dyn Fn(&[f64]) -> f64| examples.iter().map(|(x, _)| of(&x.dense)).sum::<f64>() / count;
+    let features = examples
+        .first()
+        .map_or(0, |(features, _)| features.dense.len());
+    let mean = |of: &dyn Fn(&[f64]) -> f64| {
+        examples.iter().map(|(x, _)| of(&x.dense)).sum::<f64>() / count
+    };
     let means: Vec<f64> = (0..features).map(|i| mean(&|x| x[i])).collect();
     let deviation = |i: usize| match mean(&|x| (x[i] - means[i]).powi(2)).sqrt() {
         same if same <= f64::EPSILON * means[i].abs() => 1.0,
@@ -188,7 +224,11 @@ impl Row {
     fn logit(&self, weights: &[f64]) -> f64 {
         let dense: f64 = self.dense.iter().zip(weights).map(|(x, w)| x * w).sum();
         let sparse_weights = &weights[self.dense.len()..];
-        let sparse: f64 = self.sparse.iter().map(|&(column, x)| x * sparse_weights[column]).sum();
+        let sparse: f64 = self
+            .sparse
+            .iter()
+            .map(|&(column, x)| x * sparse_weights[column])
+            .sum();
         dense + sparse + weights[weights.len() - 1]
     }
 }
@@ -238,20 +278,34 @@ impl Gradient for PenalisedLoss<'_> {
     }
 }
 
-fn minimised(rows: &[Row], weights: usize, config: &LogisticRegressionConfig) -> Result<Vec<f64>, SynthError> {
+fn minimised(
+    rows: &[Row],
+    weights: usize,
+    config: &LogisticRegressionConfig,
+) -> Result<Vec<f64>, SynthError> {
     let failed = |error: argmin::core::Error| wrong(format!("the fit failed: {error}"));
-    let loss = PenalisedLoss { rows, l2: config.l2 };
+    let loss = PenalisedLoss {
+        rows,
+        l2: config.l2,
+    };
     let solver = LBFGS::new(MoreThuenteLineSearch::new(), REMEMBERED_STEPS)
         .with_tolerance_grad(config.gradient_tolerance)
         .map_err(failed)?
         .with_tolerance_cost(0.0)
         .map_err(failed)?;
     let result = Executor::new(loss, solver)
-        .configure(|state| state.param(vec![0.0; weights]).max_iters(config.max_iterations))
+        .configure(|state| {
+            state
+                .param(vec![0.0; weights])
+                .max_iters(config.max_iterations)
+        })
         .run()
         .map_err(failed)?;
     let best = result.state.get_best_param().cloned().unwrap_or_default();
-    let loss = PenalisedLoss { rows, l2: config.l2 };
+    let loss = PenalisedLoss {
+        rows,
+        l2: config.l2,
+    };
     let gradient = loss.gradient(&best).map_err(failed)?;
     let norm = gradient.iter().map(|part| part * part).sum::<f64>().sqrt();
     // The solver stops where rounding lets no step improve the loss, which may be just above the tolerance.
@@ -285,8 +339,11 @@ mod tests {
 
     #[test]
     fn without_features_the_bias_is_the_log_odds_of_the_labels() {
-        let examples: Vec<_> = [1.0, 1.0, 1.0, 0.0].map(|label| (FeatureVector::default(), label)).into();
-        let model = LogisticRegression::fit(&examples, &LogisticRegressionConfig::default()).unwrap();
+        let examples: Vec<_> = [1.0, 1.0, 1.0, 0.0]
+            .map(|label| (FeatureVector::default(), label))
+            .into();
+        let model =
+            LogisticRegression::fit(&examples, &LogisticRegressionConfig::default()).unwrap();
         assert!((model.bias - 3f64.ln()).abs() < 1e-6, "{}", model.bias);
     }
 
@@ -294,7 +351,10 @@ mod tests {
     fn soft_labels_are_met_where_the_features_allow_it() {
         // Two kinds of texts: weights without a noticeable penalty reproduce both labels.
         let examples = [example(-1.0, 0.2), example(1.0, 0.9)];
-        let config = LogisticRegressionConfig { l2: 1e-9, ..Default::default() };
+        let config = LogisticRegressionConfig {
+            l2: 1e-9,
+            ..Default::default()
+        };
         let model = LogisticRegression::fit(&examples, &config).unwrap();
         for (features, label) in &examples {
             assert!((model.probability(features).unwrap() - label).abs() < 1e-5);
@@ -308,7 +368,10 @@ mod tests {
             sparse: vec![(0, x * x)],
             label,
         });
-        let loss = PenalisedLoss { rows: &rows, l2: 0.7 };
+        let loss = PenalisedLoss {
+            rows: &rows,
+            l2: 0.7,
+        };
         let weights = vec![0.3, -0.8, 0.1];
         let gradient = loss.gradient(&weights).unwrap();
         for index in 0..weights.len() {
@@ -325,7 +388,11 @@ mod tests {
     #[test]
     fn examples_that_cannot_be_learned_from_are_refused() {
         let config = LogisticRegressionConfig::default();
-        let message = |examples: &[_]| LogisticRegression::fit(examples, &config).unwrap_err().to_string();
+        let message = |examples: &[_]| {
+            LogisticRegression::fit(examples, &config)
+                .unwrap_err()
+                .to_string()
+        };
         assert!(message(&[]).contains("found none"));
         assert!(message(&[example(1.0, 1.0), example(2.0, 1.0)]).contains("both kinds"));
         assert!(message(&[example(1.0, 1.5)]).contains("from 0 to 1"));

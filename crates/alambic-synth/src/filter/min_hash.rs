@@ -96,7 +96,10 @@ mod tests {
             let mean = estimates.iter().sum::<f64>() / SEEDS as f64;
             let variance = expected * (1.0 - expected) / PERMUTATIONS as f64;
             let four_deviations = 4.0 * (variance / SEEDS as f64).sqrt();
-            assert!((mean - expected).abs() < four_deviations, "{mean} {expected}");
+            assert!(
+                (mean - expected).abs() < four_deviations,
+                "{mean} {expected}"
+            );
             let squares: f64 = estimates.iter().map(|e| (e - expected).powi(2)).sum();
             let ratio = squares / SEEDS as f64 / variance;
             assert!((0.4..2.0).contains(&ratio), "variance ratio {ratio}");

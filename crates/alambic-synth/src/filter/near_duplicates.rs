@@ -136,7 +136,9 @@ impl NearDuplicates {
         DuplicateClusters {
             similarities: (0..count)
                 .into_par_iter()
-                .map(|text| (sets.first(text) != text).then(|| self.similarity(sets.first(text), text)))
+                .map(|text| {
+                    (sets.first(text) != text).then(|| self.similarity(sets.first(text), text))
+                })
                 .map(|similarity| similarity.unwrap_or(1.0) as f32)
                 .collect(),
             sets,
@@ -162,7 +164,10 @@ impl NearDuplicates {
         match self.config.verification {
             Verification::None => {
                 let bands = self.config.bands;
-                let (first, second) = (row(&self.band_hashes, a, bands), row(&self.band_hashes, b, bands));
+                let (first, second) = (
+                    row(&self.band_hashes, a, bands),
+                    row(&self.band_hashes, b, bands),
+                );
                 let equal = first.iter().zip(second).filter(|(a, b)| a == b).count();
                 // The share of equal bands is an estimate of sʳ.
                 let rows = self.config.permutations as f64 / bands as f64;
@@ -170,7 +175,10 @@ impl NearDuplicates {
             }
             Verification::EstimatedJaccard => {
                 let permutations = self.config.permutations;
-                estimated_jaccard(row(&self.signatures, a, permutations), row(&self.signatures, b, permutations))
+                estimated_jaccard(
+                    row(&self.signatures, a, permutations),
+                    row(&self.signatures, b, permutations),
+                )
             }
             Verification::ExactJaccard => jaccard(&self.shingles[a], &self.shingles[b]),
         }

@@ -111,13 +111,19 @@ mod tests {
 
     #[test]
     fn compatible_and_decomposed_characters_are_the_same() {
-        assert_eq!(normalised_words("Cafe\u{301} ﬁne ２"), ["café", "fine", "2"]);
+        assert_eq!(
+            normalised_words("Cafe\u{301} ﬁne ２"),
+            ["café", "fine", "2"]
+        );
         assert_eq!(normalised_words("Straße"), ["straße"]);
     }
 
     #[test]
     fn han_characters_and_kana_are_words_by_themselves() {
-        assert_eq!(normalised_words("我有3个apple。"), ["我", "有", "3", "个", "apple"]);
+        assert_eq!(
+            normalised_words("我有3个apple。"),
+            ["我", "有", "3", "个", "apple"]
+        );
     }
 
     #[test]

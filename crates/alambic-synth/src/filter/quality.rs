@@ -103,7 +103,12 @@ impl QualityClassifier {
         let (held_out, trained) = order.split_at(held_out);
         let examples: Vec<(FeatureVector, f64)> = trained
             .iter()
-            .map(|&index| (training.features.of(&judged[index].text), judged[index].label))
+            .map(|&index| {
+                (
+                    training.features.of(&judged[index].text),
+                    judged[index].label,
+                )
+            })
             .collect();
         let classifier = Self {
             version: VERSION,
@@ -146,16 +151,26 @@ impl QualityClassifier {
             origin: origin.to_owned(),
             problem,
         };
-        let classifier: Self = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+        let classifier: Self =
+            serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
         if classifier.version != VERSION {
-            return Err(wrong(format!("expected version {VERSION}, found {}", classifier.version)));
+            return Err(wrong(format!(
+                "expected version {VERSION}, found {}",
+                classifier.version
+            )));
         }
         checked(|problems| classifier.features.check(problems))?;
         let model = &classifier.model;
-        for dense in [&model.dense_weights, &model.dense_means, &model.dense_deviations] {
+        for dense in [
+            &model.dense_weights,
+            &model.dense_means,
+            &model.dense_deviations,
+        ] {
             if dense.len() != DENSE_FEATURES {
                 let found = dense.len();
-                return Err(wrong(format!("expected {DENSE_FEATURES} dense features, found {found}")));
+                return Err(wrong(format!(
+                    "expected {DENSE_FEATURES} dense features, found {found}"
+                )));
             }
         }
         Ok(classifier)
@@ -181,7 +196,11 @@ mod tests {
     use super::*;
 
     fn judged() -> Vec<JudgedText> {
-        let good = |i| format!("Water boils at {i} degrees, because its molecules then move fast enough to leave.");
+        let good = |i| {
+            format!(
+                "Water boils at {i} degrees, because its molecules then move fast enough to leave."
+            )
+        };
         let bad = |i| format!("page {i} | home | login | {i} comments | share share share");
         (0..40)
             .map(|i| JudgedText {
@@ -215,7 +234,9 @@ mod tests {
         let (classifier, _) = QualityClassifier::train(&judged(), &training()).unwrap();
         let json = classifier.to_json().unwrap();
         let newer = json.replacen("\"version\": 1", "\"version\": 2", 1);
-        let error = QualityClassifier::from_json(&newer, "q.json").unwrap_err().to_string();
+        let error = QualityClassifier::from_json(&newer, "q.json")
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "q.json: expected version 1, found 2");
         assert!(QualityClassifier::from_json("{}", "q.json").is_err());
         let wide = json.replacen("\"bucket_bits\": 16", "\"bucket_bits\": 63", 1);

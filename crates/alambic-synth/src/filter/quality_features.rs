@@ -64,7 +64,11 @@ impl QualityFeatures {
                 *counts.entry(bucket).or_insert(0.0) += 1.0;
             }
         }
-        let norm = counts.values().map(|count: &f64| count * count).sum::<f64>().sqrt();
+        let norm = counts
+            .values()
+            .map(|count: &f64| count * count)
+            .sum::<f64>()
+            .sqrt();
         counts.values_mut().for_each(|count| *count /= norm);
         counts
     }
@@ -113,7 +117,10 @@ mod tests {
         let found = features.of("The fox, the hen and the fox.");
         let norm: f64 = found.sparse.values().map(|value| value * value).sum();
         assert!((norm - 1.0).abs() < 1e-12);
-        assert_eq!(found.sparse, features.of("the FOX the hen and the fox").sparse);
+        assert_eq!(
+            found.sparse,
+            features.of("the FOX the hen and the fox").sparse
+        );
     }
 
     #[test]

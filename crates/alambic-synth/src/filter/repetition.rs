@@ -174,8 +174,14 @@ fn paragraphs(text: &str) -> Vec<String> {
     let mut paragraphs = vec![Vec::new()];
     for line in text.lines().map(str::trim) {
         if !line.is_empty() {
-            paragraphs.last_mut().into_iter().for_each(|paragraph| paragraph.push(line));
-        } else if paragraphs.last().is_some_and(|paragraph| !paragraph.is_empty()) {
+            paragraphs
+                .last_mut()
+                .into_iter()
+                .for_each(|paragraph| paragraph.push(line));
+        } else if paragraphs
+            .last()
+            .is_some_and(|paragraph| !paragraph.is_empty())
+        {
             paragraphs.push(Vec::new());
         }
     }
@@ -210,7 +216,9 @@ fn top_ngram_ratio(words: &[&str], size: usize) -> f64 {
     }
     let repeated = counts.iter().filter(|(_, count)| **count > 1);
     // Occurrences may overlap (`a a a`), and then cover fewer characters than counted here, but never more than all.
-    let most = repeated.map(|(ngram, count)| count * characters(ngram)).max();
+    let most = repeated
+        .map(|(ngram, count)| count * characters(ngram))
+        .max();
     ratio(most.unwrap_or(0), characters(words)).min(1.0)
 }
 
@@ -237,9 +245,18 @@ mod tests {
     fn duplicate_lines_and_paragraphs_are_those_that_stood_before() {
         let text = "aaaa\nbb\naaaa\n\ncc\n\n\naaaa\nbb\naaaa\n";
         assert_eq!(RepetitionRule::MaxDuplicateLineRatio.value(text), 4.0 / 7.0);
-        assert_eq!(RepetitionRule::MaxDuplicateLineCharacterRatio.value(text), 14.0 / 22.0);
-        assert_eq!(RepetitionRule::MaxDuplicateParagraphRatio.value(text), 1.0 / 3.0);
-        assert_eq!(RepetitionRule::MaxDuplicateParagraphCharacterRatio.value(text), 12.0 / 26.0);
+        assert_eq!(
+            RepetitionRule::MaxDuplicateLineCharacterRatio.value(text),
+            14.0 / 22.0
+        );
+        assert_eq!(
+            RepetitionRule::MaxDuplicateParagraphRatio.value(text),
+            1.0 / 3.0
+        );
+        assert_eq!(
+            RepetitionRule::MaxDuplicateParagraphCharacterRatio.value(text),
+            12.0 / 26.0
+        );
     }
 
     #[test]
@@ -251,7 +268,10 @@ mod tests {
         let five = "a b c d e x a b c d e";
         assert_eq!(RepetitionRule::MaxDuplicate5Gram.value(five), 5.0 / 11.0);
         // Two duplicates that overlap in four words.
-        assert_eq!(RepetitionRule::MaxDuplicate5Gram.value("a b c d e f x a b c d e f"), 6.0 / 13.0);
+        assert_eq!(
+            RepetitionRule::MaxDuplicate5Gram.value("a b c d e f x a b c d e f"),
+            6.0 / 13.0
+        );
         assert_eq!(RepetitionRule::MaxDuplicate6Gram.value(five), 0.0);
     }
 

@@ -41,8 +41,7 @@ impl Shingling {
         if units.is_empty() {
             return Vec::new();
         }
-        let mut shingles: Vec<u64> =
-            ngram_hashes(&units, self.size.min(units.len())).collect();
+        let mut shingles: Vec<u64> = ngram_hashes(&units, self.size.min(units.len())).collect();
         shingles.sort_unstable();
         shingles.dedup();
         shingles

@@ -45,14 +45,21 @@ impl TextStatistics {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         let of_words = |count: usize| ratio(count, words.len());
         let of_lines = |count: usize| ratio(count, lines.len());
-        let count_lines = |holds: &dyn Fn(&str) -> bool| lines.iter().filter(|line| holds(line)).count();
+        let count_lines =
+            |holds: &dyn Fn(&str) -> bool| lines.iter().filter(|line| holds(line)).count();
         let ends_with_ellipsis = |line: &str| line.ends_with("...") || line.ends_with('…');
         let lower_case = text.to_lowercase();
         let characters: usize = words.iter().map(|word| word.chars().count()).sum();
-        let with_letter = words.iter().filter(|word| word.chars().any(char::is_alphabetic));
+        let with_letter = words
+            .iter()
+            .filter(|word| word.chars().any(char::is_alphabetic));
         let ellipses = text.matches("...").count() + text.matches('…').count();
         Self {
             words: words.len(),
@@ -67,7 +74,10 @@ impl TextStatistics {
             terminal_line_ratio: of_lines(count_lines(&|line| line.ends_with(SENTENCE_ENDS))),
             curly_brackets: text.matches(['{', '}']).count(),
             lorem_ipsum: lower_case.matches("lorem ipsum").count(),
-            javascript_lines: lower_case.lines().filter(|line| line.contains("javascript")).count(),
+            javascript_lines: lower_case
+                .lines()
+                .filter(|line| line.contains("javascript"))
+                .count(),
         }
     }
 }
@@ -84,7 +94,10 @@ fn stop_words(lower_case: &str) -> usize {
     let words: HashSet<&str> = lower_case
         .split(|character: char| !character.is_alphanumeric())
         .collect();
-    STOP_WORDS.iter().filter(|word| words.contains(*word)).count()
+    STOP_WORDS
+        .iter()
+        .filter(|word| words.contains(*word))
+        .count()
 }
 
 fn ends_sentence(word: &str) -> bool {
@@ -117,6 +130,13 @@ mod tests {
     #[test]
     fn an_empty_text_has_zeros() {
         let found = TextStatistics::new(" \n");
-        assert_eq!((found.words, found.mean_word_characters, found.bullet_line_ratio), (0, 0.0, 0.0));
+        assert_eq!(
+            (
+                found.words,
+                found.mean_word_characters,
+                found.bullet_line_ratio
+            ),
+            (0, 0.0, 0.0)
+        );
     }
 }

@@ -160,7 +160,12 @@ impl TextbookGrid {
                     let fresh = names.insert(name);
                     problems.expect(fresh, side, "each name once", format!("`{name}` again"));
                     let told = !text.trim().is_empty() && !text.contains(['{', '}']);
-                    problems.expect(told, side, "a text without braces", format!("`{text}` of `{name}`"));
+                    problems.expect(
+                        told,
+                        side,
+                        "a text without braces",
+                        format!("`{text}` of `{name}`"),
+                    );
                 }
             }
         })
@@ -200,7 +205,11 @@ mod tests {
         let grid = TextbookGrid::shipped().unwrap();
         for prompt in grid.prompts(3) {
             assert!(!prompt.user.contains(['{', '}']), "{}", prompt.user);
-            let topic = grid.topics.iter().find(|topic| topic.name == prompt.topic).unwrap();
+            let topic = grid
+                .topics
+                .iter()
+                .find(|topic| topic.name == prompt.topic)
+                .unwrap();
             assert!(prompt.user.contains(&topic.text));
         }
     }

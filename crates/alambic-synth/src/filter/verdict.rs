@@ -84,7 +84,9 @@ impl Removal {
     pub fn label(&self) -> String {
         match &self.reason {
             RemovalReason::BrokenRule(broken) => broken.rule.clone(),
-            RemovalReason::Language(verdict) => verdict.language.clone().unwrap_or("unknown".into()),
+            RemovalReason::Language(verdict) => {
+                verdict.language.clone().unwrap_or("unknown".into())
+            }
             RemovalReason::Contamination(found) => found.set.clone(),
             RemovalReason::DuplicateOf { .. } => "duplicate".into(),
         }
@@ -98,13 +100,24 @@ impl fmt::Display for Removal {
             RemovalReason::BrokenRule(broken) => broken.fmt(f),
             RemovalReason::Language(verdict) => {
                 let language = verdict.language.as_deref().unwrap_or("unknown");
-                write!(f, "language {language}, confidence {:.2}", verdict.confidence)
+                write!(
+                    f,
+                    "language {language}, confidence {:.2}",
+                    verdict.confidence
+                )
             }
             RemovalReason::Contamination(found) => {
                 let overlap = found.overlap();
-                write!(f, "contains {} of {}, overlap {overlap:.2}", found.question, found.set)
+                write!(
+                    f,
+                    "contains {} of {}, overlap {overlap:.2}",
+                    found.question, found.set
+                )
             }
-            RemovalReason::DuplicateOf { position, similarity } => {
+            RemovalReason::DuplicateOf {
+                position,
+                similarity,
+            } => {
                 write!(f, "like document {position}, similarity {similarity:.2}")
             }
         }
