@@ -29,7 +29,7 @@ impl Default for LogisticRegressionConfig {
         Self {
             l2: 1.0,
             max_iterations: 500,
-            gradient_tolerance: 1e-7,
+            gradient_tolerance: 1e-9,
         }
     }
 }
