@@ -9,7 +9,9 @@ use std::time::Instant;
 use alambic_synth::{NearDuplicates, NearDuplicatesConfig};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args().nth(1).ok_or("expected a file of JSON lines")?;
+    let path = std::env::args()
+        .nth(1)
+        .ok_or("expected a file of JSON lines")?;
     let texts: Vec<String> = read_to_string(path)?
         .lines()
         .map(serde_json::from_str)

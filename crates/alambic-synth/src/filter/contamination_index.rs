@@ -1,13 +1,14 @@
-//! Which evaluation questions a document contains.
+//! An index of evaluation questions, and which of them a document contains.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::config_problems::checked;
+use super::contamination::Contamination;
+use super::densest_window::{Hit, Window, densest_window};
 use super::evaluation_questions::{DecontaminationConfig, EvaluationQuestion, SearchedBy};
 use super::normalised_words::{ngram_hashes, normalised_words, word_hashes};
 use crate::SynthError;
@@ -15,35 +16,8 @@ use crate::SynthError;
 /// Matched n-grams count together if they stand within this many times the question's words.
 const WINDOW_QUESTIONS: usize = 2;
 
-/// A question found in a document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Contamination {
-    /// The evaluation set.
-    pub set: String,
-    /// The question within it.
-    pub question: String,
-    /// Other questions, of any set, with the same words.
-    pub same_questions: usize,
-    /// How it was looked for.
-    pub searched_by: SearchedBy,
-    /// n-grams of the question that the document has.
-    pub matched_ngrams: usize,
-    /// n-grams that are the question's own.
-    pub own_ngrams: usize,
-    /// Words of the document from the first to the last matched n-gram, normalised.
-    pub passage: String,
-}
-
-impl Contamination {
-    /// Share of the question's own n-grams that the document has.
-    #[must_use]
-    pub fn overlap(&self) -> f64 {
-        self.matched_ngrams as f64 / self.own_ngrams as f64
-    }
-}
-
-/// Where each hash of an n-gram belongs.
-type Places = HashMap<u64, Vec<(u32, u32)>, BuildHasherDefault<AsItIs>>;
+/// Where each hash of an n-gram belongs: searched question, and number of its n-gram.
+type Places = HashMap<u64, Vec<(usize, u32)>, BuildHasherDefault<AsItIs>>;
 
 /// Takes hashes of n-grams, which are mixed already, as they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,14 +47,6 @@ struct Searched {
     words: Vec<u64>,
     searched_by: SearchedBy,
     own_ngrams: usize,
-}
-
-/// Where an n-gram of a document belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Hit {
-    searched: u32,
-    position: u32,
-    ngram: u32,
 }
 
 /// An index of evaluation questions, by hashes of n-grams of words.
@@ -216,10 +182,7 @@ impl ContaminationIndex {
                 let own: Vec<u64> = own.collect();
                 searched.own_ngrams = own.len();
                 for (ngram, hash) in own.into_iter().enumerate() {
-                    places
-                        .entry(hash)
-                        .or_default()
-                        .push((number as u32, ngram as u32));
+                    places.entry(hash).or_default().push((number, ngram as u32));
                 }
             }
             self.sizes.push((size, places));
@@ -235,7 +198,6 @@ impl ContaminationIndex {
         for (size, places) in &self.sizes {
             for (position, hash) in ngram_hashes(&words, *size).enumerate() {
                 for &(searched, ngram) in places.get(&hash).into_iter().flatten() {
-                    let position = position as u32;
                     hits.push(Hit {
                         searched,
                         position,
@@ -247,7 +209,7 @@ impl ContaminationIndex {
         hits.sort_unstable();
         let best = hits
             .chunk_by(|a, b| a.searched == b.searched)
-            .filter_map(|hits| self.densest(hits))
+            .filter_map(|hits| self.contaminated(hits))
             .max_by(|a, b| {
                 self.rank(a)
                     .total_cmp(&self.rank(b))
@@ -268,38 +230,14 @@ impl ContaminationIndex {
     }
 
     /// The stretch of the document with the most n-grams of one question, if they are enough.
-    fn densest(&self, hits: &[Hit]) -> Option<Window> {
-        let number = hits[0].searched as usize;
-        let searched = &self.searched[number];
+    fn contaminated(&self, hits: &[Hit]) -> Option<Window> {
+        let searched = &self.searched[hits.first()?.searched];
         let needed = self.config.min_overlap * searched.own_ngrams as f64;
         if (hits.len() as f64) < needed {
             return None;
         }
-        let width = (WINDOW_QUESTIONS * searched.words.len()) as u32;
-        let mut counts: HashMap<u32, usize> = HashMap::new();
-        let (mut start, mut best) = (0, (0, 0, 0));
-        for (end, hit) in hits.iter().enumerate() {
-            *counts.entry(hit.ngram).or_insert(0) += 1;
-            while hit.position - hits[start].position > width {
-                if let Entry::Occupied(mut count) = counts.entry(hits[start].ngram) {
-                    *count.get_mut() -= 1;
-                    if *count.get() == 0 {
-                        count.remove();
-                    }
-                }
-                start += 1;
-            }
-            if counts.len() > best.0 {
-                best = (counts.len(), start, end);
-            }
-        }
-        let (matched, start, end) = best;
-        (matched as f64 >= needed).then(|| Window {
-            searched: number,
-            matched,
-            first: hits[start].position as usize,
-            last: hits[end].position as usize,
-        })
+        let width = WINDOW_QUESTIONS * searched.words.len();
+        densest_window(hits, width).filter(|window| window.matched as f64 >= needed)
     }
 
     fn contamination(&self, window: &Window, text: &str) -> Contamination {
@@ -320,14 +258,6 @@ impl ContaminationIndex {
             passage: words[window.first..window.last + ngram_words].join(" "),
         }
     }
-}
-
-/// A stretch of a document.
-struct Window {
-    searched: usize,
-    matched: usize,
-    first: usize,
-    last: usize,
 }
 
 /// Questions with the same words as one.

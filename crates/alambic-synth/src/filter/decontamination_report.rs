@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::contamination_index::{Contamination, ContaminationIndex};
+use super::contamination::Contamination;
+use super::contamination_index::ContaminationIndex;
 use super::evaluation_questions::SearchedBy;
 use super::markdown::cell;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::bound::BrokenRule;
-use super::contamination_index::Contamination;
+use super::contamination::Contamination;
 use super::language::LanguageVerdict;
 
 /// The filters, in the order in which they are asked.
