@@ -16,11 +16,15 @@ from pathlib import Path
 
 from datasketch import MinHash, MinHashLSH
 
+# Words, and operators of formulas, as the documents of `million_documents` have them.
+WORDS = re.compile(
+    r"[a-z0-9]+|(?:(?<=[0-9)])|(?<=[0-9)] ))(?:[+=<>^%]|[-*/](?= ?[0-9(]))|[+=<>^%](?= ?[0-9(])"
+)
 SHINGLE_WORDS, PERMUTATIONS, BANDS, THRESHOLD = 5, 120, 20, 0.8
 
 
 def shingles(text):
-    words = re.findall(r"[a-z0-9]+", text.lower())
+    words = WORDS.findall(text.lower())
     size = min(SHINGLE_WORDS, len(words))
     return {" ".join(words[i : i + size]).encode() for i in range(len(words) - size + 1)}
 

@@ -51,7 +51,8 @@ struct Searched {
 
 /// An index of evaluation questions, by hashes of n-grams of words.
 ///
-/// Words are letters and digits in lower case after NFKC: case, punctuation and white space do not matter. An n-gram that more
+/// Words are runs of letters and digits in lower case after NFKC, and operators of formulas: case, punctuation and white space do
+/// not matter. An n-gram that more
 /// than `max_questions_of_ngram` questions have belongs to a template, and tells nothing about which question a document
 /// contains; only the others count as a question's own. So problems that a program made of few templates are told apart by what
 /// the program filled in, and a document made of the same template is no contamination. A question that has too few n-grams of

@@ -14,7 +14,8 @@ use super::normalised_words::for_each_word;
 pub enum SameText {
     /// The same bytes.
     Bytes,
-    /// The same words in the same order: letters and digits in lower case after NFKC, whatever stands between them.
+    /// The same words and operators in the same order: letters and digits in lower case after NFKC, whatever punctuation and white
+    /// space stands between them. `7 + 5` is not `7 - 5`.
     Words,
 }
 

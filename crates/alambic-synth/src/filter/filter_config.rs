@@ -19,7 +19,7 @@ use crate::SynthError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QualityConfig {
-    /// The classifier's JSON file.
+    /// The classifier's JSON file; a relative path is one from the working directory.
     pub classifier: PathBuf,
     /// Least probability that a text is good, from 0 to 1.
     pub min_probability: f64,

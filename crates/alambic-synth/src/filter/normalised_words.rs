@@ -1,8 +1,11 @@
 //! The words of a text as duplicates and contamination compare them.
 //!
 //! A text that is not ASCII is first brought into Unicode's NFKC form. A word is then a longest run of letters and digits, in
-//! lower case; everything else (spaces, punctuation, symbols, emoji) separates words and is dropped. Han characters and
-//! Japanese kana are words by themselves, since these scripts put no spaces between words.
+//! lower case; everything else (spaces, punctuation, emoji) separates words and is dropped. Han characters and Japanese kana are
+//! words by themselves, since these scripts put no spaces between words.
+//!
+//! Operators of formulas are words too, for `7 + 5` is not `7 - 5`: `+ = < > ^ % ≤ ≥ ≠` beside a digit or parenthesis, and
+//! `- * /` between two of them, so that hyphens, bullets and emphasis are no words. `−`, `×`, `⋅` and `÷` are `-`, `*` and `/`.
 //!
 //! So `It's 3.5 km!` has the words `it`, `s`, `3`, `5` and `km`: changes of case, of punctuation and of white space change
 //! nothing.
@@ -20,30 +23,78 @@ fn is_word_by_itself(character: char) -> bool {
         | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
+/// An operator as it is compared, and whether it has to stand between two numbers to be one.
+fn operator(character: char) -> Option<(&'static str, OperatorPlace)> {
+    use OperatorPlace::{Beside, Between};
+    Some(match character {
+        '+' => ("+", Beside),
+        '=' => ("=", Beside),
+        '<' => ("<", Beside),
+        '>' => (">", Beside),
+        '^' => ("^", Beside),
+        '%' => ("%", Beside),
+        '≤' => ("≤", Beside),
+        '≥' => ("≥", Beside),
+        '≠' => ("≠", Beside),
+        '-' | '−' => ("-", Between),
+        '*' | '×' | '⋅' => ("*", Between),
+        '/' | '÷' => ("/", Between),
+        _ => return None,
+    })
+}
+
+/// Where a character is an operator.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OperatorPlace {
+    /// Beside a digit or parenthesis.
+    Beside,
+    /// Between two of them.
+    Between,
+}
+
+/// The operator that `character` is, between the last character before it that is no space, and what follows.
+fn operator_between(character: char, before: Option<char>, behind: &str) -> Option<&'static str> {
+    let (name, place) = operator(character)?;
+    let before = before.is_some_and(|before| before.is_numeric() || before == ')');
+    let behind = behind.trim_start().chars().next();
+    let behind = behind.is_some_and(|behind| behind.is_numeric() || behind == '(');
+    let stands = match place {
+        OperatorPlace::Beside => before || behind,
+        OperatorPlace::Between => before && behind,
+    };
+    stands.then_some(name)
+}
+
 /// Calls `each` with the words of `text`, in order.
-pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
-    let mut word = String::new();
+pub(crate) fn for_each_word(text: &str, each: impl FnMut(&str)) {
     if text.is_ascii() {
-        for byte in text.bytes() {
-            if byte.is_ascii_alphanumeric() {
-                word.push(char::from(byte.to_ascii_lowercase()));
-            } else if !word.is_empty() {
-                each(&word);
-                word.clear();
-            }
-        }
+        split(text, each);
     } else {
-        for character in text.nfkc() {
-            let alone = is_word_by_itself(character);
-            if !word.is_empty() && (alone || !character.is_alphanumeric()) {
+        split(&text.nfkc().collect::<String>(), each);
+    }
+}
+
+fn split(text: &str, mut each: impl FnMut(&str)) {
+    let mut word = String::new();
+    let mut before = None;
+    for (index, character) in text.char_indices() {
+        let alone = is_word_by_itself(character);
+        if character.is_alphanumeric() && !alone {
+            word.extend(character.to_lowercase());
+        } else {
+            if !word.is_empty() {
                 each(&word);
                 word.clear();
             }
+            let behind = &text[index + character.len_utf8()..];
             if alone {
                 each(character.encode_utf8(&mut [0; 4]));
-            } else if character.is_alphanumeric() {
-                word.extend(character.to_lowercase());
+            } else if let Some(operator) = operator_between(character, before, behind) {
+                each(operator);
             }
+        }
+        if !character.is_whitespace() {
+            before = Some(character);
         }
     }
     if !word.is_empty() {
@@ -123,6 +174,20 @@ mod tests {
         assert_eq!(
             normalised_words("我有3个apple。"),
             ["我", "有", "3", "个", "apple"]
+        );
+    }
+
+    #[test]
+    fn operators_of_formulas_are_words_and_hyphens_are_not() {
+        assert_eq!(normalised_words("7-5 = 2"), ["7", "-", "5", "=", "2"]);
+        assert_eq!(normalised_words("7 − 5=2"), ["7", "-", "5", "=", "2"]);
+        assert_eq!(
+            normalised_words("(1+2)×3 > x"),
+            ["1", "+", "2", "*", "3", ">", "x"]
+        );
+        assert_eq!(
+            normalised_words("- a well-known **rule** and/or <b>law</b>"),
+            ["a", "well", "known", "rule", "and", "or", "b", "law", "b"]
         );
     }
 

@@ -9,7 +9,7 @@ use super::normalised_words::{for_each_word, ngram_hashes, word_hashes};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShingleUnit {
-    /// Words: letters and digits in lower case after NFKC.
+    /// Words: runs of letters and digits in lower case after NFKC, and operators of formulas.
     Words,
     /// The characters of these words, with one space between two words.
     Characters,
