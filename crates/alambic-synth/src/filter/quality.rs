@@ -173,6 +173,11 @@ impl QualityClassifier {
                 )));
             }
         }
+        if let Some(deviation) = model.dense_deviations.iter().find(|&&found| found <= 0.0) {
+            return Err(wrong(format!(
+                "expected deviations above 0, found {deviation}"
+            )));
+        }
         Ok(classifier)
     }
 
