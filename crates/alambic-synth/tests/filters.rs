@@ -5,7 +5,7 @@
 use alambic_synth::{
     EvaluationQuestion, Filter, FilterConfig, FilterDocument, FilterReport, FilterStage,
     JudgedText, LogisticRegressionConfig, QualityClassifier, QualityFeatures, QualityTraining,
-    RemovalReason, Verdict,
+    RemovalReason, FilterVerdict,
 };
 use alambic_text::{Split, Textbook, TextbookConfig};
 
@@ -182,9 +182,9 @@ fn pieces_of_a_stream_get_the_verdicts_of_the_whole() {
     for piece in documents.chunks(4) {
         for verdict in run.read(piece).unwrap() {
             match verdict {
-                Verdict::Removed(removal) => assert_eq!(whole.removal(position), Some(&removal)),
-                Verdict::Undecided => (),
-                Verdict::Kept => panic!("near-duplicates are not known yet"),
+                FilterVerdict::Removed(removal) => assert_eq!(whole.removal(position), Some(&removal)),
+                FilterVerdict::Undecided => (),
+                FilterVerdict::Kept => panic!("near-duplicates are not known yet"),
             }
             position += 1;
         }
@@ -202,7 +202,7 @@ fn without_near_duplicates_every_verdict_is_known_at_once() {
     .unwrap();
     let mut run = filter.start().unwrap();
     let verdicts = run.read(&[FilterDocument { id: "a", text: "x" }]).unwrap();
-    assert_eq!(verdicts, [Verdict::Kept]);
+    assert_eq!(verdicts, [FilterVerdict::Kept]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::document_filter::{Filter, FilterDocument};
 use super::exact_duplicates::ExactDuplicates;
 use super::filter_report::{ComparisonReport, FilterReport, StageReport};
 use super::near_duplicates::NearDuplicates;
-use super::verdict::{FilterStage, Removal, RemovalReason, Verdict};
+use super::verdict::{FilterStage, Removal, RemovalReason, FilterVerdict};
 use crate::SynthError;
 
 /// A run of filters over documents that are read once, in order.
@@ -52,7 +52,7 @@ impl<'a> FilterRun<'a> {
     ///
     /// # Errors
     /// [`SynthError::Classifier`] if the classifier was made for other features.
-    pub fn read(&mut self, documents: &[FilterDocument<'_>]) -> Result<Vec<Verdict>, SynthError> {
+    pub fn read(&mut self, documents: &[FilterDocument<'_>]) -> Result<Vec<FilterVerdict>, SynthError> {
         let alone: Vec<Option<Removal>> = documents
             .par_iter()
             .map(|document| self.filter.alone(document.text))
@@ -66,14 +66,14 @@ impl<'a> FilterRun<'a> {
             verdicts.push(match removal {
                 Some(removal) => {
                     self.record(position, document.id, &removal);
-                    Verdict::Removed(removal)
+                    FilterVerdict::Removed(removal)
                 }
                 None if self.near.is_some() => {
                     survivors.push(document.text);
                     self.near_positions.push(position);
-                    Verdict::Undecided
+                    FilterVerdict::Undecided
                 }
-                None => Verdict::Kept,
+                None => FilterVerdict::Kept,
             });
         }
         if let Some(near) = &mut self.near {

@@ -127,7 +127,7 @@ impl fmt::Display for Removal {
 /// What is known of a document once it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum FilterVerdict {
     /// No filter removes it.
     Kept,
     /// A filter removes it.
