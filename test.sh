@@ -19,9 +19,9 @@ step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 
 # One feature set for every command, so that dependencies are compiled once.
 if $quick; then
-  features=(--no-default-features --features alambic/flex,alambic-cli/flex,alambic-distill/flex,alambic-transformer/flex)
+  features=(--no-default-features --features alambic/flex,alambic-cli/flex,alambic-cli/endpoint,alambic-distill/flex,alambic-transformer/flex)
 else
-  features=(--features alambic/wgpu,alambic/ndarray,alambic-cli/ndarray,alambic-cli/object-store,alambic-cli/hub)
+  features=(--features alambic/wgpu,alambic/ndarray,alambic-cli/ndarray,alambic-cli/object-store,alambic-cli/hub,alambic-cli/endpoint)
 fi
 
 # Debian and Ubuntu packages of a software Vulkan driver, for the wgpu tests.

@@ -1,6 +1,6 @@
 //! What can go wrong: one enum for the crate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that can fail in this crate; the message says where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,33 @@ pub enum SynthError {
         #[source]
         source: std::io::Error,
     },
-    /// A strategy, or a list of them, is malformed.
+    /// A line of a file is malformed.
+    #[error("{path}, line {line}: {problem}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A record of a file makes no prompt.
+    #[error("{path}, record {record}: {problem}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        record: u64,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// Another process works on the same answers.
+    #[error("{path} is in use by another process; wait for it, or choose another directory")]
+    Locked {
+        /// The file that it holds.
+        path: PathBuf,
+    },
+    /// A strategy, or a map of tasks to strategies, is malformed.
     #[error("{origin}: {problem}")]
     Strategy {
         /// The strategy's name, or its file.
@@ -25,13 +51,23 @@ pub enum SynthError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// Options of filters cannot be used.
-    #[error("{} in the filters' configuration:\n  {}", counted(problems.len()), problems.join("\n  "))]
-    FilterConfig {
-        /// Everything that is wrong, with key paths.
-        problems: Vec<String>,
+    /// Two requests of one run are the same, so that one answer would count twice.
+    #[error(
+        "prompt {prompt}, sample {sample} is asked for twice; give every prompt an id of its own"
+    )]
+    AskedTwice {
+        /// The prompt's identity.
+        prompt: String,
+        /// Counted from 0.
+        sample: u32,
     },
-    /// A file or text that filters are made of (a configuration, a classifier, a grid) is malformed.
+    /// Settings that cannot work.
+    #[error("{0}")]
+    Settings(Problems),
+    /// A template or a tokenizer refused something.
+    #[error(transparent)]
+    Text(#[from] alambic_text::TextError),
+    /// A text that filters are made of (a configuration, a classifier, a grid) is malformed.
     #[error("{origin}: {problem}")]
     FilterSource {
         /// The file, or what the text was to be.
@@ -45,12 +81,67 @@ pub enum SynthError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// An endpoint refuses everything that it is asked, or cannot be asked.
+    #[error("{url}: {problem}")]
+    Endpoint {
+        /// Where requests go.
+        url: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
 }
 
-/// "1 problem", "2 problems".
-fn counted(problems: usize) -> String {
-    match problems {
-        1 => "1 problem".into(),
-        several => format!("{several} problems"),
+impl SynthError {
+    pub(crate) fn file(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::File {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The same error of a strategy, naming the file that it was read from.
+    pub(crate) fn of_strategy(self, path: &Path) -> Self {
+        match self {
+            Self::Strategy { problem, .. } => Self::Strategy {
+                origin: path.display().to_string(),
+                problem,
+            },
+            other => other,
+        }
+    }
+}
+
+/// All that is wrong with some settings, each with its key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(pub Vec<String>);
+
+impl Problems {
+    /// Notes a problem of a key unless what is expected holds.
+    pub(crate) fn expect(
+        &mut self,
+        holds: bool,
+        key: &str,
+        found: impl std::fmt::Display,
+        expected: &str,
+    ) {
+        if !holds {
+            self.0
+                .push(format!("{key} is {found}, expected {expected}"));
+        }
+    }
+
+    /// An error if anything is wrong.
+    pub(crate) fn into_result(self) -> Result<(), SynthError> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(SynthError::Settings(self)),
+        }
+    }
+}
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0.join("; "))
     }
 }

@@ -50,17 +50,9 @@ impl Strategy {
     /// # Errors
     /// [`SynthError::File`] and [`SynthError::Strategy`], which name the file.
     pub fn from_file(path: &Path) -> Result<Self, SynthError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SynthError::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
-        text.parse().map_err(|error| match error {
-            SynthError::Strategy { problem, .. } => SynthError::Strategy {
-                origin: path.display().to_string(),
-                problem,
-            },
-            other => other,
-        })
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|source| SynthError::file("read", path, source))?;
+        text.parse()
+            .map_err(|error: SynthError| error.of_strategy(path))
     }
 }

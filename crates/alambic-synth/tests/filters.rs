@@ -4,8 +4,8 @@
 
 use alambic_synth::{
     EvaluationQuestion, Filter, FilterConfig, FilterDocument, FilterReport, FilterStage,
-    JudgedText, LogisticRegressionConfig, QualityClassifier, QualityFeatures, QualityTraining,
-    RemovalReason, FilterVerdict,
+    FilterVerdict, JudgedText, LogisticRegressionConfig, QualityClassifier, QualityFeatures,
+    QualityTraining, RemovalReason,
 };
 use alambic_text::{Split, Textbook, TextbookConfig};
 
@@ -182,7 +182,9 @@ fn pieces_of_a_stream_get_the_verdicts_of_the_whole() {
     for piece in documents.chunks(4) {
         for verdict in run.read(piece).unwrap() {
             match verdict {
-                FilterVerdict::Removed(removal) => assert_eq!(whole.removal(position), Some(&removal)),
+                FilterVerdict::Removed(removal) => {
+                    assert_eq!(whole.removal(position), Some(&removal))
+                }
                 FilterVerdict::Undecided => (),
                 FilterVerdict::Kept => panic!("near-duplicates are not known yet"),
             }

@@ -88,6 +88,37 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// A conversation that the student sees as it is, and whose teacher saw this system message in place of the student's.
+    ///
+    /// None if the student sees a system message elsewhere than at the beginning.
+    ///
+    /// ```
+    /// use alambic_text::{Conversation, Message, Role};
+    ///
+    /// let seen = vec![Message::new(Role::User, "7 + 5?"), Message::new(Role::Assistant, "12")];
+    /// let conversation = Conversation::with_teacher_system(seen.clone(), "Work backwards.").unwrap();
+    /// assert_eq!(conversation.student_view().messages(), seen);
+    /// assert_eq!(conversation.teacher_view().messages()[0].content, "Work backwards.");
+    /// ```
+    #[must_use]
+    pub fn with_teacher_system(mut seen: Vec<Message>, teacher_system: &str) -> Option<Self> {
+        let teacher_system = Message::new(Role::System, teacher_system);
+        let erasing = match seen.first_mut() {
+            Some(first) if first.role == Role::System => {
+                PromptErasing::ReplaceSystem(std::mem::replace(first, teacher_system).content)
+            }
+            _ => {
+                seen.insert(0, teacher_system);
+                PromptErasing::RemoveSystem
+            }
+        };
+        let further = seen[1..].iter().any(|message| message.role == Role::System);
+        (!further).then_some(Self {
+            messages: seen,
+            erasing,
+        })
+    }
+
     /// What the teacher is asked: every message.
     ///
     /// ```
@@ -208,6 +239,40 @@ mod tests {
         assert_eq!(view.messages().len(), 3);
         assert_eq!(view.messages()[0], Message::new(Role::System, "generic"));
         assert!(view.messages()[1..].iter().all(|m| m.role != Role::System));
+    }
+
+    #[test]
+    fn the_teachers_system_message_takes_the_place_of_the_students() {
+        let seen = |roles: &[Role]| -> Vec<Message> {
+            roles
+                .iter()
+                .map(|role| Message::new(*role, role.as_str()))
+                .collect()
+        };
+        for roles in [
+            &[Role::System, Role::User][..],
+            &[Role::User, Role::Assistant],
+            &[],
+        ] {
+            let conversation = Conversation::with_teacher_system(seen(roles), "strategy").unwrap();
+            assert_eq!(conversation.student_view().messages(), seen(roles));
+            let teacher = conversation.teacher_view();
+            assert_eq!(
+                teacher.messages()[0],
+                Message::new(Role::System, "strategy")
+            );
+            let rest: Vec<_> = seen(roles)
+                .into_iter()
+                .filter(|it| it.role != Role::System)
+                .collect();
+            assert_eq!(teacher.messages()[1..], rest);
+        }
+        for roles in [[Role::User, Role::System], [Role::System, Role::System]] {
+            assert_eq!(
+                Conversation::with_teacher_system(seen(&roles), "strategy"),
+                None
+            );
+        }
     }
 
     #[test]

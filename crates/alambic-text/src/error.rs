@@ -64,6 +64,36 @@ pub enum TextError {
         /// Offset in the file of the first byte that is not part of a character.
         byte_offset: u64,
     },
+    /// A record of a table or of JSON is damaged.
+    #[error("{file}, record {record}: {problem}")]
+    Record {
+        /// The file.
+        file: String,
+        /// Counted from 1.
+        record: usize,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A file of records holds none.
+    #[error("{file} holds no records, expected at least one")]
+    NoRecords {
+        /// The file.
+        file: String,
+    },
+    /// A template or an expression over records is malformed, or a record does not have what it takes.
+    #[error("{problem}")]
+    RecordTemplate {
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A description of how answers are found or compared cannot work.
+    #[error("{what}: {problem}")]
+    Answer {
+        /// What was described: a pattern, a number.
+        what: &'static str,
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// A line of a JSONL file is not a record.
     #[error("{path}:{line}: expected a JSON object with `text` or `messages`")]
     JsonRecord {
@@ -98,6 +128,14 @@ pub enum TextError {
         place: DocumentSource,
         /// The role in the file.
         found: String,
+    },
+    /// A record says what the student sees in a way that cannot be, or in two ways.
+    #[error("{place}: it has a `teacher_system`, but {problem}")]
+    TeacherSystem {
+        /// The file and record.
+        place: DocumentSource,
+        /// What contradicts it.
+        problem: &'static str,
     },
     /// A Parquet file lacks a column or has it with another type.
     #[error("{path}: expected {expected}, found {found}")]

@@ -82,6 +82,7 @@
 //!   ([`Tokenizer::train_byte_level_bpe`]), the same split ([`SplitConfig`]), the same plan
 //!   ([`Packer::plan`]) and the same problems ([`Textbook`]).
 
+mod answer;
 mod chat_template;
 mod contained;
 mod conversation;
@@ -92,6 +93,8 @@ mod example;
 mod example_tokenizer;
 mod masked_tokens;
 mod packing;
+mod records;
+mod rouge_l;
 mod segment;
 mod segment_cutter;
 mod segment_stream;
@@ -99,6 +102,11 @@ mod split;
 mod textbook;
 mod tokenizer;
 
+pub use answer::{
+    AcceptedAnswers, AnswerComparison, AnswerExtraction, AnswerPattern, NumberTolerance,
+    Occurrence, OverlapMeasure, OverlapNormalisation, PercentMeaning, Rational, TextEnd,
+    TextNormalisation, evaluate_expression,
+};
 pub use chat_template::{ChatTemplate, FixedDate, GenerationPrompt, RenderedChat};
 pub use conversation::{Conversation, Message, PromptErasing, Role, StudentView, TeacherView};
 pub use corpus::{Corpus, CorpusConfig, CorpusFormat, Documents, Trim};
@@ -108,6 +116,8 @@ pub use example::{StudentExample, TeacherExample, TokenizedExample, TokenizedPai
 pub use example_tokenizer::{Ending, ExampleTokenizer};
 pub use masked_tokens::{StudentTokens, TeacherTokens};
 pub use packing::{PackedSequence, Packer, PlacedSegment};
+pub use records::{Record, RecordExpression, RecordFormat, RecordTemplate, read_records};
+pub use rouge_l::{RougeL, rouge_l};
 pub use segment::Segment;
 pub use segment_cutter::{OverLength, SegmentConfig, SegmentCutter, SegmentStats};
 pub use segment_stream::SegmentStream;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::SynthError;
+use crate::{Problems, SynthError};
 
 /// Collects what is wrong, so that all of it is told at once.
 #[derive(Debug, Default)]
@@ -47,9 +47,7 @@ impl ConfigProblems {
         if self.found.is_empty() {
             return Ok(());
         }
-        Err(SynthError::FilterConfig {
-            problems: self.found,
-        })
+        Err(SynthError::Settings(Problems(self.found)))
     }
 }
 
@@ -74,8 +72,7 @@ mod tests {
         assert_eq!(
             message.as_deref(),
             Some(
-                "2 problems in the filters' configuration:\n  length.min_words: expected at least 1, found 0\n  \
-                 share: expected a number from 0 to 1, found 2"
+                "length.min_words: expected at least 1, found 0; share: expected a number from 0 to 1, found 2"
             )
         );
     }

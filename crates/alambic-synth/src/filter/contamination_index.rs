@@ -87,7 +87,7 @@ impl ContaminationIndex {
     /// Indexes `questions`.
     ///
     /// # Errors
-    /// [`SynthError::FilterConfig`] lists what is wrong with the options.
+    /// [`SynthError::Settings`] lists what is wrong with the options.
     pub fn new(
         config: DecontaminationConfig,
         questions: Vec<EvaluationQuestion>,

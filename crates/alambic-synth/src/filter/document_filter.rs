@@ -45,7 +45,7 @@ impl Filter {
     /// Makes filters ready: reads the classifier and indexes evaluation questions, where they are configured.
     ///
     /// # Errors
-    /// [`SynthError::FilterConfig`] lists what is wrong with the options; questions without a section `decontamination`, or the
+    /// [`SynthError::Settings`] lists what is wrong with the options; questions without a section `decontamination`, or the
     /// section without questions, are among it. [`SynthError::File`] and [`SynthError::FilterSource`] for the classifier.
     pub fn new(
         config: FilterConfig,

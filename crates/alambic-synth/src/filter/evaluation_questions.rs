@@ -23,20 +23,18 @@ impl EvaluationQuestion {
     /// Reads questions from a file of JSON lines, each an object of `set`, `question` and `text`.
     ///
     /// # Errors
-    /// [`SynthError::File`], and [`SynthError::FilterSource`] that names the line.
+    /// [`SynthError::File`], and [`SynthError::Line`].
     pub fn read_json_lines(path: &Path) -> Result<Vec<Self>, SynthError> {
-        let lines = std::fs::read_to_string(path).map_err(|source| SynthError::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
+        let lines = std::fs::read_to_string(path)
+            .map_err(|source| SynthError::file("read", path, source))?;
         let filled = lines
             .lines()
             .enumerate()
             .filter(|(_, line)| !line.trim().is_empty());
         let question = |(number, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|error| SynthError::FilterSource {
-                origin: format!("{}, line {}", path.display(), number + 1),
+            serde_json::from_str(line).map_err(|error| SynthError::Line {
+                path: path.to_owned(),
+                line: number as u64 + 1,
                 problem: error.to_string(),
             })
         };

@@ -9,7 +9,7 @@ use super::document_filter::{Filter, FilterDocument};
 use super::exact_duplicates::ExactDuplicates;
 use super::filter_report::{ComparisonReport, FilterReport, StageReport};
 use super::near_duplicates::NearDuplicates;
-use super::verdict::{FilterStage, Removal, RemovalReason, FilterVerdict};
+use super::verdict::{FilterStage, FilterVerdict, Removal, RemovalReason};
 use crate::SynthError;
 
 /// A run of filters over documents that are read once, in order.
@@ -52,7 +52,10 @@ impl<'a> FilterRun<'a> {
     ///
     /// # Errors
     /// [`SynthError::Classifier`] if the classifier was made for other features.
-    pub fn read(&mut self, documents: &[FilterDocument<'_>]) -> Result<Vec<FilterVerdict>, SynthError> {
+    pub fn read(
+        &mut self,
+        documents: &[FilterDocument<'_>],
+    ) -> Result<Vec<FilterVerdict>, SynthError> {
         let alone: Vec<Option<Removal>> = documents
             .par_iter()
             .map(|document| self.filter.alone(document.text))

@@ -62,4 +62,4 @@ pub use repetition::{RepetitionConfig, RepetitionRule};
 pub use shingles::{ShingleUnit, Shingling};
 pub use text_statistics::TextStatistics;
 pub use textbook_grid::{GridChoice, GridPrompt, TextbookGrid};
-pub use verdict::{FilterStage, Removal, RemovalReason, FilterVerdict};
+pub use verdict::{FilterStage, FilterVerdict, Removal, RemovalReason};

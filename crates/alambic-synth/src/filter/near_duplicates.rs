@@ -51,7 +51,7 @@ impl NearDuplicates {
     /// Has no texts yet.
     ///
     /// # Errors
-    /// [`SynthError::FilterConfig`] lists what is wrong with the options.
+    /// [`SynthError::Settings`] lists what is wrong with the options.
     pub fn new(config: NearDuplicatesConfig) -> Result<Self, SynthError> {
         checked(|problems| config.check(problems))?;
         Ok(Self {

@@ -90,7 +90,7 @@ impl QualityClassifier {
     /// Trains on what is not held out, and reports on what is. The same texts, options and seed give the same classifier.
     ///
     /// # Errors
-    /// [`SynthError::FilterConfig`] lists what is wrong with the options; [`SynthError::Classifier`] as
+    /// [`SynthError::Settings`] lists what is wrong with the options; [`SynthError::Classifier`] as
     /// [`LogisticRegression::fit`].
     pub fn train(
         judged: &[JudgedText],
@@ -186,11 +186,8 @@ impl QualityClassifier {
     /// # Errors
     /// [`SynthError::File`], and as [`from_json`](Self::from_json).
     pub fn from_file(path: &Path) -> Result<Self, SynthError> {
-        let json = std::fs::read_to_string(path).map_err(|source| SynthError::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
+        let json = std::fs::read_to_string(path)
+            .map_err(|source| SynthError::file("read", path, source))?;
         Self::from_json(&json, &path.display().to_string())
     }
 }

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{check_byte_order_mark, open_file, read_failed};
-use crate::conversation::{Conversation, Message, PromptErasing};
+use super::{check_byte_order_mark, conversation, open_file, read_failed};
+use crate::conversation::{Message, PromptErasing};
 use crate::document::{Document, DocumentSource, SourcedDocument};
 use crate::error::TextError;
 
-/// One line; keys other than these two are not read.
+/// One line; keys other than these are not read.
 #[derive(Deserialize)]
 struct Record {
     text: Option<String>,
     messages: Option<Vec<Message>>,
+    teacher_system: Option<String>,
 }
 
 /// Reads a JSONL file line by line.
@@ -97,10 +98,12 @@ impl JsonlReader {
         match (record.text, record.messages) {
             (Some(text), None) if text.is_empty() => Ok(None),
             (Some(text), None) => Ok(Some(Document::Text(text))),
-            (None, Some(messages)) => Ok(Some(Document::Conversation(Conversation {
-                messages,
-                erasing: self.erasing.clone(),
-            }))),
+            (None, Some(messages)) => {
+                let teacher_system = record.teacher_system.as_deref();
+                let conversation =
+                    conversation(messages, teacher_system, &self.erasing, || self.source())?;
+                Ok(Some(Document::Conversation(conversation)))
+            }
             (Some(_), Some(_)) => Err(self.wrong_fields("both")),
             (None, None) => Err(self.wrong_fields("neither")),
         }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use self::jsonl::JsonlReader;
 use self::parquet::ParquetReader;
 use self::text::TextReader;
-use crate::conversation::PromptErasing;
-use crate::document::SourcedDocument;
+use crate::conversation::{Conversation, Message, PromptErasing};
+use crate::document::{DocumentSource, SourcedDocument};
 use crate::error::TextError;
 
 /// How the files of a corpus are written.
@@ -34,10 +34,14 @@ pub enum CorpusFormat {
         trim: Trim,
     },
     /// One JSON object per line with exactly one of `text` (a string) and `messages` (an array of
-    /// `{"role": ..., "content": ...}`); other keys of the object are not read.
+    /// `{"role": ..., "content": ...}`); other keys of the object are not read, but for one.
+    ///
+    /// Beside `messages` there may be `teacher_system`: a system message that the teacher saw in place of
+    /// theirs, and that the student does not see. Then the corpus must not erase anything itself.
     Jsonl,
     /// A Parquet file with exactly one of the columns `text` (strings) and `messages` (lists of
-    /// structs of the strings `role` and `content`); other columns are not read.
+    /// structs of the strings `role` and `content`), and, if it likes, `teacher_system` (strings, or
+    /// null where there is none), which means the same as in JSONL; other columns are not read.
     Parquet,
 }
 
@@ -267,4 +271,32 @@ fn check_byte_order_mark(path: &Path, start: &[u8]) -> Result<(), TextError> {
         }),
         None => Ok(()),
     }
+}
+
+/// A conversation as a record has it.
+fn conversation(
+    messages: Vec<Message>,
+    teacher_system: Option<&str>,
+    erasing: &PromptErasing,
+    place: impl FnOnce() -> DocumentSource,
+) -> Result<Conversation, TextError> {
+    let Some(teacher_system) = teacher_system else {
+        return Ok(Conversation {
+            messages,
+            erasing: erasing.clone(),
+        });
+    };
+    let contradicts = |problem| TextError::TeacherSystem {
+        place: place(),
+        problem,
+    };
+    if *erasing != PromptErasing::Keep {
+        let problem = "the corpus is told to erase system messages; leave one of the two out";
+        return Err(contradicts(problem));
+    }
+    Conversation::with_teacher_system(messages, teacher_system).ok_or_else(|| {
+        contradicts(
+            "`messages` has a system message that is not its first; expected it there, or none",
+        )
+    })
 }

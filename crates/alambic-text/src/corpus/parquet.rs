@@ -8,17 +8,21 @@ use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::open_file;
+use super::{conversation, open_file};
 use crate::contained::contained;
-use crate::conversation::{Conversation, Message, PromptErasing, Role};
+use crate::conversation::{Message, PromptErasing, Role};
 use crate::document::{Document, DocumentSource, SourcedDocument};
 use crate::error::{Cause, TextError};
+
+/// The column of system messages that only the teacher saw.
+const TEACHER_SYSTEM: &str = "teacher_system";
 
 /// Rows decoded at a time: bounds the memory that one file needs.
 const BATCH_ROWS: usize = 256;
 
 const EXPECTED_COLUMNS: &str = "exactly one of the columns `text` (strings) and `messages` \
-                                (lists of structs of the strings `role` and `content`)";
+                                (lists of structs of the strings `role` and `content`), beside the latter \
+                                perhaps `teacher_system` (strings)";
 
 /// Reads the one column of a Parquet file that holds documents, batch by batch.
 #[derive(Debug)]
@@ -45,14 +49,15 @@ struct MessageLists {
     rows: LargeListArray,
     roles: LargeStringArray,
     contents: LargeStringArray,
+    teacher_systems: Option<LargeStringArray>,
 }
 
 impl ParquetReader {
     pub(super) fn open(path: &Path, erasing: PromptErasing) -> Result<Self, TextError> {
         let file = open_file(path)?;
         let builder = guarded(path, 0, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-        let column = document_column(path, builder.schema())?;
-        let projection = ProjectionMask::roots(builder.parquet_schema(), [column]);
+        let columns = columns(path, builder.schema())?;
+        let projection = ProjectionMask::roots(builder.parquet_schema(), columns);
         let builder = builder
             .with_projection(projection)
             .with_batch_size(BATCH_ROWS);
@@ -104,11 +109,10 @@ impl ParquetReader {
 
 impl Column {
     fn try_new(path: &Path, batch: &RecordBatch) -> Result<Self, TextError> {
-        let column = batch.column(0);
-        if is_string(column.data_type()) {
-            return Ok(Self::Text(strings(path, column)?));
+        if let Some(texts) = batch.column_by_name("text") {
+            return Ok(Self::Text(strings(path, texts)?));
         }
-        MessageLists::try_new(path, column).map(|lists| Self::Messages(Box::new(lists)))
+        MessageLists::try_new(path, batch).map(|lists| Self::Messages(Box::new(lists)))
     }
 
     fn num_rows(&self) -> usize {
@@ -130,16 +134,22 @@ impl Column {
                 let text = value(texts, row, "text", place)?;
                 Ok((!text.is_empty()).then(|| Document::Text(text.to_owned())))
             }
-            Self::Messages(lists) => Ok(Some(Document::Conversation(Conversation {
-                messages: lists.messages(row, place)?,
-                erasing: erasing.clone(),
-            }))),
+            Self::Messages(lists) => {
+                let messages = lists.messages(row, place)?;
+                let teacher_system = lists.teacher_system(row);
+                let conversation =
+                    conversation(messages, teacher_system, erasing, || place.clone())?;
+                Ok(Some(Document::Conversation(conversation)))
+            }
         }
     }
 }
 
 impl MessageLists {
-    fn try_new(path: &Path, column: &ArrayRef) -> Result<Self, TextError> {
+    fn try_new(path: &Path, batch: &RecordBatch) -> Result<Self, TextError> {
+        let column = batch.column_by_name("messages");
+        let column = column.ok_or_else(|| wrong_columns(path, "neither".to_owned()))?;
+        let teacher_systems = batch.column_by_name(TEACHER_SYSTEM);
         let rows = match column.data_type() {
             DataType::List(item) => {
                 let large = DataType::LargeList(item.clone());
@@ -159,7 +169,13 @@ impl MessageLists {
             roles: field("role")?,
             contents: field("content")?,
             rows,
+            teacher_systems: teacher_systems.map(|it| strings(path, it)).transpose()?,
         })
+    }
+
+    fn teacher_system(&self, row: usize) -> Option<&str> {
+        let systems = self.teacher_systems.as_ref()?;
+        (!systems.is_null(row)).then(|| systems.value(row))
     }
 
     fn messages(&self, row: usize, place: &DocumentSource) -> Result<Vec<Message>, TextError> {
@@ -202,8 +218,8 @@ fn null_field(field: &'static str, place: &DocumentSource) -> TextError {
     }
 }
 
-/// The index of the column with documents, if there is exactly one and its type is right.
-fn document_column(path: &Path, schema: &Schema) -> Result<usize, TextError> {
+/// The indices of the column with documents, if there is exactly one and its type is right, and of what the teacher saw.
+fn columns(path: &Path, schema: &Schema) -> Result<Vec<usize>, TextError> {
     let (index, field) = match (
         schema.column_with_name("text"),
         schema.column_with_name("messages"),
@@ -224,7 +240,15 @@ fn document_column(path: &Path, schema: &Schema) -> Result<usize, TextError> {
         let found = format!("column `{}` of type {data_type}", field.name());
         return Err(wrong_columns(path, found));
     }
-    Ok(index)
+    let teacher_system = schema.column_with_name(TEACHER_SYSTEM);
+    match teacher_system.filter(|_| field.name() == "messages") {
+        Some((_, field)) if !is_string(field.data_type()) => {
+            let found = format!("column `{TEACHER_SYSTEM}` of type {}", field.data_type());
+            Err(wrong_columns(path, found))
+        }
+        Some((teacher_system, _)) => Ok(vec![index, teacher_system]),
+        None => Ok(vec![index]),
+    }
 }
 
 fn is_string(data_type: &DataType) -> bool {

@@ -226,6 +226,75 @@ fn jsonl_holds_texts_and_conversations_among_other_keys() {
     assert_eq!(documents.skipped_empty(), 2);
 }
 
+/// The conversations of a file with two records: what the teacher alone saw stands beside the first.
+fn conversations(path: &Path, format: CorpusFormat) -> Vec<Conversation> {
+    let documents = corpus(path, format).unwrap().documents();
+    let conversation = |document: SourcedDocument| match document.document {
+        Document::Conversation(conversation) => conversation,
+        Document::Text(text) => panic!("expected a conversation, found {text}"),
+    };
+    documents.map(|it| conversation(it.unwrap())).collect()
+}
+
+#[test]
+fn a_system_message_of_the_teachers_own_is_erased_from_its_record_alone() {
+    let lines = concat!(
+        r#"{"messages": [{"role": "user", "content": "hi"}], "teacher_system": "strategy"}"#,
+        "\n",
+        r#"{"messages": [{"role": "system", "content": "be brief"}]}"#,
+    );
+    let jsonl = file(lines.as_bytes());
+    let rows: [&[(&str, &str)]; 2] = [&[("user", "hi")], &[("system", "be brief")]];
+    let teacher_systems: ArrayRef = Arc::new(StringArray::from(vec![Some("strategy"), None]));
+    let parquet = parquet_file(vec![
+        ("teacher_system", teacher_systems),
+        ("messages", message_lists(&rows)),
+    ]);
+    for (path, format) in [
+        (jsonl.path(), CorpusFormat::Jsonl),
+        (parquet.path(), CorpusFormat::Parquet),
+    ] {
+        let [first, second] = &conversations(path, format.clone())[..] else {
+            panic!("expected two conversations");
+        };
+        assert_eq!(
+            first.student_view().messages(),
+            [Message::new(Role::User, "hi")]
+        );
+        let strategy = Message::new(Role::System, "strategy");
+        assert_eq!(first.teacher_view().messages()[0], strategy);
+        assert_eq!(
+            second.student_view().messages(),
+            second.teacher_view().messages()
+        );
+        let erasing = Corpus::open(CorpusConfig {
+            files: vec![path.to_owned()],
+            format,
+            erasing: PromptErasing::RemoveSystem,
+        });
+        let error = erasing.unwrap().documents().next().unwrap().unwrap_err();
+        assert!(matches!(error, TextError::TeacherSystem { .. }), "{error}");
+    }
+    let late = r#"{"messages": [{"role": "user", "content": "hi"}, {"role": "system", "content": "x"}],
+                   "teacher_system": "strategy"}"#;
+    let error = first_error(late.replace('\n', "").as_bytes(), CorpusFormat::Jsonl).to_string();
+    assert!(
+        error.contains("record 1") && error.contains("not its first"),
+        "{error}"
+    );
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let wrong = parquet_file(vec![
+        ("messages", message_lists(&rows)),
+        ("teacher_system", numbers),
+    ]);
+    let error = corpus(wrong.path(), CorpusFormat::Parquet)
+        .unwrap()
+        .documents()
+        .next();
+    let error = error.unwrap().unwrap_err().to_string();
+    assert!(error.contains("`teacher_system` of type Int64"), "{error}");
+}
+
 #[test]
 fn broken_json_records_are_reported_with_their_line() {
     for line in [
