@@ -78,7 +78,7 @@ impl Filter {
     /// Begins a run that documents are given to piece by piece.
     ///
     /// # Errors
-    /// As [`NearDuplicates::new`].
+    /// As [`NearDuplicates::new`](super::near_duplicates::NearDuplicates::new).
     pub fn start(&self) -> Result<FilterRun<'_>, SynthError> {
         FilterRun::new(self)
     }
