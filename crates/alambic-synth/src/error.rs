@@ -71,6 +71,20 @@ pub enum SynthError {
     #[cfg(feature = "local")]
     #[error(transparent)]
     Model(#[from] alambic_transformer::TransformerError),
+    /// A text that filters are made of (a configuration, a classifier, a grid) is malformed.
+    #[error("{origin}: {problem}")]
+    FilterSource {
+        /// The file, or what the text was to be.
+        origin: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A classifier cannot be trained on the examples, or asked about the features.
+    #[error("quality classifier: {problem}")]
+    Classifier {
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// An endpoint refuses everything that it is asked, or cannot be asked.
     #[error("{url}: {problem}")]
     Endpoint {

@@ -77,6 +77,7 @@ mod check;
 mod checked_answer;
 mod dataset;
 mod error;
+mod filter;
 mod journal;
 mod plan;
 mod prompt;
@@ -102,6 +103,18 @@ pub use dataset::{
     write_conversations,
 };
 pub use error::{Problems, SynthError};
+pub use filter::{
+    Bound, BrokenRule, CalibrationBin, ClassifierReport, ComparisonReport, ContaminatedDocument,
+    Contamination, ContaminationIndex, DecontaminationConfig, DecontaminationReport, Diversity,
+    DiversityTable, DuplicateClusters, EvaluationQuestion, ExactDuplicates, ExactDuplicatesConfig,
+    FeatureVector, Filter, FilterConfig, FilterDocument, FilterOutcome, FilterReport, FilterRun,
+    FilterStage, FilterVerdict, GridChoice, GridPrompt, HeuristicRule, HeuristicsConfig,
+    JudgedText, LanguageConfig, LanguageVerdict, LengthConfig, LogisticRegression,
+    LogisticRegressionConfig, MinHasher, NearDuplicates, NearDuplicatesConfig, QualityClassifier,
+    QualityConfig, QualityFeatures, QualityTraining, Removal, RemovalReason, RepetitionConfig,
+    RepetitionRule, SameText, SearchedBy, SetReport, ShingleUnit, Shingling, StageReport,
+    TextStatistics, TextbookGrid, UnsureLanguage, Verification, estimated_jaccard,
+};
 pub use plan::Plan;
 pub use prompt::{Prompt, Source};
 pub use prompt_files::PromptFiles;
