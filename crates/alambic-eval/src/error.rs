@@ -82,6 +82,16 @@ pub enum EvalError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// A question has no answer to be compared with another model's.
+    #[error(
+        "question {question}: expected an answer of {model}, found none; let both models answer the same questions"
+    )]
+    Unpaired {
+        /// The question's identity.
+        question: String,
+        /// The model without an answer.
+        model: String,
+    },
     /// The tokenizer, a file of records or a chat template refused something.
     #[error(transparent)]
     Text(#[from] TextError),

@@ -11,8 +11,9 @@ use crate::continuation_report::ContinuationReport;
 use crate::encoding::TooLong;
 use crate::generation::{GenerationOptions, generate_answers};
 use crate::generation_report::GenerationReport;
+use crate::questions::Questions;
 use crate::report::ChoiceReport;
-use crate::task::{QuestionTemplates, Questions, Task};
+use crate::task::{QuestionTemplates, Task};
 
 /// How a model is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

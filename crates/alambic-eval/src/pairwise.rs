@@ -1,11 +1,14 @@
 //! Two answers to one instruction, judged by another model.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use alambic_text::{AnswerPattern, Occurrence};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{Interval, mean};
+use crate::EvalError;
+use crate::generation_question::GenerationQuestion;
+use crate::generation_report::GenerationReport;
 
 /// What a judge is asked; `{instruction}`, `{first}` and `{second}` are filled in.
 const PROMPT: &str = "Two assistants answered the same instruction. Decide which answer follows the instruction better: \
@@ -55,6 +58,38 @@ pub struct PairwiseJudgement {
 }
 
 impl AnswerPair {
+    /// The pairs of two models' answers to the same questions; what was asked is the prompt.
+    ///
+    /// # Errors
+    /// [`EvalError::Unpaired`] for a question that one of the reports does not have.
+    pub fn of_reports(
+        questions: &[GenerationQuestion],
+        candidate: &GenerationReport,
+        opponent: &GenerationReport,
+    ) -> Result<Vec<Self>, EvalError> {
+        let answers = |report: &GenerationReport| -> BTreeMap<String, String> {
+            let answers = report.questions.iter();
+            answers.map(|it| (it.id.clone(), it.text.clone())).collect()
+        };
+        let (mut candidates, mut opponents) = (answers(candidate), answers(opponent));
+        let mut pairs = Vec::new();
+        for question in questions {
+            let unpaired = |report: &GenerationReport| EvalError::Unpaired {
+                question: question.id.clone(),
+                model: report.model.clone(),
+            };
+            let answer = candidates.remove(&question.id);
+            let other = opponents.remove(&question.id);
+            pairs.push(Self {
+                id: question.id.clone(),
+                instruction: question.prompt.clone(),
+                candidate: answer.ok_or_else(|| unpaired(candidate))?,
+                opponent: other.ok_or_else(|| unpaired(opponent))?,
+            });
+        }
+        Ok(pairs)
+    }
+
     /// What the judge is asked, with the candidate's answer first and with the opponent's first.
     pub fn prompts(&self) -> [String; 2] {
         let prompt = |first: &str, second: &str| {
@@ -161,80 +196,13 @@ impl PairwiseJudgement {
     }
 }
 
-/// How a candidate fares against an opponent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PairwiseReport {
-    /// How many pairs the candidate wins.
-    pub wins: usize,
-    /// How many are ties.
-    pub ties: usize,
-    /// How many it loses.
-    pub losses: usize,
-    /// How many have no verdict in one of the orders; they are in no other number.
-    pub without_verdict: usize,
-    /// How often the judge preferred the first answer in both orders; these are ties.
-    pub first_preferred: usize,
-    /// How often the judge preferred the second answer in both orders; these are ties.
-    pub second_preferred: usize,
-    /// The share of wins, a tie counted as half a win, of the pairs that have a verdict.
-    pub win_rate: Interval,
-    /// Every pair.
-    pub judgements: Vec<PairwiseJudgement>,
-}
-
-impl PairwiseReport {
-    /// Counts; `seed` decides what the bootstrap draws. None if no pair has a verdict.
-    pub fn new(judgements: Vec<PairwiseJudgement>, seed: u64) -> Option<Self> {
-        let verdicts: Vec<Verdict> = judgements.iter().filter_map(|it| it.verdict()).collect();
-        if verdicts.is_empty() {
-            return None;
-        }
-        let count = |verdict| verdicts.iter().filter(|it| **it == verdict).count();
-        let position = |candidate_first| {
-            let of = |it: &&PairwiseJudgement| {
-                it.prefers_a_position() && it.candidate_first == Some(candidate_first)
-            };
-            judgements.iter().filter(of).count()
-        };
-        let worth = |verdict: &Verdict| match verdict {
-            Verdict::Win => 1.0,
-            Verdict::Tie => 0.5,
-            Verdict::Loss => 0.0,
-        };
-        let worths: Vec<f64> = verdicts.iter().map(worth).collect();
-        Some(Self {
-            wins: count(Verdict::Win),
-            ties: count(Verdict::Tie),
-            losses: count(Verdict::Loss),
-            without_verdict: judgements.len() - verdicts.len(),
-            first_preferred: position(Verdict::Win),
-            second_preferred: position(Verdict::Loss),
-            win_rate: mean(&worths, seed),
-            judgements,
-        })
-    }
-
-    /// A Markdown table of one line.
-    pub fn markdown(&self, candidate: &str, opponent: &str) -> String {
-        format!(
-            "| candidate | opponent | wins | ties | losses | without verdict | first preferred | second preferred | win rate |\n\
-             |---|---|---|---|---|---|---|---|---|\n\
-             | {candidate} | {opponent} | {} | {} | {} | {} | {} | {} | {} |\n",
-            self.wins,
-            self.ties,
-            self.losses,
-            self.without_verdict,
-            self.first_preferred,
-            self.second_preferred,
-            self.win_rate
-        )
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use alambic_text::AcceptedAnswers;
+
     use super::*;
+    use crate::generation::GeneratedAnswer;
 
     fn judgement(first: &str, second: &str) -> PairwiseJudgement {
         PairwiseJudgement::of_texts("1", [first.to_owned(), second.to_owned()])
@@ -279,31 +247,35 @@ mod tests {
     }
 
     #[test]
-    fn a_report_counts_wins_and_preferences_for_a_place() {
-        let judgements = vec![
-            judgement("[[A]]", "[[B]]"),
-            judgement("[[A]]", "[[A]]"),
-            judgement("[[B]]", "[[B]]"),
-            judgement("[[B]]", "[[B]]"),
-            judgement("[[B]]", "[[A]]"),
-            judgement("no", "[[A]]"),
-        ];
-        let report = PairwiseReport::new(judgements, 1).unwrap();
-        assert_eq!((report.wins, report.ties, report.losses), (1, 3, 1));
+    fn answers_of_two_reports_are_paired_by_their_questions() {
+        let question = |id: &str| GenerationQuestion {
+            id: id.into(),
+            prompt: format!("asked {id}"),
+            accepted: AcceptedAnswers::one("x"),
+        };
+        let report = |model: &str, ids: &[&str]| {
+            let answer = |id: &&str| GeneratedAnswer {
+                id: (*id).into(),
+                text: format!("{model} {id}"),
+                extracted: None,
+                accepted: vec![],
+                score: 0.0,
+                finished: true,
+                cut: false,
+            };
+            GenerationReport::new("t", model, ids.iter().map(answer).collect(), 1).unwrap()
+        };
+        let (ours, theirs) = (report("ours", &["1", "2"]), report("theirs", &["2", "1"]));
+        let questions = [question("1"), question("2")];
+        let pairs = AnswerPair::of_reports(&questions, &ours, &theirs).unwrap();
+        assert_eq!(pairs[1].instruction, "asked 2");
         assert_eq!(
-            (
-                report.without_verdict,
-                report.first_preferred,
-                report.second_preferred
-            ),
-            (1, 1, 2)
+            (pairs[1].candidate.as_str(), pairs[1].opponent.as_str()),
+            ("ours 2", "theirs 2")
         );
-        assert_eq!(report.win_rate.mean, 0.5);
-        assert!(
-            report
-                .markdown("a", "b")
-                .contains("| a | b | 1 | 3 | 1 | 1 | 1 | 2 | 0.500 (")
-        );
-        assert_eq!(PairwiseReport::new(vec![judgement("", "")], 1), None);
+        let fewer = report("theirs", &["2"]);
+        let error = AnswerPair::of_reports(&questions, &ours, &fewer).unwrap_err();
+        let told = "question 1: expected an answer of theirs";
+        assert!(error.to_string().starts_with(told), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use crate::EvalError;
 use crate::task::Task;
 
 /// File names and contents of `tasks/`.
-const TASKS: [(&str, &str); 22] = [
+const TASKS: [(&str, &str); 24] = [
     ("agieval", include_str!("../tasks/agieval.toml")),
     (
         "agieval_answers",
@@ -20,6 +20,7 @@ const TASKS: [(&str, &str); 22] = [
     ("boolq", include_str!("../tasks/boolq.toml")),
     ("copa_foundry", include_str!("../tasks/copa_foundry.toml")),
     ("crass", include_str!("../tasks/crass.toml")),
+    ("dolly", include_str!("../tasks/dolly.toml")),
     ("drop", include_str!("../tasks/drop.toml")),
     ("gsm8k", include_str!("../tasks/gsm8k.toml")),
     ("hellaswag", include_str!("../tasks/hellaswag.toml")),
@@ -38,6 +39,7 @@ const TASKS: [(&str, &str); 22] = [
     ("piqa", include_str!("../tasks/piqa.toml")),
     ("piqa_foundry", include_str!("../tasks/piqa_foundry.toml")),
     ("race", include_str!("../tasks/race.toml")),
+    ("self_instruct", include_str!("../tasks/self_instruct.toml")),
     ("winogrande", include_str!("../tasks/winogrande.toml")),
 ];
 

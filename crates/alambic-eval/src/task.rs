@@ -7,13 +7,13 @@ use alambic_text::{Record, RecordExpression, RecordFormat, RecordTemplate};
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
-use crate::choice_question::{ChoiceQuestion, ChoiceTemplates};
-use crate::continuation_question::{ContinuationQuestion, ContinuationTemplates};
-use crate::generation_question::{GenerationQuestion, GenerationTemplates};
+use crate::choice_question::ChoiceTemplates;
+use crate::continuation_question::ContinuationTemplates;
+use crate::generation_question::GenerationTemplates;
 use crate::prefix_templates::PrefixTemplates;
-use crate::prompting::{Prompting, Shot};
+use crate::prompting::Shot;
 use crate::task_file::TaskFile;
-use crate::task_records::{AnswersFile, TaskRecord, read};
+use crate::task_records::{AnswersFile, read};
 
 /// What stands between shots where a task says nothing else, as in `lm-eval`.
 const SEPARATOR: &str = "\n\n";
@@ -81,43 +81,6 @@ impl Default for FewShotTemplates {
     }
 }
 
-/// The questions of a task, all of one kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Questions {
-    /// Questions with choices.
-    Choice(Vec<ChoiceQuestion>),
-    /// Texts with given continuations.
-    Continuation(Vec<ContinuationQuestion>),
-    /// Questions that are answered in the model's own words.
-    Generation(Vec<GenerationQuestion>),
-}
-
-impl Questions {
-    /// Questions with choices, if they are.
-    pub fn choices(self) -> Option<Vec<ChoiceQuestion>> {
-        match self {
-            Self::Choice(questions) => Some(questions),
-            _ => None,
-        }
-    }
-
-    /// Texts with given continuations, if they are.
-    pub fn continuations(self) -> Option<Vec<ContinuationQuestion>> {
-        match self {
-            Self::Continuation(questions) => Some(questions),
-            _ => None,
-        }
-    }
-
-    /// Questions that are answered in the model's own words, if they are.
-    pub fn generations(self) -> Option<Vec<GenerationQuestion>> {
-        match self {
-            Self::Generation(questions) => Some(questions),
-            _ => None,
-        }
-    }
-}
-
 impl FromStr for Task {
     type Err = EvalError;
 
@@ -146,91 +109,8 @@ impl Task {
         })
     }
 
-    /// The questions of records, in their order, with what `prompting` puts before and around them.
-    ///
-    /// # Errors
-    /// [`EvalError::Record`] for a record without a field that the task reads, or that makes no question of its kind;
-    /// [`EvalError::TooFewShots`]; the chat template's. Equal choices are taken, since published files have some; the first of
-    /// them counts.
-    pub fn questions(
-        &self,
-        records: &[TaskRecord],
-        prompting: &Prompting,
-    ) -> Result<Questions, EvalError> {
-        let shots = prompting.shots.as_ref();
-        let pool: Vec<Shot> = match shots {
-            None => Vec::new(),
-            Some(shots) => {
-                let shot = |record: &TaskRecord| {
-                    let shot = self.shot(&record.fields);
-                    shot.map_err(|problem| record.refuse(problem))
-                };
-                shots.records.iter().map(shot).collect::<Result<_, _>>()?
-            }
-        };
-        let separator = &self.few_shot.separator;
-        let prompt = |index: usize, record: &TaskRecord, prompt: String| {
-            let before = match shots {
-                None => Vec::new(),
-                Some(shots) => shots.before(index, record, &pool)?,
-            };
-            prompting.prompt(&before, separator, prompt)
-        };
-        let is_chat = prompting.chat.is_some();
-        let numbered = records.iter().enumerate();
-        Ok(match &self.question {
-            QuestionTemplates::Choice(templates) => {
-                let question = |(index, record): (usize, &TaskRecord)| {
-                    let parts = templates.parts(&record.fields);
-                    let parts = parts.map_err(|problem| record.refuse(problem))?;
-                    let text = prompt(index, record, parts.prompt.clone())?;
-                    Ok(parts.question(record.id(), text, is_chat))
-                };
-                let questions: Result<_, EvalError> = numbered.map(question).collect();
-                Questions::Choice(questions?)
-            }
-            QuestionTemplates::Prefixes(templates) => {
-                let question = |(index, record): (usize, &TaskRecord)| {
-                    let parts = templates.parts(&record.fields);
-                    let parts = parts.map_err(|problem| record.refuse(problem))?;
-                    let texts = parts.prompts.iter();
-                    let texts = texts.map(|text| prompt(index, record, text.clone()));
-                    let texts = texts.collect::<Result<_, _>>()?;
-                    Ok(parts.question(record.id(), texts, is_chat))
-                };
-                let questions: Result<_, EvalError> = numbered.map(question).collect();
-                Questions::Choice(questions?)
-            }
-            QuestionTemplates::Continuation(templates) => {
-                let question = |(index, record): (usize, &TaskRecord)| {
-                    let parts = templates.parts(&record.fields);
-                    let [text, continuation] = parts.map_err(|problem| record.refuse(problem))?;
-                    Ok(ContinuationQuestion {
-                        id: record.id(),
-                        prompt: prompt(index, record, text)?,
-                        continuation,
-                    })
-                };
-                let questions: Result<_, EvalError> = numbered.map(question).collect();
-                Questions::Continuation(questions?)
-            }
-            QuestionTemplates::Generation(templates) => {
-                let question = |(index, record): (usize, &TaskRecord)| {
-                    let parts = templates.parts(&record.fields);
-                    let (text, accepted) = parts.map_err(|problem| record.refuse(problem))?;
-                    Ok(GenerationQuestion {
-                        id: record.id(),
-                        prompt: prompt(index, record, text)?,
-                        accepted,
-                    })
-                };
-                let questions: Result<_, EvalError> = numbered.map(question).collect();
-                Questions::Generation(questions?)
-            }
-        })
-    }
-
-    /// A file of examples as its authors publish it, to be put before every question as [`Prompting::preamble`]: what stands
+    /// A file of examples as its authors publish it, to be put before every question as
+    /// [`Prompting::preamble`](crate::Prompting::preamble): what stands
     /// behind the note that the task knows of, without white space around it, and the separator.
     ///
     /// # Errors
@@ -253,7 +133,7 @@ impl Task {
     }
 
     /// An example: what is asked, and what is answered.
-    fn shot(&self, fields: &Record) -> Result<Shot, String> {
+    pub(crate) fn shot(&self, fields: &Record) -> Result<Shot, String> {
         let mut shot = match &self.question {
             QuestionTemplates::Choice(templates) => templates.parts(fields)?.shot(),
             QuestionTemplates::Prefixes(templates) => templates.parts(fields)?.shot(),

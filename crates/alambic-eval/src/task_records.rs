@@ -58,7 +58,12 @@ impl TaskRecord {
         }
     }
 
-    pub(crate) fn refuse(&self, problem: String) -> EvalError {
+    /// Names the record in what is wrong with it.
+    pub(crate) fn checked<T>(&self, result: Result<T, String>) -> Result<T, EvalError> {
+        result.map_err(|problem| self.refuse(problem))
+    }
+
+    fn refuse(&self, problem: String) -> EvalError {
         let problem = match self.part {
             None => problem,
             Some(part) => format!("item {part}: {problem}"),

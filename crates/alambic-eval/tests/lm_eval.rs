@@ -122,7 +122,6 @@ fn task(name: &str, new_tokens: usize) -> Task {
         }
         QuestionTemplates::Generation(templates) => {
             templates.max_new_tokens = new_tokens;
-            // What was recorded shows questions with the final answer only where the task does.
         }
         _ => {}
     }

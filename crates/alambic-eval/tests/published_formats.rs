@@ -271,6 +271,28 @@ fn agieval_and_mmlu_are_answered_by_letters() {
 }
 
 #[test]
+fn dolly_and_self_instruct_compare_words_in_the_same_order() {
+    let dolly = generations("dolly", "dolly.jsonl");
+    assert_eq!(dolly[0].prompt, "Name two colours.\n\nResponse:");
+    assert_eq!(
+        dolly[1].prompt,
+        "Who rode to school?\n\nA girl rode to school on a red wheel.\n\nResponse:"
+    );
+    assert_eq!(judged("dolly", &dolly[0], "Red and green.\n").1, 2.0 / 3.0);
+    let instructions = generations("self_instruct", "self_instruct.jsonl");
+    let prompts: Vec<&str> = instructions.iter().map(|it| it.prompt.as_str()).collect();
+    assert_eq!(
+        prompts,
+        [
+            "Turn the word around.\n\ntea\n\nResponse:",
+            "Turn the word around.\n\nsun\n\nResponse:",
+            "Greet a friend.\n\nResponse:"
+        ]
+    );
+    assert_eq!(judged("self_instruct", &instructions[1], " nus").1, 1.0);
+}
+
+#[test]
 fn examples_end_with_the_tasks_own_answers() {
     for (task, file, expected) in [
         (
@@ -321,7 +343,8 @@ fn examples_end_with_the_tasks_own_answers() {
 }
 
 /// Slices of published files, how many questions they make, and with which task.
-const SLICES: [(&str, &str, usize); 13] = [
+const SLICES: [(&str, &str, usize); 14] = [
+    ("self_instruct", "self-instruct/data/seed_tasks.jsonl", 175),
     ("bbh", "bbh-dev/bbh/boolean_expressions.json", 250),
     ("bbh_direct", "bbh-dev/bbh/date_understanding.json", 250),
     ("bbh", "bbh-dev/bbh/word_sorting.json", 250),
