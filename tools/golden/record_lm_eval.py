@@ -4,7 +4,7 @@
     python tools/golden/record_lm_eval.py --model data/quickstart_teacher --data SHARED/data \\
         --records crates/alambic-eval/tests/records --out crates/alambic-eval/tests/lm_eval.json
 
-Needs lm-eval (recorded with 0.4.13), torch and transformers. The tasks are written for lm-eval in its own YAML, over the same
+Needs lm-eval (recorded with 0.4.13), torch, transformers and accelerate. The tasks are written for lm-eval in its own YAML, over the same
 files; prompts are spelled here once more, so that the TOML files of Alambic are checked and not only their reader. The functions
 of HellaSwag and Winogrande are lm-eval's own. Texts that are longer than the model reads are left out (`too_long`), since lm-eval
 would cut them.
