@@ -28,7 +28,9 @@ mod token_files;
 mod training_progress;
 mod training_setup;
 
-pub use benchmark::{BenchmarkOptions, benchmark, find_task, write_benchmark};
+pub use benchmark::{
+    BenchmarkChat, BenchmarkOptions, BenchmarkShots, benchmark, find_task, write_benchmark,
+};
 pub use cache_check::{CacheCheckOptions, check_cache};
 pub use continuation::{Continuation, ContinuationOptions, continue_text};
 pub use doctor::{Diagnosis, Finding, Severity, doctor};

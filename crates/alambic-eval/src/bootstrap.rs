@@ -1,4 +1,6 @@
-//! How sure an accuracy is.
+//! How sure a mean is.
+
+use std::fmt;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +22,13 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mean, low, high } = self;
+        write!(f, "{mean:.3} ({low:.3} to {high:.3})")
+    }
+}
+
 /// The share of right answers, with the interval that holds 95 % of the shares of as many answers drawn from these with
 /// replacement: the percentile bootstrap (Efron 1979). The same seed draws the same.
 ///
@@ -35,20 +44,38 @@ pub struct Interval {
 /// assert!((accuracy.low - 0.165).abs() < 0.02 && (accuracy.high - 0.335).abs() < 0.02);
 /// ```
 pub fn accuracy(answers: &[bool], seed: u64) -> Interval {
-    assert!(!answers.is_empty(), "an accuracy of no answers");
-    let count = answers.len();
-    let share = |right: usize| right as f64 / count as f64;
+    let values: Vec<f64> = answers
+        .iter()
+        .map(|&right| f64::from(u8::from(right)))
+        .collect();
+    mean(&values, seed)
+}
+
+/// The mean of some values, with the interval that holds 95 % of the means of as many values drawn from these with replacement,
+/// as [`accuracy`] has it.
+///
+/// # Panics
+/// If there are no values.
+///
+/// ```
+/// let interval = alambic_eval::mean(&[0.5, 1.0, 0.0, 0.7], 17);
+/// assert!((interval.mean - 0.55).abs() < 1e-12);
+/// assert!(interval.low < 0.55 && 0.55 < interval.high);
+/// ```
+pub fn mean(values: &[f64], seed: u64) -> Interval {
+    assert!(!values.is_empty(), "a mean of no values");
+    let count = values.len();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut shares: Vec<f64> = (0..RESAMPLES)
+    let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            let draws = (0..count).map(|_| answers[random.random_range(0..count)]);
-            share(draws.filter(|&right| right).count())
+            let draws = (0..count).map(|_| values[random.random_range(0..count)]);
+            draws.sum::<f64>() / count as f64
         })
         .collect();
-    shares.sort_by(f64::total_cmp);
-    let at = |quantile: f64| shares[((RESAMPLES - 1) as f64 * quantile).round() as usize];
+    means.sort_by(f64::total_cmp);
+    let at = |quantile: f64| means[((RESAMPLES - 1) as f64 * quantile).round() as usize];
     Interval {
-        mean: share(answers.iter().filter(|&&right| right).count()),
+        mean: values.iter().sum::<f64>() / count as f64,
         low: at(TAIL),
         high: at(1.0 - TAIL),
     }

@@ -5,31 +5,20 @@ use alambic_transformer::{Decoder, continuation_log_probs_batch};
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
-use crate::encoding::encode_pair;
-use crate::task::ChoiceQuestion;
+use crate::choice_question::ChoiceQuestion;
+use crate::encoding::{EncodedText, TextEncoder, TooLong};
 
 /// How texts are given to the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScoringOptions {
-    /// The token that begins every text, if one does. A prompt without any token needs it.
+    /// The token that begins every text, if one does. A text that begins with it already gets no
+    /// second one; a prompt without any token needs it.
     pub begin_token: Option<u32>,
     /// What becomes of texts that are longer than the model reads.
     pub too_long: TooLong,
     /// Whether choices are also scored without their question, for [`Normalisation::Unconditional`](crate::Normalisation);
     /// questions without an unconditional prompt are then refused.
     pub unconditional: bool,
-}
-
-/// What becomes of a text that is longer than the model reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TooLong {
-    /// It is refused.
-    #[default]
-    Error,
-    /// It loses its first tokens, behind the one that begins every text; the question says so
-    /// ([`ScoredQuestion::cut`]).
-    CutFront,
 }
 
 /// How probable a model holds one choice.
@@ -60,12 +49,6 @@ pub struct ScoredQuestion {
     pub cut: bool,
 }
 
-/// Tokens that the model is asked about.
-struct Request {
-    prompt: Vec<u32>,
-    continuation: Vec<u32>,
-}
-
 /// Lets a model score every choice of every question (Brown et al. 2020, arXiv:2005.14165, section 2.4).
 ///
 /// # Errors
@@ -76,26 +59,26 @@ pub fn score_choices(
     questions: &[ChoiceQuestion],
     options: &ScoringOptions,
 ) -> Result<Vec<ScoredQuestion>, EvalError> {
-    let mut requests = Vec::new();
+    let encoder = options.encoder(decoder, tokenizer);
+    let mut requests: Vec<EncodedText> = Vec::new();
     let mut scored = Vec::new();
     for question in questions {
         let mut cut = false;
         let mut request = |prompt: &str, choice: &str| -> Result<usize, EvalError> {
-            let (request, was_cut) =
-                encode(decoder, tokenizer, question, [prompt, choice], options)?;
-            cut |= was_cut;
+            let request = encoder.pair(&question.id, prompt, choice)?;
+            cut |= request.cut;
             let tokens = request.continuation.len();
             requests.push(request);
             Ok(tokens)
         };
         let mut choices = Vec::new();
         for choice in &question.choices {
-            let tokens = request(&question.prompt, choice)?;
+            let tokens = request(&choice.prompt, &choice.text)?;
             choices.push(ChoiceScores {
                 log_likelihood: 0.0,
                 unconditional: None,
                 tokens,
-                bytes: choice.trim_start().len(),
+                bytes: choice.text.trim_start().len(),
             });
         }
         if options.unconditional {
@@ -107,7 +90,7 @@ pub fn score_choices(
                     .into(),
             })?;
             for choice in &question.choices {
-                request(prompt, choice)?;
+                request(prompt, &choice.text)?;
             }
         }
         scored.push(ScoredQuestion {
@@ -139,44 +122,17 @@ pub fn score_choices(
     Ok(scored)
 }
 
-/// The tokens of a prompt and a choice, and whether some were cut.
-fn encode(
-    decoder: &Decoder,
-    tokenizer: &Tokenizer,
-    question: &ChoiceQuestion,
-    [prompt, choice]: [&str; 2],
-    options: &ScoringOptions,
-) -> Result<(Request, bool), EvalError> {
-    let refuse = |problem: String| EvalError::NoTokens {
-        question: question.id.clone(),
-        problem,
-    };
-    let pair = encode_pair(tokenizer, prompt, choice)?;
-    if pair.continuation.is_empty() {
-        return Err(refuse(format!(
-            "the choice {choice:?} has no token of its own behind the prompt, expected at least one"
-        )));
+impl ScoringOptions {
+    pub(crate) fn encoder<'a>(
+        &self,
+        decoder: &Decoder,
+        tokenizer: &'a Tokenizer,
+    ) -> TextEncoder<'a> {
+        TextEncoder {
+            tokenizer,
+            begin_token: self.begin_token,
+            limit: decoder.config().max_batched_tokens(),
+            too_long: self.too_long,
+        }
     }
-    let begin = options.begin_token.as_slice();
-    let limit = decoder.config().max_batched_tokens();
-    let found = begin.len() + pair.prompt.len() + pair.continuation.len();
-    let excess = found.saturating_sub(limit);
-    if excess > 0 && (options.too_long == TooLong::Error || excess > pair.prompt.len()) {
-        return Err(EvalError::TooLong {
-            question: question.id.clone(),
-            found,
-            limit,
-        });
-    }
-    let prompt = [begin, &pair.prompt[excess..]].concat();
-    if prompt.is_empty() {
-        return Err(refuse(
-            "nothing stands before a choice, expected a prompt or a begin_token".into(),
-        ));
-    }
-    let request = Request {
-        prompt,
-        continuation: pair.continuation,
-    };
-    Ok((request, excess > 0))
 }

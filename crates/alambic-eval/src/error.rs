@@ -26,7 +26,7 @@ pub enum EvalError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// A record is malformed, or makes no question.
+    /// A record makes no question.
     #[error("{file}, record {record}: {problem}")]
     Record {
         /// The file.
@@ -36,20 +36,40 @@ pub enum EvalError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// A file holds no record.
-    #[error("{file} holds no records, expected at least one")]
-    NoRecords {
+    /// The file of the answers does not fit the file of the records.
+    #[error("{file}: {problem}")]
+    Answers {
+        /// The file of the records.
+        file: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A file's records make no questions.
+    #[error("{file} makes no question, expected at least one")]
+    NoQuestions {
         /// The file.
         file: String,
     },
-    /// A question with one of its choices is longer than the model reads.
+    /// There are not enough examples besides the question itself.
+    #[error(
+        "question {question}: expected {expected} examples before it, found {found} others; name more records or fewer examples"
+    )]
+    TooFewShots {
+        /// The question's identity.
+        question: String,
+        /// How many are to be shown.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A question with what may follow it is longer than the model reads.
     #[error(
         "question {question}: {found} tokens, but the model reads at most {limit}; leave the question out, or cut its front (TooLong::CutFront)"
     )]
     TooLong {
         /// The question's identity.
         question: String,
-        /// Tokens of prompt and choice.
+        /// Tokens of the prompt and of what is to follow.
         found: usize,
         /// The model's limit.
         limit: usize,
@@ -62,7 +82,17 @@ pub enum EvalError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// The tokenizer refused a text.
+    /// A question has no answer to be compared with another model's.
+    #[error(
+        "question {question}: expected an answer of {model}, found none; let both models answer the same questions"
+    )]
+    Unpaired {
+        /// The question's identity.
+        question: String,
+        /// The model without an answer.
+        model: String,
+    },
+    /// The tokenizer, a file of records or a chat template refused something.
     #[error(transparent)]
     Text(#[from] TextError),
     /// The model refused its input.

@@ -1,12 +1,15 @@
-//! Benchmark tasks for small language models: multiple choice by log-likelihood.
+//! Benchmark tasks for small language models: choices and continuations by log-likelihood, and answers in a model's own words.
 //!
 //! # Guide
 //!
-//! A [`Task`] says how the records of a benchmark's own files become [`ChoiceQuestion`]s. [`score_choices`] lets a model
-//! score every choice; a [`ChoiceReport`] has the accuracies with their intervals, as JSON and as Markdown.
+//! A [`Task`] says how the records of a benchmark's own files become [`Questions`]; a [`Prompting`] says what stands before and
+//! around them: examples, a chat, a system's message. [`evaluate`] lets a model answer; a [`TaskReport`] has what it reaches
+//! with intervals, as JSON and as Markdown. Each kind of question can be asked alone: [`score_choices`],
+//! [`score_continuations`], [`generate_answers`]. Answers to instructions, which no rule judges, are compared in pairs by
+//! another model ([`AnswerPair`], [`PairwiseReport`]).
 //!
 //! ```
-//! use alambic_eval::{Normalisation, Task};
+//! use alambic_eval::{Normalisation, Prompting, Task};
 //!
 //! let task: Task = r#"
 //!     name = "little"
@@ -21,26 +24,57 @@
 //! .parse()?;
 //! let lines = r#"{"query": "2 + 3?", "options": ["4", "5"], "gold": 1}
 //! {"query": "Is ice warm?", "options": ["yes", "no"], "gold": 1}"#;
-//! let questions = task.questions(lines.as_bytes(), "little.jsonl")?;
-//! assert_eq!(questions[0].prompt, "Question: 2 + 3?\nAnswer:");
-//! assert_eq!(questions[0].choices, [" 4", " 5"]);
+//! let records = task.records(lines.as_bytes(), None, "little.jsonl")?;
+//! let questions = task.questions(&records, &Prompting::default())?.choices().unwrap_or_default();
+//! assert_eq!(questions[0].choices[1].prompt, "Question: 2 + 3?\nAnswer:");
+//! assert_eq!(questions[0].choices[1].text, " 5");
 //! assert_eq!(Normalisation::Sum.name(), "sum");
 //! # Ok::<(), alambic_eval::EvalError>(())
 //! ```
 
 mod bootstrap;
 mod choice;
+mod choice_question;
+mod continuation;
+mod continuation_question;
+mod continuation_report;
 mod encoding;
 mod error;
-mod records;
+mod evaluation;
+mod generation;
+mod generation_question;
+mod generation_report;
+mod pairwise;
+mod pairwise_report;
+mod prefix_templates;
+mod prompting;
+mod questions;
 mod report;
 mod shipped;
+mod shots;
 mod task;
+mod task_file;
+mod task_records;
 
-pub use bootstrap::{Interval, accuracy};
-pub use choice::{ChoiceScores, ScoredQuestion, ScoringOptions, TooLong, score_choices};
+pub use bootstrap::{Interval, accuracy, mean};
+pub use choice::{ChoiceScores, ScoredQuestion, ScoringOptions, score_choices};
+pub use choice_question::{Choice, ChoiceQuestion, ChoiceTemplates};
+pub use continuation::{ScoredContinuation, score_continuations};
+pub use continuation_question::{ContinuationQuestion, ContinuationTemplates};
+pub use continuation_report::ContinuationReport;
+pub use encoding::TooLong;
 pub use error::EvalError;
-pub use records::RecordFormat;
+pub use evaluation::{EvaluationOptions, TaskReport, evaluate};
+pub use generation::{GeneratedAnswer, GenerationOptions, generate_answers};
+pub use generation_question::{AnswerTemplates, GenerationQuestion, GenerationTemplates};
+pub use generation_report::GenerationReport;
+pub use pairwise::{AnswerPair, PairwiseJudgement, Verdict};
+pub use pairwise_report::PairwiseReport;
+pub use prefix_templates::PrefixTemplates;
+pub use prompting::{ChatPrompting, Prompting, ShotTurns};
+pub use questions::Questions;
 pub use report::{Accuracy, ChoiceReport, Normalisation};
 pub use shipped::{shipped_task, shipped_tasks};
-pub use task::{ChoiceQuestion, ChoiceTemplates, Task};
+pub use shots::{ShotChoice, Shots};
+pub use task::{FewShotTemplates, QuestionTemplates, Task};
+pub use task_records::{AnswersFile, TaskRecord};

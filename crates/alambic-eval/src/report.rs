@@ -143,9 +143,7 @@ impl ChoiceReport {
             for normalisation in Normalisation::ALL {
                 let _ = match report.accuracy(normalisation) {
                     None => write!(text, " |"),
-                    Some(Interval { mean, low, high }) => {
-                        write!(text, " {mean:.3} ({low:.3} to {high:.3}) |")
-                    }
+                    Some(share) => write!(text, " {share} |"),
                 };
             }
             text.push('\n');

@@ -4,14 +4,43 @@ use crate::EvalError;
 use crate::task::Task;
 
 /// File names and contents of `tasks/`.
-const TASKS: [(&str, &str); 7] = [
+const TASKS: [(&str, &str); 24] = [
     ("agieval", include_str!("../tasks/agieval.toml")),
-    ("arc_easy", include_str!("../tasks/arc_easy.toml")),
-    ("copa", include_str!("../tasks/copa.toml")),
+    (
+        "agieval_answers",
+        include_str!("../tasks/agieval_answers.toml"),
+    ),
+    ("arc", include_str!("../tasks/arc.toml")),
+    (
+        "arc_easy_foundry",
+        include_str!("../tasks/arc_easy_foundry.toml"),
+    ),
+    ("bbh", include_str!("../tasks/bbh.toml")),
+    ("bbh_direct", include_str!("../tasks/bbh_direct.toml")),
+    ("boolq", include_str!("../tasks/boolq.toml")),
+    ("copa_foundry", include_str!("../tasks/copa_foundry.toml")),
+    ("crass", include_str!("../tasks/crass.toml")),
+    ("dolly", include_str!("../tasks/dolly.toml")),
+    ("drop", include_str!("../tasks/drop.toml")),
+    ("gsm8k", include_str!("../tasks/gsm8k.toml")),
     ("hellaswag", include_str!("../tasks/hellaswag.toml")),
+    (
+        "hellaswag_foundry",
+        include_str!("../tasks/hellaswag_foundry.toml"),
+    ),
+    ("lambada", include_str!("../tasks/lambada.toml")),
     ("mmlu", include_str!("../tasks/mmlu.toml")),
+    ("mmlu_answers", include_str!("../tasks/mmlu_answers.toml")),
     ("openbook_qa", include_str!("../tasks/openbook_qa.toml")),
+    (
+        "openbook_qa_foundry",
+        include_str!("../tasks/openbook_qa_foundry.toml"),
+    ),
     ("piqa", include_str!("../tasks/piqa.toml")),
+    ("piqa_foundry", include_str!("../tasks/piqa_foundry.toml")),
+    ("race", include_str!("../tasks/race.toml")),
+    ("self_instruct", include_str!("../tasks/self_instruct.toml")),
+    ("winogrande", include_str!("../tasks/winogrande.toml")),
 ];
 
 /// The names of all tasks that come with the crate.

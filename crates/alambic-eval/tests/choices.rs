@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use alambic_eval::{
-    ChoiceQuestion, ChoiceReport, EvalError, Normalisation, ScoringOptions, TooLong, score_choices,
-    shipped_task,
+    Choice, ChoiceQuestion, ChoiceReport, EvalError, Normalisation, ScoringOptions, TooLong,
+    score_choices,
 };
 use alambic_text::Tokenizer;
 use alambic_transformer::{Decoder, DeviceChoice, continuation_log_probs, load_checkpoint};
@@ -21,11 +21,17 @@ fn model() -> (Decoder, Tokenizer) {
     (decoder, tokenizer)
 }
 
+fn choice(prompt: &str, text: &str) -> Choice {
+    Choice {
+        prompt: prompt.into(),
+        text: text.into(),
+    }
+}
+
 fn question(prompt: &str, choices: &[&str]) -> ChoiceQuestion {
     ChoiceQuestion {
         id: "some:1".into(),
-        prompt: prompt.into(),
-        choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+        choices: choices.iter().map(|text| choice(prompt, text)).collect(),
         right: 0,
         unconditional_prompt: Some("One day".into()),
     }
@@ -72,10 +78,10 @@ fn scores_are_sums_over_the_tokens_behind_each_prompt() {
         )
     };
     for (found, choice) in scored[0].choices.iter().zip(&question.choices) {
-        let (expected, tokens) = sum(&question.prompt, choice);
+        let (expected, tokens) = sum(&choice.prompt, &choice.text);
         assert!((found.log_likelihood - expected).abs() < TOLERANCE);
-        assert_eq!((found.tokens, found.bytes), (tokens, choice.len()));
-        let (expected, _) = sum("One day", choice);
+        assert_eq!((found.tokens, found.bytes), (tokens, choice.text.len()));
+        let (expected, _) = sum("One day", &choice.text);
         assert!((found.unconditional.unwrap() - expected).abs() < TOLERANCE);
     }
 }
@@ -124,24 +130,35 @@ fn what_cannot_be_scored_is_refused_by_the_question() {
 }
 
 #[test]
-fn the_published_files_of_mmlu_and_agieval_make_questions() {
-    let row = b"Which is even?,1,\"2, of course\",3,5,B\n";
-    let questions = shipped_task("mmlu")
-        .unwrap()
-        .questions(row, "some_test.csv")
-        .unwrap();
-    let prompt = "Which is even?\nA. 1\nB. 2, of course\nC. 3\nD. 5\nAnswer:";
-    assert_eq!(questions[0].prompt, prompt);
-    assert_eq!((questions[0].choices.len(), questions[0].right), (4, 1));
+fn a_text_that_begins_with_the_begin_token_gets_no_second_one() {
+    let (decoder, tokenizer) = model();
+    let begin = tokenizer.id_to_token(0).unwrap();
+    let score = |prompt: &str| {
+        let options = ScoringOptions {
+            begin_token: Some(0),
+            ..ScoringOptions::default()
+        };
+        let question = question(prompt, &[" dog", " cat"]);
+        score_choices(&decoder, &tokenizer, &[question], &options).unwrap()
+    };
+    let spelled = score(&format!("{begin}Tom had a"));
+    assert_eq!(spelled, score("Tom had a"));
+}
 
-    let record =
-        br#"{"passage": null, "question": "Even?", "options": ["(A)1", "(B)2"], "label": "B"}"#;
-    let questions = shipped_task("agieval")
-        .unwrap()
-        .questions(record, "some.jsonl")
-        .unwrap();
-    let prompt = "Q: Even? Answer Choices: (A)1 (B)2\nA: Among A through B, the answer is";
-    assert_eq!(questions[0].prompt, prompt);
-    assert_eq!(questions[0].choices, [" A", " B"]);
-    assert_eq!(questions[0].right, 1);
+#[test]
+fn choices_may_stand_in_the_prompt() {
+    let (decoder, tokenizer) = model();
+    let mut question = question("", &[]);
+    question.choices = vec![
+        choice("Tom had a", " small dog."),
+        choice("Tom ran the", " small dog."),
+    ];
+    let options = ScoringOptions::default();
+    let one = std::slice::from_ref(&question);
+    let scored = score_choices(&decoder, &tokenizer, one, &options).unwrap();
+    let [first, second] = &scored[0].choices[..] else {
+        panic!("two choices")
+    };
+    assert_eq!(first.tokens, second.tokens);
+    assert!(first.log_likelihood > second.log_likelihood);
 }

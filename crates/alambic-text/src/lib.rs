@@ -72,6 +72,12 @@
 //! # Ok::<(), TextError>(())
 //! ```
 //!
+//! # Records and answers
+//!
+//! Benchmarks and data of others are files of records. [`RecordFormat`] says how a file holds them, [`RecordTemplate`] and
+//! [`RecordExpression`] make texts and values of them. [`AnswerExtraction`] finds the final answer in a text, and
+//! [`AnswerComparison`] compares it with those that are accepted.
+//!
 //! # Promises
 //!
 //! - Nothing happens silently. What is skipped, trimmed, truncated or split follows from a named

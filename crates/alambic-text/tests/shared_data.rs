@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alambic_text::{
-    ChatTemplate, FixedDate, GenerationPrompt, Message, Role, SpecialTokens, SpecialTokensInText,
-    TextError, Tokenizer,
+    ChatTemplate, FixedDate, GenerationPrompt, Message, RecordFormat, Role, SpecialTokens,
+    SpecialTokensInText, TextError, Tokenizer, read_records,
 };
 use serde_json::Value;
 
@@ -346,5 +346,41 @@ fn templates_are_found_in_model_directories() {
     }
     if let Some(path) = shared("data/chat-templates") {
         assert!(ChatTemplate::from_directory(&path).unwrap().is_none());
+    }
+}
+
+/// Files of records, how many each holds, and the field that every record has.
+#[test]
+fn records_of_published_files_are_read_to_the_last() {
+    let Some(data) = shared("data") else { return };
+    let columns = ["question", "answer", "rationale"].map(str::to_owned);
+    let tabs = RecordFormat::TabSeparated {
+        columns: Some(columns.to_vec()),
+    };
+    for (format, file, count, field) in [
+        (&tabs, "flan-cot/aqua_train.tsv", 2728, "rationale"),
+        (&tabs, "flan-cot/creak_train.tsv", 6915, "rationale"),
+        (&tabs, "flan-cot/ecqa_train.tsv", 7112, "rationale"),
+        (&tabs, "flan-cot/gsm8k_train.tsv", 7473, "rationale"),
+        (&tabs, "flan-cot/qasc_train.tsv", 1084, "rationale"),
+        (&tabs, "flan-cot/strategyqa_train.tsv", 2061, "rationale"),
+        (
+            &RecordFormat::JsonLines,
+            "self-instruct/data/seed_tasks.jsonl",
+            175,
+            "instruction",
+        ),
+        (
+            &RecordFormat::JsonLines,
+            "dolly-hhrlhf-small/dolly_hhrlhf_train_small.jsonl",
+            1000,
+            "prompt",
+        ),
+    ] {
+        let bytes = fs::read(data.join(file)).unwrap();
+        let records = read_records(format, &bytes, file).unwrap();
+        assert_eq!(records.len(), count, "{file}");
+        let all = records.iter().all(|record| record.contains_key(field));
+        assert!(all, "{file}: {:?}", records[0]);
     }
 }

@@ -10,7 +10,9 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 pub use batch::generate_batch;
-pub use score::{continuation_log_probs, continuation_log_probs_batch};
+pub use score::{
+    GivenToken, continuation_log_probs, continuation_log_probs_batch, continuation_scores_batch,
+};
 pub use session::{DecodeSession, Slot};
 
 use crate::decoder::Decoder;

@@ -105,8 +105,9 @@ pub use device::{DeviceChoice, check_precision, describe};
 pub use error::TransformerError;
 pub use families::Family;
 pub use generation::{
-    DecodeSession, FinishReason, Generated, GenerationConfig, Sampling, Slot,
-    continuation_log_probs, continuation_log_probs_batch, generate, generate_batch,
+    DecodeSession, FinishReason, Generated, GenerationConfig, GivenToken, Sampling, Slot,
+    continuation_log_probs, continuation_log_probs_batch, continuation_scores_batch, generate,
+    generate_batch,
 };
 pub use kv_cache::KvCache;
 pub use layer_outputs::{AttentionProjections, LayerOutputs, WantedLayers};

@@ -8,6 +8,7 @@ use super::expression::evaluate_expression;
 use super::normalisation::normalised;
 use super::number::parse_number;
 use super::{OverlapMeasure, OverlapNormalisation, PercentMeaning, Rational, TextNormalisation};
+use crate::rouge_l::rouge_l;
 
 /// The answers that count as right.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +76,8 @@ pub enum AnswerComparison {
         /// What is measured.
         measure: OverlapMeasure,
     },
+    /// Words in the same order: the F measure of [`rouge_l`].
+    RougeL,
 }
 
 /// How far a number may be from the accepted one.
@@ -91,7 +94,7 @@ pub enum NumberTolerance {
 }
 
 impl AnswerComparison {
-    /// How right an answer is: 1 if it is one of those that are accepted, 0 if not, something between by overlap.
+    /// How right an answer is: 1 if it is one of those that are accepted, 0 if not, something between by overlap and by Rouge-L.
     #[must_use]
     pub fn score(&self, given: &str, accepted: &AcceptedAnswers) -> f64 {
         let scores = accepted.answers.iter().map(|spans| {
@@ -100,6 +103,7 @@ impl AnswerComparison {
                     normalisation,
                     measure,
                 } => return normalisation.score(*measure, given, spans),
+                Self::RougeL => return rouge_l(given, &spans.join(", ")).f_measure,
                 Self::Choice => {
                     let place = |answer: &str| choice_place(answer, &accepted.choices);
                     place(given).is_some_and(|given| place(&spans.join(", ")) == Some(given))
@@ -127,7 +131,7 @@ impl AnswerComparison {
                 let accepted = evaluate_expression(accepted);
                 accepted.is_some() && evaluate_expression(given) == accepted
             }
-            Self::Choice | Self::Overlap { .. } => {
+            Self::Choice | Self::Overlap { .. } | Self::RougeL => {
                 self.score(given, &AcceptedAnswers::one(accepted)) == 1.0
             }
         }
@@ -171,6 +175,7 @@ mod tests {
                 normalisation: OverlapNormalisation::Squad,
                 measure: OverlapMeasure::ExactMatch,
             },
+            AnswerComparison::RougeL,
         ]
     }
 
@@ -193,6 +198,7 @@ mod tests {
             overlap(OverlapMeasure::F1).score("Ann", &accepted),
             2.0 / 3.0
         );
+        assert_eq!(AnswerComparison::RougeL.score("a big dog", &accepted), 0.8);
         let none = AcceptedAnswers::default();
         assert_eq!(exact().score("1", &none), 0.0);
     }

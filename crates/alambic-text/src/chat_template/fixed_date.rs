@@ -1,5 +1,7 @@
 //! A date that does not move.
 
+use std::str::FromStr;
+
 use minijinja::{Error, ErrorKind};
 
 use crate::error::TextError;
@@ -35,6 +37,26 @@ pub struct FixedDate {
     year: u16,
     month: u8,
     day: u8,
+}
+
+impl FromStr for FixedDate {
+    type Err = TextError;
+
+    /// Reads `2024-02-29`.
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let mut parts = text.splitn(3, '-');
+        let mut part = || parts.next().and_then(|part| part.parse::<u16>().ok());
+        let (year, month, day) = (part(), part(), part());
+        let small = |part: Option<u16>| part.and_then(|part| u8::try_from(part).ok());
+        let (Some(year), Some(month), Some(day)) = (year, small(month), small(day)) else {
+            return Err(TextError::InvalidOption {
+                option: "date",
+                expected: "a day such as 2024-02-29",
+                found: text.to_owned(),
+            });
+        };
+        Self::try_new(year, month, day)
+    }
 }
 
 impl FixedDate {
@@ -140,6 +162,23 @@ mod tests {
             assert!(FixedDate::try_new(year, month, day).is_err());
         }
         assert!(FixedDate::try_new(2000, 2, 29).is_ok());
+    }
+
+    #[test]
+    fn a_day_is_read_as_it_is_written() {
+        let day: FixedDate = "2024-02-29".parse().unwrap();
+        assert_eq!(day, FixedDate::try_new(2024, 2, 29).unwrap());
+        for text in [
+            "",
+            "2024",
+            "2024-02",
+            "2024-02-30",
+            "2024-2-300",
+            "a-b-c",
+            "2024-02-29-1",
+        ] {
+            assert!(text.parse::<FixedDate>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -191,6 +191,8 @@ fn table(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(format: &RecordFormat, text: &str) -> Result<Vec<Record>, TextError> {
@@ -290,6 +292,25 @@ mod tests {
         ] {
             let error = read(&format, text).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_bring_a_format_down(bytes in prop::collection::vec(prop::sample::select(&b"{}[]\",:;\n\r\t a1\\\xff"[..]), 0..60)) {
+            for format in [
+                RecordFormat::JsonLines,
+                list("a"),
+                RecordFormat::JsonRecord,
+                RecordFormat::JsonMembers { key: "k".into() },
+                comma_separated(None),
+                comma_separated(Some(vec!["a".into(), "b".into()])),
+                RecordFormat::TabSeparated { columns: None },
+            ] {
+                if let Ok(records) = read_records(&format, &bytes, "file") {
+                    prop_assert!(!records.is_empty());
+                }
+            }
         }
     }
 }

@@ -100,6 +100,7 @@ impl fmt::Debug for RecordTemplate {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -142,6 +143,14 @@ mod tests {
         ] {
             let error = rendered(source, json!({"a": "x"})).unwrap_err().to_string();
             assert!(error.contains(told), "{source}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_source_brings_a_template_down(source in r"(\{\{|\}\}|\{%|%\}|if |for |in |end|a|\||~|'|\(|\)|\[|\]|[ 0-9.+*-]){0,30}") {
+            let _ = rendered(&source, json!({"a": ["x", "y"]}));
+            let _ = rendered(&format!("{{{{ {source} }}}}"), json!({"a": "x"}));
         }
     }
 }

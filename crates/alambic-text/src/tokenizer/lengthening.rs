@@ -85,11 +85,12 @@ fn growth_of_step(step: &Value) -> usize {
     }
 }
 
-/// Each match becomes the content; a regular expression may match the empty text around every byte.
+/// Each match becomes the content; a regular expression may match the empty text before every byte and behind the last, which
+/// of a single byte is twice.
 fn growth_of_replacement(step: &Value) -> usize {
     let content = bytes(&step["content"]);
     match bytes(&step["pattern"]["String"]) {
-        0 => 1 + content,
+        0 => 1 + 2 * content,
         pattern => content.div_ceil(pattern).max(1),
     }
 }

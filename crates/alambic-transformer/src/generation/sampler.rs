@@ -72,7 +72,7 @@ fn penalise(logits: &mut [f32], history: &[u32], penalty: f64) {
 }
 
 /// The token of the largest logit; of equals, the lowest id.
-fn most_probable(logits: &[f32]) -> u32 {
+pub(super) fn most_probable(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (token, logit) in logits.iter().enumerate() {
         if *logit > logits[best] {

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::batch::{MAX_GROUP_ELEMENTS, Prompt, row_elements};
-use super::sampler::log_prob;
+use super::sampler::{log_prob, most_probable};
 use crate::config::DecoderConfig;
 use crate::context::AttentionContext;
 use crate::decoder::Decoder;
@@ -75,6 +75,47 @@ pub fn continuation_log_probs_batch(
     decoder: &Decoder,
     pairs: &[(&[u32], &[u32])],
 ) -> Result<Vec<Vec<f32>>, TransformerError> {
+    let scored = continuation_scores_batch(decoder, pairs)?;
+    let log_probs = |tokens: Vec<GivenToken>| tokens.iter().map(|it| it.log_prob).collect();
+    Ok(scored.into_iter().map(log_probs).collect())
+}
+
+/// What a decoder says about a token that is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GivenToken {
+    /// `ln p` of it.
+    pub log_prob: f32,
+    /// Whether it is what greedy generation would choose: the most probable token; of equals, the lowest id.
+    pub is_most_probable: bool,
+}
+
+/// [`continuation_log_probs_batch`], with whether each token is the most probable one.
+///
+/// # Errors
+/// As [`continuation_log_probs_batch`].
+///
+/// ```
+/// use alambic_transformer::{
+///     Architecture, DecoderConfig, DeviceChoice, GenerationConfig, continuation_scores_batch, generate_batch,
+/// };
+///
+/// # let config = DecoderConfig {
+/// #     vocab_size: 32, hidden_size: 16, intermediate_size: 40, num_hidden_layers: 2,
+/// #     num_attention_heads: 4, num_key_value_heads: 2, head_dim: 4, max_position_embeddings: 64,
+/// #     rms_norm_eps: 1e-5, rope_theta: 10_000.0, tie_word_embeddings: true,
+/// #     initializer_range: 0.02,
+/// #     architecture: Architecture::default(),
+/// # };
+/// let decoder = config.init(&DeviceChoice::Cpu.open()?);
+/// let greedy = generate_batch(&decoder, &[vec![1, 7]], &GenerationConfig::greedy(3))?;
+/// let scored = continuation_scores_batch(&decoder, &[(&[1, 7], &greedy[0].token_ids)])?;
+/// assert!(scored[0].iter().all(|token| token.is_most_probable));
+/// # Ok::<(), alambic_transformer::TransformerError>(())
+/// ```
+pub fn continuation_scores_batch(
+    decoder: &Decoder,
+    pairs: &[(&[u32], &[u32])],
+) -> Result<Vec<Vec<GivenToken>>, TransformerError> {
     let config = decoder.config();
     let mut texts = Vec::with_capacity(pairs.len());
     for (index, (prompt, continuation)) in pairs.iter().enumerate() {
@@ -93,8 +134,8 @@ pub fn continuation_log_probs_batch(
     let mut rest = texts.as_slice();
     while !rest.is_empty() {
         let (group, others) = rest.split_at(group_size(rest, config));
-        for (text, log_probs) in group.iter().zip(score(&decoder, group)?) {
-            results[text.index] = log_probs;
+        for (text, tokens) in group.iter().zip(score(&decoder, group)?) {
+            results[text.index] = tokens;
         }
         rest = others;
     }
@@ -128,8 +169,8 @@ fn group_size(texts: &[Text], config: &DecoderConfig) -> usize {
     fitting.max(1)
 }
 
-/// One pass over all rows; the log-probabilities of each row's continuation.
-fn score(decoder: &Decoder, texts: &[Text]) -> Result<Vec<Vec<f32>>, TransformerError> {
+/// One pass over all rows; what is said of the tokens of each row's continuation.
+fn score(decoder: &Decoder, texts: &[Text]) -> Result<Vec<Vec<GivenToken>>, TransformerError> {
     let longest = texts.iter().map(|text| text.whole.len()).max().unwrap_or(0);
     let filled = texts.iter().flat_map(|text| {
         let ids = text.whole.iter().map(|&id| id as i32);
@@ -173,7 +214,10 @@ fn score(decoder: &Decoder, texts: &[Text]) -> Result<Vec<Vec<f32>>, Transformer
                     position: text.prompt_tokens + place,
                     found: logits[token],
                 }),
-                None => Ok(log_prob(logits, token)),
+                None => Ok(GivenToken {
+                    log_prob: log_prob(logits, token),
+                    is_most_probable: most_probable(logits) == token,
+                }),
             }
         });
         of_token.collect()
