@@ -118,7 +118,7 @@ fn none(what: &str, name: &str) -> PipelineError {
 }
 
 /// The records of files, and of the files of directories.
-fn records_of(task: &Task, data: &[PathBuf]) -> Result<Vec<TaskRecord>, PipelineError> {
+pub(super) fn records_of(task: &Task, data: &[PathBuf]) -> Result<Vec<TaskRecord>, PipelineError> {
     let mut records = Vec::new();
     for path in data {
         if !path.is_dir() {

@@ -3,6 +3,8 @@
 use alambic_text::{AcceptedAnswers, Problem, Textbook, TextbookItem};
 use serde::{Deserialize, Serialize};
 
+use crate::filter::GridPrompt;
+
 /// A task for the teacher, before any strategy is chosen for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +15,9 @@ pub struct Prompt {
     pub kind: String,
     /// What the user says.
     pub user: String,
+    /// Parts of the dataset that it belongs to, beside its kind: of each the diversity of answers is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// The right answers, where they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<AcceptedAnswers>,
@@ -59,10 +64,24 @@ impl Prompt {
         problems.take(count)
     }
 
+    /// A prompt of a grid; its form is its kind.
+    #[must_use]
+    pub fn of_grid(prompt: GridPrompt, source: &Source) -> Self {
+        Self {
+            labels: prompt.labels().to_vec(),
+            id: format!("{}:{}", source.name, prompt.id),
+            kind: prompt.form,
+            user: prompt.user,
+            accepted: None,
+            source: source.clone(),
+        }
+    }
+
     fn of_problem(index: usize, problem: Problem, source: Source) -> Self {
         Self {
             id: format!("{}:{index}", source.name),
             kind: problem.family.name().to_owned(),
+            labels: Vec::new(),
             user: problem.question,
             accepted: Some(AcceptedAnswers::one(problem.answer)),
             source,

@@ -124,6 +124,7 @@ impl PromptFiles {
                 None => format!("{}/{file}:{number}", self.source.name),
             },
             kind: render("kind", &self.kind)?.trim().to_owned(),
+            labels: Vec::new(),
             user: render("user", &self.user)?,
             accepted,
             source: self.source.clone(),

@@ -158,6 +158,7 @@ mod tests {
         Prompt {
             id: "p1".into(),
             kind: kind.into(),
+            labels: Vec::new(),
             user: user.into(),
             accepted: None,
             source: Source {

@@ -40,6 +40,7 @@ fn prompt(id: &str, kind: &str, right: Option<&str>) -> Prompt {
     Prompt {
         id: id.into(),
         kind: kind.into(),
+        labels: Vec::new(),
         user: "How many?".into(),
         accepted: right.map(AcceptedAnswers::one),
         source: Source {

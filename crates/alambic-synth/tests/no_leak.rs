@@ -48,6 +48,7 @@ fn conversation(
     let prompt = Prompt {
         id: "p".into(),
         kind: "kind".into(),
+        labels: Vec::new(),
         user: user.into(),
         accepted: None,
         source: Source {

@@ -12,8 +12,6 @@ use super::{RecipeError, RecipeText};
 pub(crate) struct Settings<T> {
     /// The settings; paths are as they were written.
     pub(crate) value: T,
-    /// The text before the overrides.
-    pub(crate) text: String,
     document: Document,
 }
 
@@ -39,11 +37,7 @@ impl<T: DeserializeOwned> Settings<T> {
             false => T::deserialize(toml_value(&document.tree)),
         };
         match read {
-            Ok(value) => Ok(Self {
-                value,
-                text,
-                document,
-            }),
+            Ok(value) => Ok(Self { value, document }),
             Err(error) => Err(RecipeError::Settings {
                 name,
                 problem: error.to_string().trim_end().to_owned(),

@@ -1,5 +1,6 @@
 //! From prompts to a dataset: strategies, answers, checks, conversations.
 
+mod filters;
 mod log_probs;
 mod recipe;
 mod report;
@@ -13,7 +14,7 @@ use alambic_distill::StopHandle;
 use alambic_synth::{
     AnswerRecord, AnswerRequest, AnswerRun, AnswerWriter, CheckedAnswer, DatasetCard,
     EarlierFailures, Plan, Prompt, Rubric, RunEnd, RunPolicy, RunSummary, Strategy, StrategyMap,
-    StrategyTrial, check_answers, keep_answers, shipped_rubric, shipped_strategies,
+    StrategyTrial, TextbookGrid, check_answers, keep_answers, shipped_rubric, shipped_strategies,
     shipped_strategy, write_conversations,
 };
 use burn::tensor::Device;
@@ -23,8 +24,8 @@ use super::{PipelineError, Progress};
 
 pub use log_probs::LogProbCounts;
 pub use recipe::{
-    AnswerSection, JudgeSection, LogProbSection, StrategySection, SynthesisRecipe, TeacherSource,
-    TextbookPrompts, TrialSection,
+    AnswerSection, EvaluationSet, GridPrompts, JudgeSection, LogProbSection, StrategySection,
+    SynthesisRecipe, TeacherSource, TextbookPrompts, TrialSection,
 };
 pub use report::SynthesisReport;
 
@@ -59,6 +60,9 @@ pub fn synthesize(
     options: &SynthesisOptions,
 ) -> Result<SynthesisReport, PipelineError> {
     recipe.check.validate()?;
+    if let Some(filters) = &recipe.filters {
+        filters.validate()?;
+    }
     let synthesis = Synthesis { recipe, options };
     let prompts = synthesis.prompts()?;
     let mut report = SynthesisReport::new(recipe, prompts.len());
@@ -77,7 +81,10 @@ pub fn synthesize(
     {
         return Ok(report);
     }
-    let kept = keep_answers(&prompts, &mut checked, recipe.answers.keep, &recipe.erase);
+    let mut kept = keep_answers(&prompts, &mut checked, recipe.answers.keep, &recipe.erase);
+    if let Some(config) = &recipe.filters {
+        report.filters = Some(filters::apply(config, &recipe.evaluation_sets, &mut kept)?);
+    }
     let card = DatasetCard::new(&recipe.name, &prompts, &checked, &kept);
     let path = write_conversations(&options.out, recipe.format, &kept)?;
     if let Some(section) = &recipe.log_probs {
@@ -107,13 +114,24 @@ impl Synthesis<'_> {
                 &settings.source,
             ));
         }
+        if let Some(settings) = &self.recipe.grid {
+            let grid = match &settings.file {
+                Some(file) => TextbookGrid::from_file(file)?,
+                None => TextbookGrid::shipped()?,
+            };
+            let chosen = grid
+                .prompts(settings.seed)
+                .into_iter()
+                .take(settings.prompts);
+            prompts.extend(chosen.map(|prompt| Prompt::of_grid(prompt, &settings.source)));
+        }
         match prompts.is_empty() {
             false => Ok(prompts),
             true => Err(PipelineError::Input {
                 what: "the recipe".into(),
                 expected: "prompts".into(),
                 found: "none".into(),
-                advice: "add [[prompts]] with files, or [textbook]".into(),
+                advice: "add [[prompts]] with files, [textbook] or [grid]".into(),
             }),
         }
     }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use alambic_synth::{
-    Checks, DatasetFormat, EndpointConfig, Keep, PromptFiles, Sampling, Source, StrategyMap,
+    Checks, DatasetFormat, EndpointConfig, FilterConfig, Keep, PromptFiles, Sampling, Source,
+    StrategyMap,
 };
 use alambic_text::{PromptErasing, Split};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct SynthesisRecipe {
     /// Problems of the textbook as prompts.
     #[serde(default)]
     pub textbook: Option<TextbookPrompts>,
+    /// What a textbook could be about, for whom, and in which form: prompts without right answers.
+    #[serde(default)]
+    pub grid: Option<GridPrompts>,
     /// How the teacher is told to go about the prompts; without it the teacher sees them alone.
     #[serde(default)]
     pub strategies: Option<StrategySection>,
@@ -36,6 +40,12 @@ pub struct SynthesisRecipe {
     /// Who judges the answers that pass.
     #[serde(default)]
     pub judge: Option<JudgeSection>,
+    /// Which conversations are kept, of those whose answers are.
+    #[serde(default)]
+    pub filters: Option<FilterConfig>,
+    /// Benchmarks whose questions must not be learned; `filters.decontamination` says how they are looked for.
+    #[serde(default)]
+    pub evaluation_sets: Vec<EvaluationSet>,
     /// Keep what a server says about the tokens of its answers.
     #[serde(default)]
     pub log_probs: Option<LogProbSection>,
@@ -57,6 +67,31 @@ pub struct TextbookPrompts {
     pub problems: usize,
     /// What they are called, and under which licence they go on.
     pub source: Source,
+}
+
+/// Prompts of a grid of topics, audiences and forms; the form is their kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridPrompts {
+    /// A grid of your own; the one that comes with Alambic if not given.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// Decides which combinations come first.
+    pub seed: u64,
+    /// How many.
+    pub prompts: usize,
+    /// What the prompts are called, and under which licence they go on.
+    pub source: Source,
+}
+
+/// A benchmark in the files of its authors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationSet {
+    /// A task that comes with Alambic, or a TOML file.
+    pub task: String,
+    /// Files and directories of its records.
+    pub data: Vec<PathBuf>,
 }
 
 /// How the teacher is told to go about the prompts. Of `map`, `map_file` and `trial` there is exactly one.
@@ -92,7 +127,7 @@ pub struct TrialSection {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TeacherSource {
     /// A server that speaks OpenAI's protocol.
-    Endpoint(EndpointConfig),
+    Endpoint(Box<EndpointConfig>),
     /// A model in this process.
     Checkpoint {
         /// A directory in the Hugging Face layout with a chat template, or `hub:ORG/NAME@REVISION`.
@@ -167,6 +202,14 @@ impl SynthesisRecipe {
             }
             if let Some(file) = &mut strategies.map_file {
                 settings.resolve(file, "strategies.map_file");
+            }
+        }
+        if let Some(file) = recipe.grid.as_mut().and_then(|grid| grid.file.as_mut()) {
+            settings.resolve(file, "grid.file");
+        }
+        for (place, set) in recipe.evaluation_sets.iter_mut().enumerate() {
+            for (index, file) in set.data.iter_mut().enumerate() {
+                settings.resolve(file, &format!("evaluation_sets.{place}.data.{index}"));
             }
         }
         if let Some(log_probs) = &mut recipe.log_probs {

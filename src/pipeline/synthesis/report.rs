@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use alambic_synth::{DatasetCard, RunEnd, RunSummary, StrategyTrial};
+use alambic_synth::{DatasetCard, FilterReport, RunEnd, RunSummary, StrategyTrial};
 use serde::{Deserialize, Serialize};
 
 use super::{LogProbCounts, SynthesisRecipe};
@@ -33,6 +33,9 @@ pub struct SynthesisReport {
     /// The judge's answers, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<RunSummary>,
+    /// What the filters removed, if there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filters: Option<FilterReport>,
     /// What became of the log-probabilities of their tokens, if they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_probs: Option<LogProbCounts>,
@@ -53,6 +56,7 @@ impl SynthesisReport {
             trial: None,
             answers: None,
             judgements: None,
+            filters: None,
             log_probs: None,
             conversations: None,
             card: None,
@@ -70,6 +74,10 @@ impl SynthesisReport {
         if let Some(trial) = &self.trial {
             page += "\n## Trial of strategies\n\nAnswers that passed all checks.\n\n";
             page += &trial.markdown();
+        }
+        if let Some(filters) = &self.filters {
+            page += "\n## Filters\n\n";
+            page += &filters.to_markdown();
         }
         self.conversations = Some(conversations);
         self.card = Some(card);
@@ -107,6 +115,13 @@ impl SynthesisReport {
         }
         if let Some(trial) = &self.trial {
             let _ = write!(text, "\n{}\n", trial.markdown());
+        }
+        if let Some(filters) = &self.filters {
+            let _ = writeln!(
+                text,
+                "filters: {} of {} kept",
+                filters.kept, filters.documents
+            );
         }
         if let Some(LogProbCounts { lines, left_out }) = &self.log_probs {
             let _ = write!(text, "log-probabilities of {lines} answers");

@@ -35,7 +35,7 @@ impl Writer {
         match source {
             #[cfg(feature = "endpoint")]
             TeacherSource::Endpoint(config) => {
-                let endpoint = alambic_synth::Endpoint::new(config.clone(), taken)?;
+                let endpoint = alambic_synth::Endpoint::new((**config).clone(), taken)?;
                 Ok(Self::Endpoint(Box::new(endpoint)))
             }
             #[cfg(not(feature = "endpoint"))]

@@ -1,12 +1,13 @@
 //! What a dataset is made of, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Delivery, Usage};
 use crate::checked_answer::CheckedAnswer;
+use crate::filter::DiversityTable;
 use crate::prompt::{Prompt, Source};
 use crate::synthetic_conversation::SyntheticConversation;
 
@@ -77,6 +78,8 @@ pub struct DatasetCard {
     pub rejections: BTreeMap<String, usize>,
     /// Lengths of the answers that are kept.
     pub answer_characters: Option<LengthStatistics>,
+    /// How diverse the answers are that are kept, of all and by kind and label.
+    pub diversity: Option<DiversityTable>,
     /// Conversations by source.
     pub sources: Vec<(Source, usize)>,
 }
@@ -123,6 +126,19 @@ impl DatasetCard {
         }
         let mut prompts_kept: Vec<&str> = kept.iter().map(|it| prompt_of(&it.id)).collect();
         prompts_kept.dedup();
+        let labels: HashMap<&str, &Prompt> =
+            prompts.iter().map(|it| (it.id.as_str(), it)).collect();
+        let answers = kept.iter().filter_map(|it| {
+            let mut parts = vec![format!("kind: {}", it.kind)];
+            parts.extend(
+                labels
+                    .get(prompt_of(&it.id))
+                    .map(|it| it.labels.clone())
+                    .unwrap_or_default(),
+            );
+            Some((parts, it.messages.last()?.content.as_str()))
+        });
+        let answers: Vec<(Vec<String>, &str)> = answers.collect();
         let lengths = kept.iter().filter_map(|it| it.messages.last());
         Self {
             name: name.to_owned(),
@@ -138,6 +154,7 @@ impl DatasetCard {
                     .map(|message| message.content.chars().count())
                     .collect(),
             ),
+            diversity: (!answers.is_empty()).then(|| DiversityTable::new(&answers)),
             sources: sources.into_iter().collect(),
         }
     }
@@ -197,6 +214,10 @@ impl DatasetCard {
                 text,
                 "| {shortest} | {tenth} | {median} | {ninetieth} | {longest} |"
             );
+        }
+        if let Some(diversity) = &self.diversity {
+            text += "\n## Diversity of answers\n\n";
+            text += &diversity.to_markdown();
         }
         let usage = self.usage;
         let _ = write!(

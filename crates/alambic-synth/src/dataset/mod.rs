@@ -91,6 +91,7 @@ mod tests {
         let prompt = Prompt {
             id: "p1".into(),
             kind: "sums".into(),
+            labels: Vec::new(),
             user: "7 + 5?".into(),
             accepted: None,
             source: Source {
