@@ -138,6 +138,70 @@ fn a_trial_takes_the_strategy_that_is_right_most_often() {
     assert_eq!((card.conversations, card.rejections["reference"]), (1, 11));
 }
 
+/// Questions of a benchmark among the prompts, one of them with another number, are found and removed.
+#[test]
+fn questions_of_evaluation_sets_do_not_reach_the_dataset() {
+    let dir = tempfile::tempdir().unwrap();
+    let sold = "On Monday the baker on the corner sold thirty loaves of rye bread before noon and 14 rolls after it. How many things?";
+    let walked = "A postman walks nine streets in the morning, rests by the river for an hour, and walks five more. How many streets?";
+    let edited = sold.replace("14", "19");
+    let write = |name: &str, lines: Vec<serde_json::Value>| {
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        std::fs::write(dir.path().join(name), lines.join("\n")).unwrap();
+    };
+    let prompts = [
+        &edited,
+        walked,
+        "Which of the two rivers that meet behind the mill is longer?",
+    ];
+    let prompt = |text: &&str| serde_json::json!({"q": text});
+    write("prompts.jsonl", prompts.iter().map(prompt).collect());
+    let answer = |place: usize| serde_json::json!({"prompt": format!("mine/prompts.jsonl:{place}"), "answer": format!("Number {place}.")});
+    write("answers.jsonl", (1..=3).map(answer).collect());
+    let question = |text: &&str| serde_json::json!({"question": text, "answer": "Easy.\n#### 44"});
+    write("gsm8k.jsonl", [sold, walked].iter().map(question).collect());
+    let recipe = r#"
+        name = "decontaminated"
+        erase = "remove_system"
+        format = "jsonl"
+        [[prompts]]
+        files = ["prompts.jsonl"]
+        records = { format = "json_lines" }
+        source = { name = "mine", licence = "CC0-1.0" }
+        kind = "question"
+        user = "{{ q }}"
+        [teacher.file]
+        path = "answers.jsonl"
+        model = "someone"
+        [answers]
+        samples = 1
+        keep = "all"
+        most_failures_in_a_row = 5
+        sampling = { temperature = 0.0, max_new_tokens = 20, seed = 0 }
+        [[evaluation_sets]]
+        task = "gsm8k"
+        data = ["gsm8k.jsonl"]
+        [filters.decontamination]
+        edited_words = 1
+    "#;
+    let path = dir.path().join("recipe.toml");
+    std::fs::write(&path, recipe).unwrap();
+    let report = run(
+        &SynthesisRecipe::load(&path, &[]).unwrap(),
+        &dir.path().join("out"),
+    )
+    .unwrap();
+    let kept = read_conversations(report.conversations.as_ref().unwrap()).unwrap();
+    let ids: Vec<&str> = kept.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["mine/prompts.jsonl:3/none/0"]);
+    let removed = report.filters.unwrap().decontamination.unwrap();
+    assert!(
+        removed.to_markdown().contains("gsm8k"),
+        "{}",
+        removed.to_markdown()
+    );
+}
+
 /// The twin of `tools/served_teacher`: the quickstart's teacher answers the textbook's problems, in this process.
 #[test]
 fn a_model_in_this_process_answers_and_its_mistakes_are_rejected() {
