@@ -66,6 +66,16 @@ pub enum DistillError {
         /// What was asked for.
         what: &'static str,
     },
+    /// Training sources whose records cannot be trained on together.
+    #[error(
+        "source {place} cannot be joined with source 0: {differs}; capture both in the same way, with one tokenizer"
+    )]
+    UnlikeSources {
+        /// Counted from 0.
+        place: usize,
+        /// What differs.
+        differs: String,
+    },
     /// A cache that another teacher filled.
     #[error(
         "the cache was captured from another teacher: its {field} is {expected}, this teacher's is {found}; name the model that filled the cache"

@@ -17,11 +17,14 @@
 
 mod batch;
 mod capture;
+mod curriculum;
 mod error;
 mod evaluate;
 mod gradient_fidelity;
 mod head_plus_sampled_tail;
+mod joined_sources;
 pub mod loss;
+mod mixture;
 mod retokenizer;
 mod run_lock;
 mod seeding;
@@ -41,9 +44,11 @@ mod windows;
 
 pub use batch::{DistillationBatch, TargetSequence};
 pub use capture::{CaptureConfig, CaptureOutcome, CaptureProgress, capture};
+pub use curriculum::Curriculum;
 pub use error::DistillError;
 pub use evaluate::{CALIBRATION_BINS, CalibrationBin, Evaluation, evaluate};
 pub use gradient_fidelity::{GradientFidelity, Teaching, gradient_fidelity};
+pub use mixture::Mixture;
 pub use retokenizer::{Retokenized, Retokenizer, TextTokenizer, TokenizerPair};
 pub use run_lock::RunLock;
 pub use seeding::derive_seed;

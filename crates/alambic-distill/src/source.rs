@@ -26,6 +26,11 @@ pub trait TrainingSource: Send + Sync {
     /// When the shard cannot be read or is damaged.
     fn read_shard(&self, index: usize) -> Result<Vec<TargetRecord>, DistillError>;
 
+    /// The shards of an epoch, counted from 0, in any order; one may be read several times. All of them, once, if not said otherwise.
+    fn epoch_shards(&self, _epoch: u64) -> Vec<usize> {
+        (0..self.num_shards()).collect()
+    }
+
     /// The teacher targets that the records carry, if any.
     fn targets(&self) -> Option<StoredTargets>;
 
@@ -194,7 +199,7 @@ impl TrainingSource for InMemoryText {
 }
 
 /// SHA-256 of some texts one after the other, in lower-case hex.
-fn hash_of(texts: impl Iterator<Item = impl AsRef<[u8]>>) -> String {
+pub(crate) fn hash_of(texts: impl Iterator<Item = impl AsRef<[u8]>>) -> String {
     let mut hash = Sha256::new();
     texts.for_each(|text| hash.update(text));
     let bytes = hash.finalize();
@@ -206,10 +211,15 @@ const NO_TEACHER: &str = "";
 
 fn without_targets(segment: &Segment) -> TargetRecord {
     let view = segment.student();
+    record_without_targets(view.token_ids().to_vec(), view.loss_mask().to_vec())
+}
+
+/// A record of tokens about which no teacher said anything.
+pub(crate) fn record_without_targets(token_ids: Vec<u32>, loss_mask: Vec<bool>) -> TargetRecord {
     TargetRecord {
-        key: SegmentKey::of(NO_TEACHER, view.token_ids(), view.loss_mask()),
-        token_ids: view.token_ids().to_vec(),
-        loss_mask: view.loss_mask().to_vec(),
+        key: SegmentKey::of(NO_TEACHER, &token_ids, &loss_mask),
+        token_ids,
+        loss_mask,
         targets: TopKTargets {
             k: 0,
             token_ids: Vec::new(),

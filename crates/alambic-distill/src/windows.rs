@@ -160,9 +160,8 @@ impl Windows {
     }
 
     fn num_pools(&self) -> usize {
-        self.source
-            .num_shards()
-            .div_ceil(self.config.shuffle_shards)
+        let shards = self.source.epoch_shards(self.position.epoch);
+        shards.len().div_ceil(self.config.shuffle_shards)
     }
 
     /// Makes sure that the pool of the current position is in memory.
@@ -198,7 +197,7 @@ impl Windows {
 
     /// The shards of a pool: a slice of the epoch's permutation.
     fn shards_of(&self, (epoch, pool): (u64, usize)) -> Vec<usize> {
-        let mut shards: Vec<usize> = (0..self.source.num_shards()).collect();
+        let mut shards = self.source.epoch_shards(epoch);
         shards.shuffle(&mut self.rng("epoch", (epoch, 0)));
         let start = pool * self.config.shuffle_shards;
         let end = (start + self.config.shuffle_shards).min(shards.len());
