@@ -2,6 +2,7 @@
 
 mod filters;
 mod log_probs;
+mod picture;
 mod recipe;
 mod report;
 mod writer;
@@ -90,7 +91,7 @@ pub fn synthesize(
     if let Some(section) = &recipe.log_probs {
         report.log_probs = Some(log_probs::write(section, &checked, &kept, &options.out)?);
     }
-    report.finish(&options.out, path, card)?;
+    report.finish(&options.out, path, card, &kept)?;
     Ok(report)
 }
 

@@ -3,14 +3,18 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use alambic_synth::{DatasetCard, FilterReport, RunEnd, RunSummary, StrategyTrial};
+use alambic_synth::{
+    DatasetCard, FilterReport, RunEnd, RunSummary, StrategyTrial, SyntheticConversation,
+};
 use serde::{Deserialize, Serialize};
 
+use super::picture::picture;
 use super::{LogProbCounts, SynthesisRecipe};
 use crate::pipeline::PipelineError;
 
 /// Names of the files beside the conversations.
 const CARD: &str = "README.md";
+const PICTURE: &str = "card.svg";
 const REPORT: &str = "synthesis.json";
 
 /// What a synthesis came to. Parts that it did not reach are missing.
@@ -63,14 +67,24 @@ impl SynthesisReport {
         }
     }
 
-    /// Writes the card and this report beside the conversations.
+    /// Writes the card with its picture, and this report, beside the conversations.
     pub(super) fn finish(
         &mut self,
         out: &Path,
         conversations: PathBuf,
         card: DatasetCard,
+        kept: &[SyntheticConversation],
     ) -> Result<(), PipelineError> {
+        let lengths = kept.iter().filter_map(|it| it.messages.last());
+        let lengths: Vec<usize> = lengths
+            .map(|message| message.content.chars().count())
+            .collect();
+        let picture = picture(&card, &lengths)?;
         let mut page = card.markdown();
+        let _ = write!(
+            page,
+            "\n![Answers by strategy, and their lengths]({PICTURE})\n"
+        );
         if let Some(trial) = &self.trial {
             page += "\n## Trial of strategies\n\nAnswers that passed all checks.\n\n";
             page += &trial.markdown();
@@ -83,7 +97,7 @@ impl SynthesisReport {
         self.card = Some(card);
         let json = serde_json::to_string_pretty(self);
         let json = json.expect("a report can be written as JSON");
-        for (name, text) in [(CARD, page), (REPORT, json + "\n")] {
+        for (name, text) in [(CARD, page), (PICTURE, picture), (REPORT, json + "\n")] {
             let path = out.join(name);
             std::fs::write(&path, text).map_err(|source| PipelineError::Io {
                 action: "write",
