@@ -68,6 +68,12 @@ impl Writer {
                 Ok(Self::Ready(ReadyAnswers::from_file(path, model)?))
             }
             TeacherSource::WorkedSolutions => match &recipe.textbook {
+                Some(_) if recipe.strategies.is_some() => Err(PipelineError::Input {
+                    what: "strategies".into(),
+                    expected: "none, since the textbook's solutions follow none".into(),
+                    found: "some".into(),
+                    advice: "remove [strategies], or name another teacher".into(),
+                }),
                 Some(textbook) => Ok(Self::Ready(worked_solutions(textbook)?)),
                 None => Err(PipelineError::Input {
                     what: "teacher.worked_solutions".into(),
