@@ -22,7 +22,7 @@ echo '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>
 HF_HUB_OFFLINE=1 "$(dirname "$python")/transformers" serve teacher --device cpu --dtype float32 --port 8123 > serve.log 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
-until curl --silent --fail --output /dev/null http://127.0.0.1:8123/v1/models; do
+until curl --silent --fail --output /dev/null http://127.0.0.1:8123/health; do
   kill -0 $server
   sleep 1
 done
