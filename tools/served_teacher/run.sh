@@ -30,7 +30,7 @@ done
 echo "== asked over HTTP, and killed behind 60 answers"
 "$alambic" synthesize "$here/recipe.toml" --out served > killed.log 2>&1 &
 asking=$!
-until [ "$(wc -l < served/answers/answers.jsonl 2>/dev/null || echo 0)" -ge 60 ]; do sleep 0.2; done
+until [ "$(cat served/answers/answers.jsonl 2>/dev/null | wc -l)" -ge 60 ]; do sleep 0.2; done
 kill -KILL $asking
 wait $asking 2>/dev/null || true
 
