@@ -260,6 +260,16 @@ fn recipes_that_cannot_work_say_why() {
             &["filters.length.min_words=-1"],
             "min_words",
         ),
+        (
+            "textbook.toml",
+            &["answers.samples=0"],
+            "answers.samples is 0",
+        ),
+        (
+            "textbook.toml",
+            &["answers.sampling.temperature=-1"],
+            "answers.sampling.temperature is -1",
+        ),
         ("endpoint.toml", &[], "train.jsonl"),
         (
             served,

@@ -123,6 +123,27 @@ impl AnswerRun {
         self.usage
     }
 
+    /// How many of the requests are finished, so that [`complete`](Self::complete) does not ask for them.
+    #[must_use]
+    pub fn num_finished(
+        &self,
+        requests: &[AnswerRequest],
+        writer: &str,
+        earlier_failures: EarlierFailures,
+    ) -> usize {
+        let finished = requests
+            .iter()
+            .filter(|it| !self.is_open(&it.key(writer), earlier_failures));
+        finished.count()
+    }
+
+    fn is_open(&self, key: &RequestKey, earlier_failures: EarlierFailures) -> bool {
+        match self.finished.get(key) {
+            None => true,
+            Some(is_answer) => !is_answer && earlier_failures == EarlierFailures::Retry,
+        }
+    }
+
     /// Lets the writer answer what is not finished.
     ///
     /// `should_stop` is asked before each request; `progress` hears of each that is finished, once it is on disk.
@@ -222,10 +243,7 @@ impl AnswerRun {
         let mut open = Vec::new();
         for request in requests {
             let key = request.key(writer);
-            let is_open = match self.finished.get(&key) {
-                None => true,
-                Some(is_answer) => !is_answer && earlier_failures == EarlierFailures::Retry,
-            };
+            let is_open = self.is_open(&key, earlier_failures);
             if !seen.insert(key) {
                 return Err(SynthError::AskedTwice {
                     prompt: request.prompt,

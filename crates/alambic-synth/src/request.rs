@@ -6,6 +6,8 @@ use alambic_text::Message;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::error::Problems;
+
 /// How an answer is drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,30 @@ pub struct Sampling {
 }
 
 impl Sampling {
+    /// Notes what cannot be, by keys that begin with `key`.
+    pub fn check(&self, key: &str, problems: &mut Problems) {
+        let mut expect = |holds: bool, name: &str, found: String, expected: &str| {
+            problems.expect(holds, &format!("{key}.{name}"), found, expected);
+        };
+        let temperature = self.temperature;
+        let fits = temperature.is_finite() && temperature >= 0.0;
+        expect(fits, "temperature", temperature.to_string(), "0 or more");
+        if let Some(top_p) = self.top_p {
+            let fits = top_p > 0.0 && top_p <= 1.0;
+            expect(fits, "top_p", top_p.to_string(), "above 0, at most 1");
+        }
+        expect(self.top_k != Some(0), "top_k", "0".into(), "at least 1");
+        let fits = self.max_new_tokens > 0;
+        expect(fits, "max_new_tokens", "0".into(), "at least 1");
+        let fits = !self.stop.iter().any(String::is_empty);
+        expect(
+            fits,
+            "stop",
+            "an empty text".into(),
+            "texts that are not empty",
+        );
+    }
+
     /// The seed of a sample, counted from 0.
     #[must_use]
     pub fn seed_of(&self, sample: u32) -> u64 {

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use alambic_distill::StopHandle;
 use alambic_synth::{
     AnswerRecord, AnswerRequest, AnswerRun, AnswerWriter, CheckedAnswer, DatasetCard,
-    EarlierFailures, Plan, Prompt, Rubric, RunEnd, RunPolicy, RunSummary, Strategy, StrategyMap,
-    StrategyTrial, TextbookGrid, check_answers, keep_answers, shipped_rubric, shipped_strategies,
-    shipped_strategy, write_conversations,
+    EarlierFailures, Outcome, Plan, Prompt, Rubric, RunEnd, RunPolicy, RunSummary, Strategy,
+    StrategyMap, StrategyTrial, TextbookGrid, check_answers, keep_answers, shipped_rubric,
+    shipped_strategies, shipped_strategy, write_conversations,
 };
 use burn::tensor::Device;
 
@@ -34,6 +34,9 @@ pub use report::SynthesisReport;
 const ANSWERS: &str = "answers";
 const TRIAL: &str = "trial";
 const JUDGE: &str = "judge";
+
+/// Reasons of so many failures are told at once; all of them are recorded.
+const TOLD_FAILURES: usize = 5;
 
 /// How a synthesis goes on, apart from its recipe.
 pub struct SynthesisOptions {
@@ -60,6 +63,7 @@ pub fn synthesize(
     recipe: &SynthesisRecipe,
     options: &SynthesisOptions,
 ) -> Result<SynthesisReport, PipelineError> {
+    recipe.validate()?;
     recipe.check.validate()?;
     if let Some(filters) = &recipe.filters {
         filters.validate()?;
@@ -258,7 +262,9 @@ impl Synthesis<'_> {
             earlier_failures: options.earlier_failures,
             most_failures_in_a_row: self.recipe.answers.most_failures_in_a_row,
         };
-        let mut done = 0;
+        let mut done =
+            run.num_finished(&requests, &writer.identity(), policy.earlier_failures) as u64;
+        let mut failures = 0;
         let summary = run.complete(
             requests.clone(),
             &mut writer,
@@ -267,6 +273,12 @@ impl Synthesis<'_> {
             &mut |delivery| {
                 done += 1;
                 progress.advance(done, &delivery.request.prompt);
+                if let Outcome::Failure(reason) = &delivery.outcome {
+                    failures += 1;
+                    if failures <= TOLD_FAILURES {
+                        progress.note(&format!("{} failed: {reason}", delivery.request.prompt));
+                    }
+                }
             },
         );
         progress.end();

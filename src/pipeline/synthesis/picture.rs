@@ -62,7 +62,8 @@ fn draw_strategies(area: &Area<'_>, card: &DatasetCard) -> Result<(), DrawError>
         .y_label_area_size(170)
         .build_cartesian_2d(
             0.0..most.unwrap_or(1).max(1) as f64 * 1.05,
-            (0..names.len().max(1)).into_segmented(),
+            // Segments of a range include its end; a range needs two ends.
+            (0..names.len().saturating_sub(1).max(1)).into_segmented(),
         )?;
     let name = |place: &SegmentValue<usize>| match place {
         SegmentValue::CenterOf(place) => names.get(*place).map_or(String::new(), |it| (*it).into()),
@@ -73,7 +74,7 @@ fn draw_strategies(area: &Area<'_>, card: &DatasetCard) -> Result<(), DrawError>
         .disable_y_mesh()
         .x_desc("answers")
         .x_label_formatter(&|count| format!("{count:.0}"))
-        .y_labels(names.len())
+        .y_labels(names.len().max(1))
         .y_label_formatter(&name)
         .bold_line_style(Ink::Grid.color())
         .light_line_style(TRANSPARENT)
@@ -145,4 +146,27 @@ fn draw_lengths(area: &Area<'_>, lengths: &[usize]) -> Result<(), DrawError> {
     });
     chart.draw_series(bars)?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_drawn_of_any_number_of_strategies_and_answers() {
+        for strategies in 0..4 {
+            let counts = KindCounts {
+                answers: 5,
+                passed: 3,
+                kept: 2,
+            };
+            let mut card = DatasetCard::new("dataset", &[], &[], &[]);
+            let names = (0..strategies).map(|place| (format!("strategy{place}"), counts));
+            card.kinds.insert("kind".into(), names.collect());
+            let lengths: Vec<usize> = (0..strategies).map(|place| 7 * place).collect();
+            let svg = picture(&card, &lengths).unwrap();
+            assert_eq!(svg.matches(">\nstrategy").count(), strategies, "{svg}");
+        }
+    }
 }

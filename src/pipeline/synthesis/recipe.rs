@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use alambic_synth::{
-    Checks, DatasetFormat, EndpointConfig, FilterConfig, Keep, PromptFiles, Sampling, Source,
-    StrategyMap,
+    Checks, DatasetFormat, EndpointConfig, FilterConfig, Keep, Problems, PromptFiles, Sampling,
+    Source, StrategyMap, SynthError,
 };
 use alambic_text::{PromptErasing, Split};
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,66 @@ impl SynthesisRecipe {
             judge.teacher.resolve("judge.teacher", &settings);
         }
         Ok(recipe)
+    }
+}
+
+impl SynthesisRecipe {
+    /// Checks all settings that do not depend on files.
+    ///
+    /// # Errors
+    /// [`SynthError::Settings`] with all problems at once.
+    pub fn validate(&self) -> Result<(), SynthError> {
+        let mut problems = Problems::default();
+        let answers = &self.answers;
+        let mut at_least_one = |key: &str, count: Option<usize>| {
+            if count == Some(0) {
+                problems.0.push(format!("{key} is 0, expected at least 1"));
+            }
+        };
+        at_least_one("answers.samples", Some(answers.samples as usize));
+        let failures = answers.most_failures_in_a_row;
+        at_least_one("answers.most_failures_in_a_row", Some(failures));
+        at_least_one(
+            "answers.keep",
+            match answers.keep {
+                Keep::All => None,
+                Keep::First(count) | Keep::Shortest(count) => Some(count),
+            },
+        );
+        at_least_one(
+            "textbook.problems",
+            self.textbook.as_ref().map(|it| it.problems),
+        );
+        at_least_one("grid.prompts", self.grid.as_ref().map(|it| it.prompts));
+        let trial = self.strategies.as_ref().and_then(|it| it.trial.as_ref());
+        at_least_one(
+            "strategies.trial.prompts_per_kind",
+            trial.map(|it| it.prompts_per_kind),
+        );
+        at_least_one(
+            "strategies.trial.strategies",
+            trial.map(|it| it.strategies.len()),
+        );
+        at_least_one("log_probs.top", self.log_probs.as_ref().map(|it| it.top));
+        for (key, teacher) in [
+            ("teacher", Some(&self.teacher)),
+            ("judge.teacher", self.judge.as_ref().map(|it| &it.teacher)),
+        ] {
+            if let Some(TeacherSource::Checkpoint { batch_requests, .. }) = teacher {
+                at_least_one(
+                    &format!("{key}.checkpoint.batch_requests"),
+                    Some(*batch_requests),
+                );
+            }
+        }
+        answers.sampling.check("answers.sampling", &mut problems);
+        if let Some(judge) = &self.judge {
+            judge.sampling.check("judge.sampling", &mut problems);
+        }
+        match problems.0.is_empty() {
+            true => Ok(()),
+            false => Err(SynthError::Settings(problems)),
+        }
     }
 }
 

@@ -154,7 +154,17 @@ impl SynthesisReport {
                     path.display()
                 );
             }
-            _ => text += "the dataset is not written yet: run the same command again to go on",
+            _ => {
+                text += "the dataset is not written yet: run the same command again to go on";
+                let failed = [&self.trial_answers, &self.answers, &self.judgements];
+                if failed
+                    .into_iter()
+                    .flatten()
+                    .any(|summary| summary.failed > 0)
+                {
+                    text += ", with --retry-failed to ask again for what failed";
+                }
+            }
         }
         text
     }
