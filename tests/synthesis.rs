@@ -254,6 +254,11 @@ fn recipes_that_cannot_work_say_why() {
             "follow none",
         ),
         ("textbook.toml", &["textbook=unset"], "add [[prompts]]"),
+        (
+            "textbook.toml",
+            &["evaluation_sets=[{ task = \"gsm8k\", data = [] }]"],
+            "expected [filters.decontamination]",
+        ),
         ("textbook.toml", &["teacher=nobody"], "nobody"),
         (
             "textbook.toml",

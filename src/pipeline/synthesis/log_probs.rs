@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::recipe::LogProbSection;
 use crate::pipeline::PipelineError;
 use crate::pipeline::language_model::TOKENIZER_FILE;
+use crate::pipeline::run_directory::write_atomically;
 
 /// The file with a line for each conversation.
 const LOG_PROBS: &str = "log_probs.jsonl";
@@ -56,11 +57,8 @@ pub(super) fn write(
         }
     }
     let path = out.join(LOG_PROBS);
-    std::fs::write(&path, text).map_err(|source| PipelineError::Io {
-        action: "write",
-        path,
-        source,
-    })?;
+    write_atomically(&path, text.as_bytes())
+        .map_err(|source| PipelineError::io("write", path, source))?;
     Ok(counts)
 }
 

@@ -272,6 +272,13 @@ impl SynthesisRecipe {
                 );
             }
         }
+        let filters = self.filters.as_ref();
+        let is_searched = filters.is_some_and(|filters| filters.decontamination.is_some());
+        if !self.evaluation_sets.is_empty() && !is_searched {
+            let problem =
+                "evaluation_sets are given, expected [filters.decontamination] beside them";
+            problems.0.push(problem.into());
+        }
         answers.sampling.check("answers.sampling", &mut problems);
         if let Some(judge) = &self.judge {
             judge.sampling.check("judge.sampling", &mut problems);

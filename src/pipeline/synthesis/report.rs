@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::picture::picture;
 use super::{LogProbCounts, SynthesisRecipe};
 use crate::pipeline::PipelineError;
+use crate::pipeline::run_directory::write_atomically;
 
 /// Names of the files beside the conversations.
 const CARD: &str = "README.md";
@@ -99,11 +100,8 @@ impl SynthesisReport {
         let json = json.expect("a report can be written as JSON");
         for (name, text) in [(CARD, page), (PICTURE, picture), (REPORT, json + "\n")] {
             let path = out.join(name);
-            std::fs::write(&path, text).map_err(|source| PipelineError::Io {
-                action: "write",
-                path,
-                source,
-            })?;
+            write_atomically(&path, text.as_bytes())
+                .map_err(|source| PipelineError::io("write", path, source))?;
         }
         Ok(())
     }

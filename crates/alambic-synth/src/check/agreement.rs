@@ -4,7 +4,6 @@ use alambic_text::AnswerComparison;
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{CheckKind, Verdict};
-use crate::SynthError;
 use crate::error::Problems;
 
 /// How many answers to a prompt have to agree: self-consistency (Wang et al. 2022, arXiv:2203.11171).
@@ -78,17 +77,5 @@ impl Agreement {
             format!("{count} of {all}"),
         );
         verdict.expecting(expected)
-    }
-}
-
-impl Agreement {
-    /// Checks the settings.
-    ///
-    /// # Errors
-    /// [`SynthError::Settings`].
-    pub fn validate(&self) -> Result<(), SynthError> {
-        let mut problems = Problems::default();
-        self.check("agreement", &mut problems);
-        problems.into_result()
     }
 }

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most that a text may grow. Published tokenizers stay below 4,000 by these bounds, which assume the worst
-/// character everywhere.
+/// The most that a text may grow. The longest pipelines that we know, such as ALBERT's, stay below 4,000 by these bounds,
+/// which assume the worst character everywhere.
 const MOST: usize = 4096;
 /// UTF-8 bytes per byte of the worst character, from the Unicode FAQ on normalization.
 const NFC_OR_NFD: usize = 3;
